@@ -1,0 +1,229 @@
+"""Typed settings of every subcommand: the one contract between AiiDA, the command line and the stages.
+
+No torch, no aiida. Unknown keys raise, so that a typo does not cost a night on a GPU. Paths are relative
+to the directory the stage runs in; their defaults are the names a CalcJob links its inputs under.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Strict(BaseModel):
+    """Base of all settings: unknown keys raise, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def check_elements(symbols: list[str] | None) -> list[str] | None:
+    """Return the symbols, each once, sorted by atomic number; refuse what is no element."""
+    if symbols is None:
+        return None
+    from .elements import NUMBER
+
+    unknown = [s for s in symbols if s not in NUMBER]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: no chemical symbol; write them like Pb, Ti, O")
+    if not symbols:
+        raise ValueError("the list of elements is empty; leave it out to allow every element the model knows")
+    return sorted(set(symbols), key=lambda s: NUMBER[s])
+
+
+class StageSettings(Strict):
+    """What every stage takes."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of every random number of the stage."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where tensors live; `auto` takes a GPU where there is one."""
+    threads: Positive | None = None
+    """CPU threads of torch; default: what the machine or OMP_NUM_THREADS says."""
+
+
+class Split(Strict):
+    """Shares of the crystals in each part; whole compositions go to one part."""
+
+    train: Fraction = 0.9
+    validation: Fraction = 0.05
+    test: Fraction = 0.05
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Split:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of the split add up to {total:g}; they must add up to 1")
+        return self
+
+
+class PrepareSettings(StageSettings):
+    """Build a dataset file from a CSV of CIFs, a folder of CIFs, or any file that ASE reads."""
+
+    source: str
+    """A .csv with a column of CIFs, a folder of .cif files, a .zip of .cif files, or an extxyz file."""
+    dataset: str = "dataset.h5"
+    """The dataset file to write."""
+    name: str = "dataset"
+    """Short name of the data, kept in the file and in model cards."""
+    citation: str = ""
+    """What to cite for the data."""
+    properties: dict[str, str] = {}
+    """Property name in the dataset -> column or key in the source; NaN and missing values are kept as missing."""
+    units: dict[str, str] = {}
+    """Property name -> unit."""
+    required: list[str] = []
+    """Properties without which a crystal is left out (and named)."""
+    cif_column: str = "cif"
+    """CSV column that holds the CIF."""
+    id_column: str = "material_id"
+    """CSV column, or extxyz key, that names the crystal."""
+    split: Split = Split()
+
+
+class Optimiser(Strict):
+    """Optimisation shared by all networks."""
+
+    max_epochs: Positive = 100
+    """Passes over the training part."""
+    batch_size: Positive = 16
+    learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
+    """Peak of a cosine schedule with a short warm-up (AdamW)."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-3
+    gradient_clip: Annotated[float, Field(gt=0)] = 5.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay of the moving average of the weights, which is what is validated and saved."""
+    validate_every: Positive = 1
+    """Epochs between two validations."""
+    patience: Positive | None = None
+    """Stop after so many validations without improvement."""
+
+
+class TrainSettings(StageSettings):
+    """Train one network."""
+
+    network: Literal["unet", "vae", "prior", "cgcnn"]
+    """`unet` segments fields, `vae` needs a trained unet, `prior` needs a trained vae, `cgcnn` predicts."""
+    dataset: str = "dataset.h5"
+    unet: str | None = None
+    """Model file of the U-Net (for `vae`)."""
+    vae: str | None = None
+    """Model file of the VAE (for `prior`)."""
+    output: str = "model.safetensors"
+    """The model file to write: the best weights by validation loss."""
+    checkpoint: str = "checkpoint"
+    """Folder of the checkpoints that are written."""
+    resume_from: str | None = None
+    """Folder of a checkpoint to go on from; may be the one that is written."""
+    optimiser: Optimiser = Optimiser()
+    deadline_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Stop cleanly, with a checkpoint and status `walltime`, this long after the start."""
+    targets: list[str] = []
+    """Properties to predict (`cgcnn`) or to condition on (`prior`)."""
+    options: dict[str, int | float | str | bool | list[int]] = {}
+    """Options of the network; its configuration class in networks/ documents them and refuses unknown ones."""
+
+
+class SampleSettings(StageSettings):
+    """Draw latents and decode them into fields."""
+
+    mode: Literal["prior", "base", "interpolate"] = "prior"
+    """`prior`: new crystals; `base`: around base crystals; `interpolate`: on the line between two base crystals."""
+    n_samples: Positive = 64
+    vae: str = "vae.safetensors"
+    prior: str | None = "prior.safetensors"
+    """Fitted latent prior (mode `prior`); null draws from N(0, 1), as ICSG3D did."""
+    base: str | None = None
+    """Crystal file (HDF5) of base crystals (modes `base` and `interpolate`)."""
+    elements: list[str] | None = None
+    """Only these elements; null: all that the models know."""
+    targets: dict[str, float] = {}
+    """Property values to aim at; the prior must have been trained with these targets."""
+    guidance: Annotated[float, Field(ge=0)] = 1.0
+    """Strength of the condition; 1 samples the conditional distribution, more exaggerates it."""
+    spread: Annotated[float, Field(gt=0)] = 0.5
+    """Width around a base crystal, in standard deviations of the training latents."""
+    batch_size: Positive = 256
+    fields: str = "fields.h5"
+    """The field file to write."""
+
+    @field_validator("elements")
+    @classmethod
+    def _symbols(cls, value: list[str] | None) -> list[str] | None:
+        return check_elements(value)
+
+    @model_validator(mode="after")
+    def _base_given(self) -> SampleSettings:
+        if self.mode != "prior" and self.base is None:
+            raise ValueError(f"mode {self.mode!r} needs `base`, a file of base crystals")
+        return self
+
+
+class SegmentSettings(StageSettings):
+    """Segment fields into regions, one an atom, and name the species of every voxel."""
+
+    unet: str = "unet.safetensors"
+    fields: str = "fields.h5"
+    segments: str = "segments.h5"
+    """The segment file to write."""
+    elements: list[str] | None = None
+    """Only these elements may be named; null: all that the model knows."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.35
+    """Occupancy (1 at the centre of an atom) above which a voxel belongs to an atom."""
+    batch_size: Positive = 256
+
+    @field_validator("elements")
+    @classmethod
+    def _symbols(cls, value: list[str] | None) -> list[str] | None:
+        return check_elements(value)
+
+
+class RebuildSettings(StageSettings):
+    """Turn fields and their segments into crystals with sub-voxel sites."""
+
+    fields: str = "fields.h5"
+    segments: str = "segments.h5"
+    crystals: str = "crystals.h5"
+    """The crystal file to write."""
+    max_sites: Positive = 200
+    min_distance: Annotated[float, Field(gt=0)] = 0.5
+    """Å; two sites closer than this are reported and the sample is not rebuilt."""
+    batch_size: Positive = 256
+
+
+class ScreenSettings(StageSettings):
+    """Predict properties, test validity, uniqueness and novelty, and rank."""
+
+    crystals: str = "crystals.h5"
+    predictors: list[str] = ["cgcnn.safetensors"]
+    """Property models; several for the same property are averaged and their spread is the uncertainty."""
+    reference: str | None = None
+    """What novelty is judged against: a training-set fingerprint or a dataset file; null: the one in the first predictor's folder or none."""
+    elements: list[str] | None = None
+    rank_by: str = "formation_energy_per_atom"
+    """Predicted property to rank by."""
+    descending: bool = False
+    top: Positive = 10
+    """How many candidates to select; fewer are selected, and it is said, where fewer pass."""
+    require: list[Literal["structure", "composition", "unique", "novel"]] = ["structure", "composition", "unique", "novel"]
+    """Tests that a candidate must pass to be selected."""
+    table: str = "screening.csv"
+    """The table to write, one row a crystal."""
+
+    @field_validator("elements")
+    @classmethod
+    def _symbols(cls, value: list[str] | None) -> list[str] | None:
+        return check_elements(value)
+
+
+STAGES: dict[str, type[StageSettings]] = {
+    "prepare": PrepareSettings,
+    "train": TrainSettings,
+    "sample": SampleSettings,
+    "segment": SegmentSettings,
+    "rebuild": RebuildSettings,
+    "screen": ScreenSettings,
+}
