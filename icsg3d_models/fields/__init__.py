@@ -1,0 +1,1 @@
+"""Crystal to field: periodic densities on a grid over exactly one cell, for any cell."""

@@ -1,0 +1,56 @@
+"""Crystals as padded tensors, the form in which fields and networks take them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..crystals import Crystals
+
+
+@dataclass(frozen=True)
+class CrystalBatch:
+    """B crystals padded to S sites.
+
+    :param cell: (B, 3, 3) float32, Å; rows are the lattice vectors.
+    :param frac: (B, S, 3) float32, fractional coordinates.
+    :param numbers: (B, S) int64, atomic numbers; 0 where there is no site.
+    """
+
+    cell: Tensor
+    frac: Tensor
+    numbers: Tensor
+
+    def __len__(self) -> int:
+        return self.cell.shape[0]
+
+    @property
+    def mask(self) -> Tensor:
+        """(B, S) True where there is a site."""
+        return self.numbers > 0
+
+    def to(self, device: torch.device | str) -> CrystalBatch:
+        """Return the batch on another device."""
+        return CrystalBatch(self.cell.to(device), self.frac.to(device), self.numbers.to(device))
+
+    def take(self, indices: np.ndarray | Tensor) -> CrystalBatch:
+        """Return the chosen crystals."""
+        chosen = torch.as_tensor(indices, device=self.cell.device)
+        return CrystalBatch(self.cell[chosen], self.frac[chosen], self.numbers[chosen])
+
+
+def to_batch(crystals: Crystals) -> CrystalBatch:
+    """Pad crystals to the largest number of sites among them."""
+    counts = crystals.counts
+    width = int(counts.max(initial=1))
+    column = np.arange(int(crystals.offsets[-1])) - np.repeat(crystals.offsets[:-1], counts)
+    frac = np.zeros((len(crystals), width, 3), dtype=np.float32)
+    numbers = np.zeros((len(crystals), width), dtype=np.int64)
+    frac[crystals.owner, column] = crystals.frac
+    numbers[crystals.owner, column] = crystals.numbers
+    return CrystalBatch(
+        torch.from_numpy(crystals.cell.astype(np.float32)), torch.from_numpy(frac), torch.from_numpy(numbers)
+    )

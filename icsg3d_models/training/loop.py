@@ -1,0 +1,226 @@
+"""The training loop: AdamW, warm-up and cosine, moving average, exact resume, deadline, signals.
+
+Every step draws its randomness from a generator seeded by (seed, step), and the order of an epoch from
+(seed, epoch). A run that was killed and resumed therefore takes the same steps as one that was not.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..results import Report, StageError
+from ..settings import TrainSettings
+from .checkpoint import load_checkpoint, save_checkpoint
+from .task import Task
+
+WARM_UP_STEPS = 50
+FINAL_RATE = 0.02  # of the peak learning rate, at the end of the cosine
+SAVE_SECONDS = 60.0  # at most this much work is lost when the process is killed
+
+
+@dataclass
+class State:
+    """Where a training stands.
+
+    :ivar best: weights (moving average) with the lowest validation loss so far.
+    :ivar history: one row a validation, as in metrics.csv.
+    """
+
+    step: int = 0
+    best_loss: float = math.inf
+    best_step: int = 0
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@contextmanager
+def deferred_signals() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT in the list yielded, to be obeyed between two steps."""
+    received: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class Trainer:
+    """Trains one task to its best validation loss.
+
+    :param directory: where metrics.csv is written; checkpoints go to ``settings.checkpoint`` below it.
+    """
+
+    def __init__(self, task: Task, settings: TrainSettings, report: Report, device: torch.device) -> None:
+        self.task, self.settings, self.report, self.device = task, settings, report, device
+        options = settings.optimiser
+        self.batch = min(options.batch_size, task.n_train)
+        self.steps_per_epoch = task.n_train // self.batch
+        self.total = options.max_epochs * self.steps_per_epoch
+        self.optimiser = torch.optim.AdamW(
+            task.module.parameters(), lr=options.learning_rate, betas=(0.9, 0.98), weight_decay=options.weight_decay
+        )
+        self.average = copy.deepcopy(task.module).eval().requires_grad_(False)
+        self.state = State()
+        self.checkpoint = report.directory / settings.checkpoint
+
+    def run(self) -> State:
+        """Train to the end, and leave the best weights in ``state.best``.
+
+        :raises StageError: ``walltime`` or ``interrupted`` (checkpoint written), ``loss_not_finite``.
+        """
+        if self.settings.resume_from is not None:
+            self._resume(self.report.directory / self.settings.resume_from)
+        saved = self.report.elapsed
+        with deferred_signals() as received:
+            while self.state.step < self.total and not self._out_of_patience():
+                epoch, position = divmod(self.state.step, self.steps_per_epoch)
+                self._step(self._order(epoch)[position * self.batch : (position + 1) * self.batch])
+                if position + 1 == self.steps_per_epoch:
+                    self._end_of_epoch(epoch + 1)
+                if self._interrupted(received):
+                    break
+                if self.report.elapsed - saved > SAVE_SECONDS:
+                    self._save()
+                    saved = self.report.elapsed
+        self._save()
+        return self.state
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """Return the order of the training crystals in one epoch."""
+        if getattr(self, "_order_of", None) != epoch:
+            self._order_of = epoch
+            self._permutation = np.random.default_rng((self.settings.seed, epoch)).permutation(self.task.n_train)
+        return self._permutation
+
+    def _step(self, indices: np.ndarray) -> None:
+        """Take one optimiser step and move the average of the weights."""
+        options, step = self.settings.optimiser, self.state.step
+        generator = torch.Generator(self.device).manual_seed((self.settings.seed * 1_000_003 + step) % 2**63)
+        fraction = step / self.total
+        cosine = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * fraction))
+        for group in self.optimiser.param_groups:
+            group["lr"] = options.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * cosine
+        self.task.module.train()
+        loss, logged = self.task.loss(indices, generator, fraction)
+        if not torch.isfinite(loss):
+            self._save()
+            parts = ", ".join(f"{k} {float(v):.3g}" for k, v in logged.items())
+            raise StageError(
+                "loss_not_finite",
+                f"the loss became {float(loss)} at step {step + 1} of {self.total} ({parts}); "
+                "lower `optimiser.learning_rate` and resume from the checkpoint",
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.task.module.parameters(), options.gradient_clip)
+        self.optimiser.step()
+        # The decay ramps up so that the first epochs are not averaged with the random start.
+        decay = min(options.ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.task.module.parameters()), 1 - decay)
+            for mine, theirs in zip(self.average.buffers(), self.task.module.buffers(), strict=True):
+                mine.copy_(theirs)
+        self.state.step += 1
+        self._last_loss = float(loss.detach())
+
+    def _end_of_epoch(self, epoch: int) -> None:
+        """Validate where it is due, keep the best weights, and write the metrics."""
+        options = self.settings.optimiser
+        last = self.state.step >= self.total
+        if epoch % options.validate_every and not last:
+            self.report.progress(epoch, options.max_epochs, train_loss=self._last_loss)
+            return
+        metrics = self.task.validate(self.average)
+        row = {"epoch": epoch, "step": self.state.step, "seconds": self._seconds(), "train_loss": self._last_loss}
+        self.state.history.append({**row, **metrics})
+        self.report.progress(epoch, options.max_epochs, train_loss=self._last_loss, **metrics)
+        self._write_metrics(self.report.directory / "metrics.csv")
+        if metrics["loss"] < self.state.best_loss:
+            self.state.best_loss, self.state.best_step = metrics["loss"], self.state.step
+            self.state.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
+
+    def _out_of_patience(self) -> bool:
+        """Tell whether validation has not improved for `patience` validations."""
+        patience = self.settings.optimiser.patience
+        since = [row for row in self.state.history if row["step"] > self.state.best_step]
+        return patience is not None and len(since) >= patience
+
+    def _interrupted(self, received: list[int]) -> bool:
+        """Save and raise where the deadline or a signal came; False otherwise."""
+        deadline = self.settings.deadline_seconds
+        late = deadline is not None and self.report.elapsed > deadline
+        if self.state.step >= self.total or not (received or late):
+            return False
+        self._save()
+        done = f"after {self.state.step} of {self.total} steps; go on with `resume_from`"
+        if late:
+            raise StageError("walltime", f"the deadline of {deadline:.0f} s came {done}")
+        raise StageError("interrupted", f"{signal.Signals(received[0]).name} came {done}")
+
+    def _seconds(self) -> float:
+        """Return the time spent training, over all runs of this training."""
+        return round(self.state.seconds + self.report.elapsed, 2)
+
+    def _save(self) -> None:
+        """Write the checkpoint."""
+        save_checkpoint(
+            self.checkpoint,
+            {
+                "kind": self.task.kind,
+                "config": self.task.config,
+                "step": self.state.step,
+                "seconds": self._seconds(),
+                "best_loss": self.state.best_loss,
+                "best_step": self.state.best_step,
+                "best": self.state.best,
+                "history": self.state.history,
+                "module": self.task.module.state_dict(),
+                "average": self.average.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+            },
+        )
+
+    def _resume(self, directory: Path) -> None:
+        """Go on from a checkpoint.
+
+        :raises StageError: it belongs to a network of another configuration.
+        """
+        content: dict[str, Any] = load_checkpoint(directory, self.task.kind)
+        if content["config"] != self.task.config:
+            raise StageError("input_incompatible", f"{directory}: the checkpoint has other network options or other data")
+        self.task.module.load_state_dict(content["module"])
+        self.average.load_state_dict(content["average"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.state = State(
+            content["step"], content["best_loss"], content["best_step"], content["best"], content["history"], content["seconds"]
+        )
+        self._last_loss = math.nan
+
+    def _write_metrics(self, path: Path) -> None:
+        """Write metrics.csv anew, which also drops rows of a run that was killed after its checkpoint."""
+        names = list(self.state.history[-1])
+        temporary = path.with_name(f".{path.name}")
+        with open(temporary, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, names, extrasaction="ignore", restval="")
+            writer.writeheader()
+            writer.writerows(self.state.history)
+        temporary.replace(path)

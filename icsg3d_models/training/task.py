@@ -1,0 +1,59 @@
+"""What the training loop needs to know of a network: its loss, its validation and its final test."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..datasets import Dataset
+from ..settings import TrainSettings
+
+
+class Task(ABC):
+    """One network together with its data.
+
+    :ivar kind: name of the network in :data:`icsg3d_models.modelfile.NETWORKS`.
+    :ivar module: what is trained; its state_dict is what is saved.
+    :ivar config: JSON-able configuration from which the module is rebuilt.
+    :ivar n_train: number of training crystals; batches are indices below it.
+    """
+
+    kind: str
+    module: nn.Module
+    config: dict[str, Any]
+    n_train: int
+
+    @classmethod
+    @abstractmethod
+    def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> Task:
+        """Create the network and put the data in place.
+
+        :raises icsg3d_models.results.StageError: the dataset or the models given do not fit.
+        """
+
+    @abstractmethod
+    def loss(
+        self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the mean loss of one batch and what else is worth logging.
+
+        :param indices: (b,) indices into the training part.
+        :param generator: source of all randomness of this step, on the device.
+        :param step_fraction: share of the training that is done, 0 to 1, for schedules.
+        """
+
+    @abstractmethod
+    def validate(self, module: nn.Module) -> dict[str, float]:
+        """Return metrics of the validation part; ``loss`` is what the best checkpoint minimises."""
+
+    @abstractmethod
+    def test(self, module: nn.Module) -> dict[str, float]:
+        """Return metrics of the test part for the model card; empty where that part is empty."""
+
+    def save_extras(self, directory: Path) -> None:  # noqa: B027 - optional hook
+        """Write files that belong beside the model, such as a fingerprint of the training set."""
