@@ -1,0 +1,1 @@
+"""CalcJobs: one a stage of `icsg3d`."""

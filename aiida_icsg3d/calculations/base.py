@@ -1,0 +1,189 @@
+"""What the CalcJobs of all stages share: validated settings, linked inputs, retrieved outputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from aiida.common.datastructures import CalcInfo, CodeInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJob
+from aiida.orm import Computer, Dict, RemoteData, SinglefileData, to_aiida_type
+from pydantic import ValidationError
+
+from icsg3d_models.results import PROGRESS_FILE, RESULTS_FILE
+from icsg3d_models.settings import STAGES, StageSettings
+
+from ..data import TrainedModelData
+from .exit_codes import define_exit_codes
+
+SETTINGS_FILE = "settings.json"
+STDOUT = "icsg3d.out"
+STDERR = "icsg3d.err"
+
+
+class StageCalculation(CalcJob):
+    """Run one stage: ``icsg3d STAGE settings.json``.
+
+    :cvar stage: the subcommand.
+    :cvar files: setting that names an input file -> the name that the CalcJob links it under.
+    :cvar owned: settings that name outputs; the CalcJob leaves them at their defaults.
+    :cvar outputs: files to retrieve beside results.json and progress.jsonl.
+    """
+
+    CACHE_VERSION = 1
+    stage: ClassVar[str]
+    files: ClassVar[Mapping[str, Any]] = {}
+    owned: ClassVar[tuple[str, ...]] = ()
+    retrieved_files: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Declare inputs, outputs and exit codes."""
+        super().define(spec)
+        options = spec.inputs["metadata"]["options"]
+        options["parser_name"].default = f"icsg3d.{cls.stage}"
+        options["withmpi"].default = False
+        options["resources"].default = lambda: {"num_machines": 1, "num_mpiprocs_per_machine": 1}
+        spec.input(
+            "settings",
+            valid_type=Dict,
+            default=Dict,
+            serializer=to_aiida_type,
+            validator=cls.validate_settings,
+            help=f"Settings of the stage, without paths; `icsg3d {cls.stage} --help` lists them.",
+        )
+        spec.inputs.validator = cls.validate_inputs
+        spec.output("results", valid_type=Dict, help="Content of results.json: status, counts, scalars, tables, versions.")
+        define_exit_codes(spec)
+
+    @classmethod
+    def validate_settings(cls, value: Dict | None, _port: Any) -> str | None:
+        """Return what is wrong with the settings as far as that can be said without the other inputs."""
+        if value is None:
+            return None
+        try:
+            cls.complete_settings(value.get_dict(), cls.files)
+        except ValueError as exception:
+            return str(exception)
+        return None
+
+    @classmethod
+    def validate_inputs(cls, inputs: Mapping[str, Any], ports: Any) -> str | None:
+        """Return what is wrong with the inputs together; called again where they are exposed with some left out."""
+        if "settings" not in ports or "settings" not in inputs:
+            return None
+        try:
+            cls.check_inputs(inputs, ports)
+        except ValueError as exception:
+            return str(exception)
+        return None
+
+    @classmethod
+    def check_inputs(cls, inputs: Mapping[str, Any], ports: Any) -> None:
+        """Check what no single input shows; a stage adds its own rules.
+
+        :param ports: the namespace; what a WorkChain left out on exposing is not in it.
+        :raises ValueError: the inputs do not fit together.
+        """
+        code = inputs.get("code")
+        computer = inputs.get("metadata", {}).get("computer") or getattr(code, "computer", None)
+        for name, value in inputs.items():
+            if not isinstance(value, RemoteData):
+                continue
+            if computer is not None and value.computer.uuid != computer.uuid:
+                raise ValueError(
+                    f"{name} lies on computer {value.computer.label!r}, the code runs on {computer.label!r}; "
+                    "run both stages on one computer"
+                )
+            if value.is_cleaned:
+                raise ValueError(f"{name} (PK {value.pk}) has been cleaned; run the job that made it again")
+        if all(name in ports for name in spec_names(cls)):
+            cls.complete_settings(inputs["settings"].get_dict(), cls.linked_files(inputs))
+
+    @classmethod
+    def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return setting -> name of the linked file, or None where the optional input is not given."""
+        return dict(cls.files)
+
+    @classmethod
+    def complete_settings(cls, settings: Mapping[str, Any], files: Mapping[str, Any]) -> StageSettings:
+        """Return the settings of the stage with the names of the input files filled in.
+
+        :raises ValueError: a path among the settings, an unknown key, or a value that is not accepted.
+        """
+        model = STAGES[cls.stage]
+        paths = sorted(set(settings) & {*cls.files, *cls.owned})
+        if paths:
+            raise ValueError(
+                f"settings of {cls.stage}: {', '.join(paths)} is set by the CalcJob, which names all files itself; "
+                "leave it out and give the node as an input"
+            )
+        try:
+            return model.model_validate({**settings, **files})
+        except ValidationError as exception:
+            accepted = ", ".join(sorted(set(model.model_fields) - {*cls.files, *cls.owned}))
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}"
+                + ("" if e["type"] == "missing" else f" (received {json.dumps(e['input'], default=str)[:80]})")
+                for e in exception.errors()
+            )
+            raise ValueError(f"settings of {cls.stage}: {problems}. Accepted keys: {accepted}") from None
+
+    def final_settings(self) -> StageSettings:
+        """Return the settings that are written for the program."""
+        return self.complete_settings(self.inputs.settings.get_dict(), self.linked_files(self.inputs))
+
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Write settings.json and say which files to link and to retrieve."""
+        # Only what was given is written: an older or newer program keeps its own defaults.
+        content = self.final_settings().model_dump(mode="json", exclude_unset=True)
+        with folder.open(SETTINGS_FILE, "w", encoding="utf-8") as stream:
+            json.dump(content, stream, indent=1, sort_keys=True)
+
+        code = CodeInfo()
+        code.code_uuid = self.inputs.code.uuid
+        code.cmdline_params = [self.stage, SETTINGS_FILE]
+        code.stdout_name = STDOUT
+        code.stderr_name = STDERR
+
+        info = CalcInfo()
+        info.codes_info = [code]
+        info.local_copy_list = []
+        info.remote_symlink_list = []
+        info.remote_copy_list = []
+        info.retrieve_list = [RESULTS_FILE, PROGRESS_FILE, STDOUT, STDERR, *self.retrieved_files]
+        self.link_inputs(info, folder)
+        return info
+
+    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
+        """Add the input files of the stage to the lists of ``info``, or write them into ``folder``."""
+
+    @staticmethod
+    def copy_file(info: CalcInfo, node: SinglefileData, name: str) -> None:
+        """Have the file of a node copied to ``name``."""
+        info.local_copy_list.append((node.uuid, node.filename, name))
+
+    def link_remote(self, info: CalcInfo, node: RemoteData, path: str, name: str | None = None) -> None:
+        """Have ``path`` of a remote folder symlinked, so that gigabytes stay where they are.
+
+        The validator has made sure that both jobs run on one computer.
+        """
+        computer: Computer = node.computer
+        info.remote_symlink_list.append((computer.uuid, f"{node.get_remote_path()}/{path}", name or path))
+
+
+def spec_names(process: type[StageCalculation]) -> Iterable[str]:
+    """Return the names of the inputs that a stage itself defines, apart from what every CalcJob has."""
+    common = set(CalcJob.spec().inputs)
+    return [name for name in process.spec().inputs if name not in common]
+
+
+def check_network(name: str, node: TrainedModelData, network: str) -> None:
+    """Refuse a model of another kind than the input needs.
+
+    :raises ValueError: it holds another network.
+    """
+    if node.network != network:
+        raise ValueError(f"{name} holds a {node.network} network (PK {node.pk}); a {network} network is needed there")

@@ -1,0 +1,37 @@
+"""CalcJob that turns fields and segments into crystals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida.orm import RemoteData, StructureData
+
+from .base import StageCalculation
+
+
+class RebuildCalculation(StageCalculation):
+    """Rebuild crystals; each of them is linked here, where it is born, and nowhere else."""
+
+    stage = "rebuild"
+    files: ClassVar[Mapping[str, Any]] = {"fields": "fields.h5", "segments": "segments.h5"}
+    owned = ("crystals",)
+    retrieved_files = ("crystals.h5",)
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Declare inputs and outputs."""
+        super().define(spec)
+        spec.input("fields_folder", valid_type=RemoteData, help="Remote folder of the sample job, with fields.h5.")
+        spec.input("segments_folder", valid_type=RemoteData, help="Remote folder of the segment job, with segments.h5.")
+        spec.output_namespace(
+            "crystals", valid_type=StructureData, dynamic=True, required=False,
+            help="Every rebuilt crystal by its id; label `FORMULA ID`, the description names the seed.",
+        )  # fmt: skip
+
+    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
+        """Link fields and segments."""
+        self.link_remote(info, self.inputs.fields_folder, self.files["fields"])
+        self.link_remote(info, self.inputs.segments_folder, self.files["segments"])

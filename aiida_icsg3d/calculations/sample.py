@@ -1,0 +1,72 @@
+"""CalcJob that draws latents and decodes them into fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import h5py
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida.orm import StructureData
+
+from icsg3d_models.crystals import Crystals, write_crystals
+
+from ..data import TrainedModelData
+from .base import StageCalculation, check_network
+
+BASE_FILE = "base.h5"
+
+
+class SampleCalculation(StageCalculation):
+    """Draw latents and decode them; the fields stay in the remote folder as fields.h5."""
+
+    stage = "sample"
+    files: ClassVar[Mapping[str, Any]] = {"vae": "vae.safetensors", "prior": "prior.safetensors", "base": BASE_FILE}
+    owned = ("fields",)
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Declare inputs."""
+        super().define(spec)
+        spec.input("vae", valid_type=TrainedModelData, help="Trained VAE.")
+        spec.input(
+            "prior", valid_type=TrainedModelData, required=False,
+            help="Fitted latent prior; without it latents are drawn from N(0, 1), as ICSG3D did.",
+        )  # fmt: skip
+        spec.input_namespace(
+            "base", valid_type=StructureData, required=False, dynamic=True,
+            help="Base crystals of the modes `base` and `interpolate`, by a name.",
+        )  # fmt: skip
+
+    @classmethod
+    def check_inputs(cls, inputs: Mapping[str, Any], ports: Any) -> None:
+        """Check the models and that base crystals are given where the mode needs them, and only there."""
+        super().check_inputs(inputs, ports)
+        for name in ("vae", "prior"):
+            if name in inputs:
+                check_network(name, inputs[name], name)
+        if "base" not in ports:
+            return
+        mode, n_base = inputs["settings"].get_dict().get("mode", "prior"), len(inputs.get("base", {}))
+        if mode == "prior" and n_base:
+            raise ValueError("base crystals are given, but mode is 'prior'; set mode to 'base' or 'interpolate'")
+        if mode == "interpolate" and n_base != 2:
+            raise ValueError(f"mode 'interpolate' needs two base crystals, received {n_base}")
+
+    @classmethod
+    def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the names of the models and of the base crystals, where they are given."""
+        return {name: file if name == "vae" or inputs.get(name) else None for name, file in cls.files.items()}
+
+    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
+        """Copy the models and write the base crystals."""
+        for name in ("vae", "prior"):
+            if name in self.inputs:
+                self.copy_file(info, self.inputs[name], self.files[name])
+        if self.inputs.get("base"):
+            names = sorted(self.inputs.base)
+            structures = [self.inputs.base[name].get_pymatgen_structure() for name in names]
+            with h5py.File(Path(folder.abspath) / BASE_FILE, "w") as file:
+                write_crystals(file.create_group("crystals"), Crystals.from_structures(structures, names))

@@ -1,0 +1,40 @@
+"""CalcJob that segments fields into atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida.orm import RemoteData
+
+from ..data import TrainedModelData
+from .base import StageCalculation, check_network
+
+
+class SegmentCalculation(StageCalculation):
+    """Segment the fields of a sample job; the segments stay in the remote folder as segments.h5."""
+
+    stage = "segment"
+    files: ClassVar[Mapping[str, Any]] = {"unet": "unet.safetensors", "fields": "fields.h5"}
+    owned = ("segments",)
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Declare inputs."""
+        super().define(spec)
+        spec.input("unet", valid_type=TrainedModelData, help="Trained U-Net.")
+        spec.input("fields_folder", valid_type=RemoteData, help="Remote folder of the sample job, with fields.h5.")
+
+    @classmethod
+    def check_inputs(cls, inputs: Mapping[str, Any], ports: Any) -> None:
+        """Check the model."""
+        super().check_inputs(inputs, ports)
+        if "unet" in inputs:
+            check_network("unet", inputs["unet"], "unet")
+
+    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
+        """Copy the model and link the fields."""
+        self.copy_file(info, self.inputs.unet, self.files["unet"])
+        self.link_remote(info, self.inputs.fields_folder, self.files["fields"])

@@ -1,0 +1,91 @@
+"""CalcJob that trains one network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida.orm import ArrayData, RemoteData
+
+from icsg3d_models.settings import StageSettings
+
+from ..data import CrystalDatasetData, TrainedModelData
+from .base import StageCalculation, check_network
+
+DEADLINE_SHARE = 0.9  # of the wall time: the rest is for the last checkpoint, the test and the model file
+CHECKPOINT = "checkpoint"
+RESUME = "resume"
+NEEDED = {"vae": "unet", "prior": "vae"}  # network -> model it is trained upon
+
+
+class TrainCalculation(StageCalculation):
+    """Train a U-Net, a VAE (on a U-Net), a latent prior (on a VAE) or a CGCNN."""
+
+    stage = "train"
+    files: ClassVar[Mapping[str, Any]] = {
+        "dataset": "dataset.h5",
+        "unet": "unet.safetensors",
+        "vae": "vae.safetensors",
+        "resume_from": RESUME,
+    }
+    owned = ("output", "checkpoint")
+    retrieved_files = ("model.safetensors", "metrics.csv")
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Declare inputs and outputs."""
+        super().define(spec)
+        spec.input("dataset", valid_type=CrystalDatasetData, help="Crystals, properties and split.")
+        spec.input("unet", valid_type=TrainedModelData, required=False, help="Trained U-Net (for a VAE).")
+        spec.input("vae", valid_type=TrainedModelData, required=False, help="Trained VAE (for a prior).")
+        spec.input(
+            "checkpoint_folder",
+            valid_type=RemoteData,
+            required=False,
+            help="Remote folder of an earlier training job on the same computer; training goes on from its checkpoint.",
+        )
+        spec.output("model", valid_type=TrainedModelData, required=False, help="Best weights by validation loss.")
+        spec.output("metrics", valid_type=ArrayData, required=False, help="Columns of metrics.csv, one value a validation.")
+
+    @classmethod
+    def check_inputs(cls, inputs: Mapping[str, Any], ports: Any) -> None:
+        """Check that the models fit the network."""
+        super().check_inputs(inputs, ports)
+        network = inputs["settings"].get_dict().get("network")
+        for name in ("unet", "vae"):
+            if name in inputs:
+                check_network(name, inputs[name], name)
+        needed = NEEDED.get(network)
+        if needed in ports and needed not in inputs:
+            raise ValueError(f"a {network} is trained upon a {needed}; give the input `{needed}`")
+        targets = inputs["settings"].get_dict().get("targets", [])
+        unknown = sorted(set(targets) - set(inputs["dataset"].properties)) if "dataset" in inputs else []
+        if unknown:
+            known = ", ".join(inputs["dataset"].properties) or "no property"
+            raise ValueError(f"targets {', '.join(unknown)} are not in the dataset, which has {known}")
+
+    @classmethod
+    def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the names of the dataset, of the models given, and of the checkpoint to go on from."""
+        given = {"dataset": True, "unet": "unet" in inputs, "vae": "vae" in inputs,
+                 "resume_from": "checkpoint_folder" in inputs}
+        return {name: file if given[name] else None for name, file in cls.files.items()}
+
+    def final_settings(self) -> StageSettings:
+        """Return the settings, with a deadline before the scheduler's."""
+        settings = super().final_settings()
+        limit = self.inputs.metadata.options.get("max_wallclock_seconds")
+        if limit is None:
+            return settings
+        deadlines = [DEADLINE_SHARE * limit, getattr(settings, "deadline_seconds", None)]
+        return settings.model_copy(update={"deadline_seconds": min(d for d in deadlines if d is not None)})
+
+    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
+        """Copy dataset and models, and link the checkpoint."""
+        for name in ("dataset", "unet", "vae"):
+            if name in self.inputs:
+                self.copy_file(info, self.inputs[name], self.files[name])
+        if "checkpoint_folder" in self.inputs:
+            self.link_remote(info, self.inputs.checkpoint_folder, CHECKPOINT, RESUME)

@@ -1,0 +1,1 @@
+"""Parsers: one a stage of `icsg3d`; they read retrieved files and nothing else."""

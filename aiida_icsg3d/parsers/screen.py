@@ -1,0 +1,28 @@
+"""Parser of the stage ``screen``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.orm import Dict, SinglefileData
+
+from ..values import storable
+from .base import OutputError, StageParser
+from .screening_table import read_table
+
+TABLE = "screening.csv"
+
+
+class ScreenParser(StageParser):
+    """Attach the table and the selected candidates."""
+
+    def attach_outputs(self, results: dict[str, Any]) -> None:
+        """Attach ``table`` and ``selected``."""
+        rows = {row["id"]: row for row in self.read_output(TABLE, read_table)}
+        self.out("table", self.read_output(TABLE, lambda path: SinglefileData(path, filename=TABLE)))
+        selected = results["tables"].get("selected", [])
+        unknown = [name for name in selected if name not in rows]
+        if unknown:
+            message = f"{TABLE}: the selected crystals {', '.join(unknown)} are not in the table"
+            raise OutputError(self.exit_codes.ERROR_OUTPUT_UNREADABLE.format(message=message))
+        self.out("selected", Dict({"ids": selected, "rows": storable({name: rows[name] for name in selected})}))

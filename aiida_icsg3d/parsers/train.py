@@ -1,0 +1,43 @@
+"""Parser of the stage ``train``."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiida.orm import ArrayData
+
+from ..data import TrainedModelData
+from .base import StageParser
+
+
+class TrainParser(StageParser):
+    """Attach the model and the metrics; both also where the deadline or a signal ended the training."""
+
+    def attach_outputs(self, results: dict[str, Any]) -> None:
+        """Attach ``metrics`` and ``model``."""
+        names = self.retrieved.base.repository.list_object_names()
+        if results["status"] == "completed" or "metrics.csv" in names:
+            self.out("metrics", self.read_output("metrics.csv", read_metrics))
+        model = self.read_output("model.safetensors", TrainedModelData)
+        model.label = model.network
+        self.out("model", model)
+
+
+def read_metrics(path: Path) -> ArrayData:
+    """Return the columns of metrics.csv, one float64 array (n validations,) each; empty cells are NaN.
+
+    :raises ValueError: no row, or a cell that is no number.
+    """
+    with open(path, encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows:
+        raise ValueError("no row of metrics in the file")
+    arrays = ArrayData()
+    for name in rows[0]:
+        values = [float(row[name]) if row[name] not in ("", None) else math.nan for row in rows]
+        arrays.set_array(name, np.asarray(values, dtype=np.float64))
+    return arrays

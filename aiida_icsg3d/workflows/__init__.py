@@ -1,0 +1,1 @@
+"""WorkChains: train, generate, screen, validate by DFT, and the whole chain."""

@@ -1,0 +1,246 @@
+"""WorkChain that trains one network and restarts it where that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.common import AttributeDict
+from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessBuilder, ProcessHandlerReport, process_handler, while_
+from aiida.orm import AbstractCode, Bool, CalcJobNode, Dict, Int, RemoteData
+from aiida.transports.transport import TransportInternalError
+
+from ..calculations.train import CHECKPOINT, TrainCalculation
+from ..data import CrystalDatasetData, TrainedModelData
+from ..monitors import DIVERGED
+from .protocols import load_protocol
+
+EXIT = TrainCalculation.exit_codes
+
+
+class TrainWorkChain(BaseRestartWorkChain):
+    """Train one network; go on after wall time, node failure, shortage of memory and divergence."""
+
+    _process_class = TrainCalculation
+
+    defaults = AttributeDict(
+        {
+            "batch_size_factor": 0.5,  # after memory ran out
+            "minimum_batch_size": 1,
+            "learning_rate_factor": 0.3,  # after a divergence
+            "maximum_divergences": 3,
+            "seed_step": 1,  # added to the seed after a divergence, for another order of the crystals
+        }
+    )
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Declare inputs, outline, outputs and exit codes."""
+        super().define(spec)
+        spec.expose_inputs(TrainCalculation, namespace="train")
+        spec.outline(
+            cls.setup,
+            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
+            cls.results,
+        )
+        spec.expose_outputs(TrainCalculation)
+        spec.exit_code(
+            410, "ERROR_DIVERGED",
+            message="training diverged {count} times, the last time with learning rate {rate:.2g}; look at the data "
+            "(outliers among the targets) or lower `optimiser.learning_rate` further",
+        )  # fmt: skip
+        spec.exit_code(
+            412, "ERROR_OUT_OF_MEMORY_AT_SMALLEST_BATCH",
+            message="memory ran out even with batch size {batch_size}; use a machine with more memory",
+        )  # fmt: skip
+        spec.exit_code(
+            413, "ERROR_NO_PROGRESS",
+            message="the wall time ended two runs in a row at the same epoch; raise `max_wallclock_seconds`",
+        )  # fmt: skip
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls,
+        code: AbstractCode,
+        network: str,
+        dataset: CrystalDatasetData,
+        *,
+        unet: TrainedModelData | None = None,
+        vae: TrainedModelData | None = None,
+        targets: list[str] | None = None,
+        seed: int = 0,
+        protocol: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> ProcessBuilder:
+        """Return a builder filled in by a protocol.
+
+        :param network: ``unet``, ``vae`` (give ``unet``), ``prior`` (give ``vae``) or ``cgcnn``.
+        :param targets: properties to predict (``cgcnn``) or to condition on (``prior``).
+        :param overrides: of the protocol ``train``.
+        :param options: AiiDA's ``metadata.options`` of the job, above those of the protocol.
+        :raises ValueError: an unknown network, protocol or key.
+        """
+        inputs = load_protocol("train", protocol, overrides)
+        builder = cls.get_builder()
+        fill_training(builder, code, network, inputs, seed, targets, options)
+        builder.train.dataset = dataset
+        for name, model in (("unet", unet), ("vae", vae)):
+            if model is not None:
+                builder.train[name] = model
+        return builder
+
+    def setup(self) -> None:
+        """Start from the inputs given."""
+        super().setup()
+        self.ctx.inputs = AttributeDict(self.exposed_inputs(TrainCalculation, "train"))
+        self.ctx.divergences = 0
+        self.ctx.last_epoch = None
+
+    def inspect_process(self) -> ExitCode | None:
+        """Call the handlers; where the WorkChain ends in an error, attach what the last run left."""
+        exit_code = super().inspect_process()
+        if exit_code is not None and exit_code.status:
+            self.out_many(self.exposed_outputs(self.ctx.children[-1], TrainCalculation))
+        return exit_code
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the next run."""
+        content: dict[str, Any] = self.ctx.inputs.settings.get_dict()
+        return content
+
+    def go_on_from(self, node: CalcJobNode) -> str:
+        """Let the next run go on from the checkpoint of ``node``, or where that one began if it left none."""
+        if has_checkpoint(node):
+            self.ctx.inputs.checkpoint_folder = node.outputs.remote_folder
+            return f"from the checkpoint of TrainCalculation<{node.pk}>"
+        return "from where it began" if "checkpoint_folder" in self.ctx.inputs else "from scratch"
+
+    @process_handler(priority=600, exit_codes=[EXIT.ERROR_WALLTIME])
+    def handle_walltime(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """Go on from the checkpoint, unless the last run did not get further than the one before."""
+        epoch = last_epoch(node)
+        if epoch is not None and epoch == self.ctx.last_epoch:
+            return ProcessHandlerReport(True, self.exit_codes.ERROR_NO_PROGRESS)
+        self.ctx.last_epoch = epoch
+        self.report(f"wall time reached at epoch {epoch}; going on {self.go_on_from(node)}")
+        return ProcessHandlerReport(True)
+
+    @process_handler(
+        priority=500, exit_codes=[EXIT.ERROR_OUT_OF_MEMORY, EXIT.ERROR_SCHEDULER_OUT_OF_MEMORY]
+    )
+    def handle_out_of_memory(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """Halve the batch size and start where the failed run did: its steps count in batches of the old size."""
+        settings = self.settings()
+        optimiser = settings.setdefault("optimiser", {})
+        size = optimiser.get("batch_size", default_optimiser("batch_size"))
+        smaller = max(int(size * self.defaults.batch_size_factor), self.defaults.minimum_batch_size)
+        if smaller == size:
+            return ProcessHandlerReport(True, self.exit_codes.ERROR_OUT_OF_MEMORY_AT_SMALLEST_BATCH.format(batch_size=size))
+        optimiser["batch_size"] = smaller
+        self.ctx.inputs.settings = Dict(settings)
+        self.ctx.inputs.pop("checkpoint_folder", None)
+        self.report(f"memory ran out with batch size {size}; again from scratch with {smaller}")
+        return ProcessHandlerReport(True)
+
+    @process_handler(priority=400, exit_codes=[EXIT.ERROR_LOSS_NOT_FINITE, EXIT.STOPPED_BY_MONITOR])
+    def handle_divergence(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Lower the learning rate and change the seed: first from the checkpoint, after that from scratch.
+
+        The weights of the checkpoint may be spoilt already, so it gets one chance only.
+        """
+        if node.exit_status == EXIT.STOPPED_BY_MONITOR.status and DIVERGED not in (node.exit_message or ""):
+            return None
+        settings = self.settings()
+        optimiser = settings.setdefault("optimiser", {})
+        rate = optimiser.get("learning_rate", default_optimiser("learning_rate"))
+        self.ctx.divergences += 1
+        if self.ctx.divergences >= self.defaults.maximum_divergences:
+            return ProcessHandlerReport(
+                True, self.exit_codes.ERROR_DIVERGED.format(count=self.ctx.divergences, rate=rate)
+            )
+        optimiser["learning_rate"] = rate * self.defaults.learning_rate_factor
+        settings["seed"] = settings.get("seed", 0) + self.defaults.seed_step
+        self.ctx.inputs.settings = Dict(settings)
+        if self.ctx.divergences == 1:
+            start = self.go_on_from(node)
+        else:
+            self.ctx.inputs.pop("checkpoint_folder", None)
+            start = "from scratch"
+        self.report(
+            f"training diverged; learning rate {rate:.2g} -> {optimiser['learning_rate']:.2g}, "
+            f"seed {settings['seed']}, {start}"
+        )
+        return ProcessHandlerReport(True)
+
+    @process_handler(
+        priority=300,
+        exit_codes=[
+            EXIT.ERROR_INTERRUPTED,
+            EXIT.ERROR_RESULTS_MISSING,
+            EXIT.ERROR_SCHEDULER_OUT_OF_WALLTIME,
+            EXIT.ERROR_SCHEDULER_NODE_FAILURE,
+            EXIT.STOPPED_BY_MONITOR,
+        ],
+    )
+    def handle_interruption(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """Go on from the last checkpoint after a signal, a kill, a node failure or a stall."""
+        self.report(f"TrainCalculation<{node.pk}> was cut off ({node.exit_message}); going on {self.go_on_from(node)}")
+        return ProcessHandlerReport(True)
+
+
+def fill_training(
+    builder: Any,
+    code: AbstractCode,
+    network: str,
+    inputs: Mapping[str, Any],
+    seed: int,
+    targets: list[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Set on the builder (or namespace) of a TrainWorkChain what the protocol says of one network.
+
+    :param inputs: the protocol ``train``, with overrides.
+    :raises ValueError: an unknown network, or settings that are not accepted.
+    """
+    networks = [name for name in ("unet", "vae", "prior", "cgcnn") if name in inputs]
+    if network not in networks:
+        raise ValueError(f"network {network!r} is not known; there are {', '.join(networks)}")
+    settings = {"network": network, "seed": seed, **inputs[network]["settings"]}
+    if targets is not None:
+        settings["targets"] = targets
+    monitor = dict(inputs["monitor"])
+    interval = monitor.pop("minimum_poll_interval")
+    builder.max_iterations = Int(inputs["max_iterations"])
+    builder.clean_workdir = Bool(inputs["clean_workdir"])
+    builder.train.code = code
+    builder.train.settings = settings
+    builder.train.metadata.options = {**inputs[network]["options"], **(options or {})}
+    builder.train.monitors = {
+        "training": Dict({"entry_point": "icsg3d.training", "minimum_poll_interval": interval, "kwargs": monitor})
+    }
+
+
+def default_optimiser(name: str) -> Any:
+    """Return the default of a setting of the optimiser."""
+    from icsg3d_models.settings import Optimiser
+
+    return Optimiser.model_fields[name].default
+
+
+def has_checkpoint(node: CalcJobNode) -> bool:
+    """Tell whether a job left a checkpoint, by listing its remote folder."""
+    if "remote_folder" not in node.outputs:
+        return False
+    folder: RemoteData = node.outputs.remote_folder
+    try:
+        return bool(folder.listdir(CHECKPOINT))
+    except (OSError, TransportInternalError):  # no such folder, or the machine does not answer
+        return False
+
+
+def last_epoch(node: CalcJobNode) -> float | None:
+    """Return the last epoch in the metrics of a job, None where it got nowhere."""
+    if "metrics" not in node.outputs:
+        return None
+    return float(node.outputs.metrics.get_array("epoch")[-1])
