@@ -1,0 +1,50 @@
+"""Find the code of a stage."""
+
+from __future__ import annotations
+
+from aiida import orm
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+
+
+class CodeError(ValueError):
+    """A code that is not there or runs something else; the message names the command that sets it up."""
+
+
+def known_codes(plugin: str) -> list[str]:
+    """Return the full labels of all codes that may run a plugin."""
+    codes = orm.QueryBuilder().append(orm.AbstractCode).all(flat=True)
+    fitting = [c for c in codes if not c.is_hidden and c.default_calc_job_plugin in (None, plugin)]
+    return sorted(c.full_label for c in fitting)
+
+
+def find_code(label: str, plugin: str, executable: str) -> orm.AbstractCode:
+    """Return the code of a label.
+
+    :param label: ``code@computer``, or the PK or UUID of the code.
+    :param plugin: entry point of the CalcJob that the code is for, such as ``quantumespresso.pw``.
+    :param executable: name of the program, for the message.
+    :raises CodeError: no such code, several of that name, or a code that is set up for another plugin.
+    """
+    try:
+        code = orm.load_code(label)
+    except NotExistent:
+        raise CodeError(
+            f"there is no code {label!r} (there are: {', '.join(known_codes(plugin)) or 'none'}); set it up with "
+            f"`verdi code create core.code.installed -L {label.split('@')[0]} -Y COMPUTER -X $(which {executable}) "
+            f"-D {plugin} -n`"
+        ) from None
+    except MultipleObjectsError:
+        raise CodeError(
+            f"several codes are called {label!r}: {', '.join(known_codes(plugin))}; give one as CODE@COMPUTER"
+        ) from None
+    expected = code.default_calc_job_plugin
+    # every stage of icsg3d is a subcommand of one executable, so one code serves them all
+    if expected is not None and expected.split(".")[0] != plugin.split(".")[0]:
+        raise CodeError(f"the code {code.full_label} runs {expected}; here one for {plugin} is needed")
+    if not code.computer.is_user_configured(orm.User.collection.get_default()):
+        name = code.computer.label
+        raise CodeError(
+            f"the computer {name} of the code {code.full_label} is not configured; run "
+            f"`verdi computer configure {code.computer.transport_type} {name}`"
+        )
+    return code

@@ -1,0 +1,64 @@
+"""Set the local machine up for short jobs. Calling anything here again changes nothing that is right already."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from aiida import orm
+from aiida.common.exceptions import NotExistent
+
+POLL_SECONDS = 1.0
+PREPEND = ["export OMP_NUM_THREADS=1"]
+OPENMPI = [
+    # two relaxations side by side: without this Open MPI would bind both to the first core
+    "export OMPI_MCA_hwloc_base_binding_policy=none",
+]
+OPENMPI_ROOT = ["export OMPI_ALLOW_RUN_AS_ROOT=1", "export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"]
+
+
+def prepare_localhost(label: str = "localhost", workdir: Path | None = None) -> orm.Computer:
+    """Return the local machine as a Computer that AiiDA polls without waiting.
+
+    :param label: label of the Computer; it is made where there is none.
+    :param workdir: where jobs run; default: the one it has, or a folder of the user in the temporary directory.
+    """
+    try:
+        computer = orm.load_computer(label)
+    except NotExistent:
+        folder = workdir or Path(tempfile.gettempdir()) / f"aiida-{os.getuid()}"
+        computer = orm.Computer(
+            label, "localhost", "this machine", transport_type="core.local", scheduler_type="core.direct",
+            workdir=str(folder),
+        ).store()  # fmt: skip
+    if workdir is not None:
+        computer.set_workdir(str(workdir))
+    computer.set_minimum_job_poll_interval(POLL_SECONDS)
+    computer.set_default_mpiprocs_per_machine(1)
+    computer.set_prepend_text("\n".join(PREPEND + OPENMPI + (OPENMPI_ROOT if os.getuid() == 0 else [])))
+    computer.configure(safe_interval=0.0, use_login_shell=False)
+    return computer
+
+
+def prepare_code(computer: orm.Computer, label: str, plugin: str | None, executable: Path) -> orm.InstalledCode:
+    """Return the code of an executable on a computer, made where there is none.
+
+    A code of that label with another path is relabelled, not changed: what it ran stays true.
+
+    :param plugin: entry point of its CalcJob; None where one executable serves several.
+    :param executable: absolute path.
+    """
+    try:
+        code = orm.load_code(f"{label}@{computer.label}")
+    except NotExistent:
+        pass
+    else:
+        if code.filepath_executable == executable:
+            return code
+        code.label = f"{label}-before-{code.pk}"
+        code.is_hidden = True
+    return orm.InstalledCode(
+        computer=computer, filepath_executable=str(executable), label=label, default_calc_job_plugin=plugin,
+        with_mpi=False if plugin is None else None,
+    ).store()  # fmt: skip
