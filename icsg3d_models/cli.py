@@ -30,6 +30,7 @@ MODULES = {
     "segment": "icsg3d_models.segmentation",
     "rebuild": "icsg3d_models.rebuilding",
     "screen": "icsg3d_models.screening.stage",
+    "evaluate": "icsg3d_models.evaluation.stage",
 }
 
 
@@ -103,7 +104,10 @@ def classify(exception: BaseException) -> tuple[str, str]:
     if isinstance(exception, FileNotFoundError):
         return "input_missing", f"{exception.filename or message}: no such file"
     if isinstance(exception, OSError) and exception.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "disk_full", f"no space left on the device while writing {exception.filename or 'a file'}; free some and restart"
+        return (
+            "disk_full",
+            f"no space left on the device while writing {exception.filename or 'a file'}; free some and restart",
+        )
     if isinstance(exception, MemoryError) or type(exception).__name__ == "OutOfMemoryError":
         return "out_of_memory", "memory ran out; lower `batch_size`"
     if isinstance(exception, KeyboardInterrupt):
@@ -136,8 +140,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"icsg3d {options.stage}: cannot write results.json: {exception}", file=sys.stderr)
         return 1
     counts = ", ".join(f"{k} {v}" for k, v in report.counts.items())
-    print(f"icsg3d {options.stage}: {status}" + (f" ({counts})" if counts else "") + (f"\n{message}" if message else ""),
-          file=sys.stderr if message else sys.stdout)
+    print(
+        f"icsg3d {options.stage}: {status}"
+        + (f" ({counts})" if counts else "")
+        + (f"\n{message}" if message else ""),
+        file=sys.stderr if message else sys.stdout,
+    )
     return 0 if status == "completed" else 1
 
 

@@ -67,7 +67,11 @@ class Crystals:
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         sites = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], counts)
         return Crystals(
-            self.cell[chosen], self.frac[sites], self.numbers[sites], offsets, tuple(self.ids[i] for i in chosen)
+            self.cell[chosen],
+            self.frac[sites],
+            self.numbers[sites],
+            offsets,
+            tuple(self.ids[i] for i in chosen),
         )
 
     def formulas(self) -> list[str]:
@@ -178,6 +182,8 @@ def read_crystals(group: h5py.Group) -> Crystals:
         tuple(group["ids"].asstr()[()]) if len(group["ids"]) else (),
     )
     n_sites = crystals.offsets[-1]
-    if not (len(crystals.frac) == len(crystals.numbers) == n_sites and len(crystals.cell) == len(crystals.ids)):
+    if not (
+        len(crystals.frac) == len(crystals.numbers) == n_sites and len(crystals.cell) == len(crystals.ids)
+    ):
         raise CrystalError(f"{group.file.filename}{group.name}: lengths disagree; the file is damaged")
     return crystals

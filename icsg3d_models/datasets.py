@@ -53,7 +53,9 @@ class Dataset:
         """
         indices = np.flatnonzero(self.split == PARTS.index(name))
         if len(indices) == 0:
-            raise DatasetError(f"{self.name}: the {name} part is empty; prepare it with a larger share or more crystals")
+            raise DatasetError(
+                f"{self.name}: the {name} part is empty; prepare it with a larger share or more crystals"
+            )
         return indices
 
     def values(self, name: str) -> np.ndarray:
@@ -70,7 +72,13 @@ class Dataset:
         """Return a SHA-256 over crystals, properties and split; names of files and dates do not enter."""
         digest = hashlib.sha256()
         crystals = self.crystals
-        arrays = [np.round(crystals.cell, 8), np.round(crystals.frac, 8), crystals.numbers, crystals.offsets, self.split]
+        arrays = [
+            np.round(crystals.cell, 8),
+            np.round(crystals.frac, 8),
+            crystals.numbers,
+            crystals.offsets,
+            self.split,
+        ]
         for array in arrays:
             digest.update(np.ascontiguousarray(array + np.zeros((), array.dtype)).tobytes())
         for name in sorted(self.properties):
@@ -84,7 +92,11 @@ class Dataset:
         digest = self.content_hash()
         with h5py.File(temporary, "w", track_order=False) as file:
             file.attrs.update(
-                format=FORMAT, format_version=FORMAT_VERSION, name=self.name, citation=self.citation, content_hash=digest
+                format=FORMAT,
+                format_version=FORMAT_VERSION,
+                name=self.name,
+                citation=self.citation,
+                content_hash=digest,
             )
             write_crystals(file.create_group("crystals"), self.crystals)
             group = file.create_group("properties")
@@ -120,7 +132,9 @@ def read_dataset(path: str | Path) -> Dataset:
                 str(file.attrs["citation"]),
             )
     except (OSError, KeyError) as exception:
-        raise DatasetError(f"{path}: not readable as a dataset ({exception}); copy it again or {hint}") from exception
+        raise DatasetError(
+            f"{path}: not readable as a dataset ({exception}); copy it again or {hint}"
+        ) from exception
 
 
 def split_by_composition(formulas: list[str], shares: tuple[float, float, float], seed: int) -> np.ndarray:

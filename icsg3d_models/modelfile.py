@@ -75,7 +75,9 @@ def read_header(path: str | Path, network: str | None = None) -> ModelHeader:
         raise ModelFileError(f"{path}: a safetensors file of another program; {hint}")
     version = int(metadata.get("format_version", 0))
     if version > FORMAT_VERSION:
-        raise ModelFileError(f"{path}: format version {version}, this release reads up to {FORMAT_VERSION}; upgrade aiida-icsg3d")
+        raise ModelFileError(
+            f"{path}: format version {version}, this release reads up to {FORMAT_VERSION}; upgrade aiida-icsg3d"
+        )
     found = metadata.get("network", "")
     if network is not None and found != network:
         raise ModelFileError(f"{path}: holds a {found or 'nameless'} network where a {network} is needed")
@@ -94,7 +96,9 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     weights = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
     for name, value in weights.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise ModelFileError(f"{path}: the weight {name} holds NaN or infinity; the training diverged, train again")
+            raise ModelFileError(
+                f"{path}: the weight {name} holds NaN or infinity; the training diverged, train again"
+            )
     return weights
 
 

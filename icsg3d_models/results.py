@@ -75,15 +75,27 @@ class Report:
 
     def progress(self, done: int, total: int, **values: float | str) -> None:
         """Append one line to ``progress.jsonl`` and, on a terminal, show it."""
-        line = {"stage": self.stage, "done": done, "total": total, "elapsed": round(self.elapsed, 3), **values}
+        line = {
+            "stage": self.stage,
+            "done": done,
+            "total": total,
+            "elapsed": round(self.elapsed, 3),
+            **values,
+        }
         with open(self.directory / PROGRESS_FILE, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
         if sys.stderr.isatty() and not self.quiet:
             left = self.elapsed / max(done, 1) * (total - done)
-            extra = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
+            extra = " ".join(
+                f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items()
+            )
             end = "\n" if done >= total else ""
-            print(f"\r\033[K{self.stage} {done}/{total}  {self.elapsed:.0f} s, {left:.0f} s left  {extra}",
-                  end=end, file=sys.stderr, flush=True)
+            print(
+                f"\r\033[K{self.stage} {done}/{total}  {self.elapsed:.0f} s, {left:.0f} s left  {extra}",
+                end=end,
+                file=sys.stderr,
+                flush=True,
+            )
 
     def write(self, status: str, message: str = "") -> dict[str, Any]:
         """Write ``results.json`` atomically and return its content."""

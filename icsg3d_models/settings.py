@@ -191,6 +191,8 @@ class RebuildSettings(StageSettings):
     max_sites: Positive = 200
     min_distance: Annotated[float, Field(gt=0)] = 0.5
     """Å; two sites closer than this are reported and the sample is not rebuilt."""
+    symmetry_tolerance: Annotated[float, Field(gt=0)] | None = None
+    """Å; idealise to the symmetry found within this tolerance, in the primitive cell; null leaves crystals as they are."""
     batch_size: Positive = 256
 
 
@@ -208,7 +210,12 @@ class ScreenSettings(StageSettings):
     descending: bool = False
     top: Positive = 10
     """How many candidates to select; fewer are selected, and it is said, where fewer pass."""
-    require: list[Literal["structure", "composition", "unique", "novel"]] = ["structure", "composition", "unique", "novel"]
+    require: list[Literal["structure", "composition", "unique", "novel"]] = [
+        "structure",
+        "composition",
+        "unique",
+        "novel",
+    ]
     """Tests that a candidate must pass to be selected."""
     table: str = "screening.csv"
     """The table to write, one row a crystal."""
@@ -219,6 +226,59 @@ class ScreenSettings(StageSettings):
         return check_elements(value)
 
 
+class EvaluateSettings(StageSettings):
+    """Score crystals by the published metrics, beside what the reference set itself scores."""
+
+    mode: Literal["reconstruction", "generation"] = "generation"
+    """`reconstruction`: each crystal against the one of its id; `generation`: the batch against the set."""
+    crystals: str = "crystals.h5"
+    """What to score: a crystal file."""
+    reference: str = "dataset.h5"
+    """The true crystals: a dataset file or a crystal file."""
+    part: Literal["train", "validation", "test", "all"] = "test"
+    """Part of the reference, where it is a dataset file."""
+    training: str | None = None
+    """Known crystals, for novelty: a dataset file (its training part) or a crystal file; null: of `reference`."""
+    samples: Positive | None = None
+    """Samples asked for, so that those not rebuilt count as failures; null: as many as there are crystals."""
+    cutoffs: Literal["perov_5", "carbon_24", "mp_20"] | tuple[float, float] = "perov_5"
+    """Published cut-offs of COV, or two numbers: distance of structure and of composition prints."""
+    oxidation_states: Literal["smact14", "icsd16", "icsd24"] = "smact14"
+    """Oxidation states of SMACT; `smact14` is what the published tables were made with."""
+    property_samples: Positive = 1000
+    """Valid samples, drawn at random, that enter the Wasserstein distances."""
+    novelty_samples: Positive = 1000
+    """Samples, drawn at random, that are compared for uniqueness and novelty."""
+    predictors: list[str] = []
+    """Property models (`cgcnn`), averaged, that the generator has not seen; empty: no property is judged."""
+    predicted_property: str = "formation_energy_per_atom"
+    """The property to take from the predictors."""
+    target: float | None = None
+    """Value of the property that was asked for."""
+    unconditioned: str | None = None
+    """Crystal file of samples drawn without the target, whose deviation from it stands beside."""
+    stability: str | None = None
+    """CSV with the column `id` and the column named next; null: S.U.N. is not judged."""
+    stable_column: str = "stable"
+    """Column of true and false; a crystal without a row counts as not stable."""
+    cache: str | None = "fingerprints.h5"
+    """File of structure fingerprints, read and added to; null: none."""
+    evaluation: str = "evaluation.json"
+    """All figures and what they depend on."""
+    table: str = "evaluation.md"
+    """The same as a table."""
+    details: str = "evaluation.csv"
+    """One row a crystal."""
+
+    @model_validator(mode="after")
+    def _target_predicted(self) -> EvaluateSettings:
+        if self.target is not None and not self.predictors:
+            raise ValueError("`target` needs `predictors`, property models that say what was reached")
+        if self.unconditioned is not None and self.target is None:
+            raise ValueError("`unconditioned` is compared with a `target`; give one")
+        return self
+
+
 STAGES: dict[str, type[StageSettings]] = {
     "prepare": PrepareSettings,
     "train": TrainSettings,
@@ -226,4 +286,5 @@ STAGES: dict[str, type[StageSettings]] = {
     "segment": SegmentSettings,
     "rebuild": RebuildSettings,
     "screen": ScreenSettings,
+    "evaluate": EvaluateSettings,
 }

@@ -45,7 +45,9 @@ def gaussian_density(
     line = (weights.transpose(1, 2)[..., None] * phase_z[:, None]).permute(0, 2, 1, 3)  # (B, S, C, nz/2+1)
     factor = torch.bmm(plane.transpose(1, 2), line.reshape(batch, sites, -1))  # (B, nx*ny, C*(nz/2+1))
     factor = factor.reshape(batch, nx, ny, channels, -1).permute(0, 3, 1, 2, 4)
-    return torch.fft.irfftn(factor * _damping(cell, (mx, my, mz), sigma)[:, None], s=grid, dim=(2, 3, 4), norm="forward")
+    return torch.fft.irfftn(
+        factor * _damping(cell, (mx, my, mz), sigma)[:, None], s=grid, dim=(2, 3, 4), norm="forward"
+    )
 
 
 def _damping(cell: Tensor, frequencies: tuple[Tensor, Tensor, Tensor], sigma: float | Tensor) -> Tensor:

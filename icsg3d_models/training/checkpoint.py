@@ -37,12 +37,15 @@ def load_checkpoint(directory: Path, kind: str) -> dict[str, Any]:
     """
     path = directory / LAST
     if not path.is_file():
-        raise StageError("input_missing", f"{path}: no checkpoint there; leave out `resume_from` to start afresh")
+        raise StageError(
+            "input_missing", f"{path}: no checkpoint there; leave out `resume_from` to start afresh"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as exception:
         raise StageError(
-            "input_unreadable", f"{path}: damaged or no checkpoint of icsg3d ({str(exception).splitlines()[0]}); start afresh"
+            "input_unreadable",
+            f"{path}: damaged or no checkpoint of icsg3d ({str(exception).splitlines()[0]}); start afresh",
         ) from exception
     if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
         raise StageError("input_unreadable", f"{path}: no checkpoint of this release; start afresh")

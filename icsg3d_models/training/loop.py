@@ -76,7 +76,10 @@ class Trainer:
         self.steps_per_epoch = task.n_train // self.batch
         self.total = options.max_epochs * self.steps_per_epoch
         self.optimiser = torch.optim.AdamW(
-            task.module.parameters(), lr=options.learning_rate, betas=(0.9, 0.98), weight_decay=options.weight_decay
+            task.module.parameters(),
+            lr=options.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=options.weight_decay,
         )
         self.average = copy.deepcopy(task.module).eval().requires_grad_(False)
         self.state = State()
@@ -108,7 +111,9 @@ class Trainer:
         """Return the order of the training crystals in one epoch."""
         if getattr(self, "_order_of", None) != epoch:
             self._order_of = epoch
-            self._permutation = np.random.default_rng((self.settings.seed, epoch)).permutation(self.task.n_train)
+            self._permutation = np.random.default_rng((self.settings.seed, epoch)).permutation(
+                self.task.n_train
+            )
         return self._permutation
 
     def _step(self, indices: np.ndarray) -> None:
@@ -136,7 +141,9 @@ class Trainer:
         # The decay ramps up so that the first epochs are not averaged with the random start.
         decay = min(options.ema, (1 + step) / (10 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.task.module.parameters()), 1 - decay)
+            torch._foreach_lerp_(
+                list(self.average.parameters()), list(self.task.module.parameters()), 1 - decay
+            )
             for mine, theirs in zip(self.average.buffers(), self.task.module.buffers(), strict=True):
                 mine.copy_(theirs)
         self.state.step += 1
@@ -150,7 +157,12 @@ class Trainer:
             self.report.progress(epoch, options.max_epochs, train_loss=self._last_loss)
             return
         metrics = self.task.validate(self.average)
-        row = {"epoch": epoch, "step": self.state.step, "seconds": self._seconds(), "train_loss": self._last_loss}
+        row = {
+            "epoch": epoch,
+            "step": self.state.step,
+            "seconds": self._seconds(),
+            "train_loss": self._last_loss,
+        }
         self.state.history.append({**row, **metrics})
         self.report.progress(epoch, options.max_epochs, train_loss=self._last_loss, **metrics)
         self._write_metrics(self.report.directory / "metrics.csv")
@@ -206,12 +218,19 @@ class Trainer:
         """
         content: dict[str, Any] = load_checkpoint(directory, self.task.kind)
         if content["config"] != self.task.config:
-            raise StageError("input_incompatible", f"{directory}: the checkpoint has other network options or other data")
+            raise StageError(
+                "input_incompatible", f"{directory}: the checkpoint has other network options or other data"
+            )
         self.task.module.load_state_dict(content["module"])
         self.average.load_state_dict(content["average"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.state = State(
-            content["step"], content["best_loss"], content["best_step"], content["best"], content["history"], content["seconds"]
+            content["step"],
+            content["best_loss"],
+            content["best_step"],
+            content["best"],
+            content["history"],
+            content["seconds"],
         )
         self._last_loss = math.nan
 

@@ -1,0 +1,40 @@
+"""Networks from model files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from ..modelfile import ModelFileError, load_weights, read_header
+
+
+def load_network(path: str | Path, network: str, device: torch.device) -> nn.Module:
+    """Rebuild a network from its model file, in evaluation mode on the device.
+
+    :raises ModelFileError: see :func:`icsg3d_models.modelfile.read_header`; or weights that do not fit the configuration.
+    """
+    header = read_header(path, network)
+    if network == "unet":
+        from .unet import UNet as Network
+        from .unet import UNetConfig as Config
+    elif network == "vae":
+        from .vae import VAE as Network  # type: ignore[assignment]
+        from .vae import VAEConfig as Config  # type: ignore[assignment]
+    elif network == "prior":
+        from .prior import Prior as Network  # type: ignore[assignment]
+        from .prior import PriorConfig as Config  # type: ignore[assignment]
+    else:
+        from .cgcnn import CGCNN as Network  # type: ignore[assignment]
+        from .cgcnn import CGCNNConfig as Config  # type: ignore[assignment]
+    try:
+        module = Network(Config(**header.config))
+        module.load_state_dict(load_weights(path))
+    except (ValidationError, RuntimeError) as exception:
+        reason = str(exception).splitlines()[0]
+        raise ModelFileError(
+            f"{path}: weights and configuration disagree ({reason}); train it again"
+        ) from exception
+    return module.to(device).eval()

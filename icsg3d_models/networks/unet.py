@@ -1,0 +1,80 @@
+"""U-Net that segments a field: which voxels belong to an atom, and of which element.
+
+After Ronneberger et al. (arXiv:1505.04597) in three dimensions and periodic; the two heads, a softmax over elements
+and a sigmoid for "atom", are those of ICSG3D (10.1021/acs.jcim.0c00464). It differs in that the element is
+read from species channels rather than from the height of one density, and in that nothing depends on the batch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..settings import Strict
+from .layers import PreActivatedConv, ResidualBlock, depth_to_space, sample_at, space_to_depth
+
+
+class UNetConfig(Strict):
+    """Configuration of the U-Net."""
+
+    elements: list[int]
+    """Atomic numbers that it can name, in the order of its classes."""
+    grid: Annotated[int, Field(ge=8, multiple_of=8)] = 16
+    """Points of the occupancy along each lattice vector; species channels have half as many."""
+    species_channels: int = 16
+    """Channels of the element code."""
+    width: Annotated[int, Field(ge=8, multiple_of=8)] = 32
+    """Channels at half resolution; a quarter resolution has twice as many."""
+
+
+class UNet(nn.Module):
+    """Occupancy (n³) and species channels ((n/2)³) to a mask (n³) and element logits ((n/2)³ features)."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.enter = nn.Conv3d(8 + config.species_channels, width, 1)
+        self.fine = PreActivatedConv(width)
+        self.down = nn.Conv3d(8 * width, 2 * width, 1)
+        self.coarse = ResidualBlock(2 * width)
+        self.up = nn.Conv3d(2 * width, 8 * width, 1)
+        self.merge = PreActivatedConv(width)
+        self.mask_head = nn.Conv3d(width, 8, 1)
+        self.species_head = nn.Sequential(
+            nn.LayerNorm(width + config.species_channels),
+            nn.Linear(width + config.species_channels, 2 * width),
+            nn.SiLU(),
+            nn.Linear(2 * width, len(config.elements)),
+        )
+
+    def features(self, occupancy: Tensor, species: Tensor) -> list[Tensor]:
+        """Return the activations of every level: the features of the feature-consistency loss.
+
+        :param occupancy: (B, 1, n, n, n).
+        :param species: (B, K, n/2, n/2, n/2).
+        :return: (B, W, n/2³), (B, 2W, n/4³), (B, W, n/2³); the last feeds the heads.
+        """
+        entered = self.enter(torch.cat([space_to_depth(occupancy, 2), species], dim=1))
+        fine = self.fine(entered)  # (B, W, n/2, ...)
+        coarse = self.coarse(self.down(space_to_depth(fine, 2)))  # (B, 2W, n/4, ...)
+        merged = self.merge(fine + depth_to_space(self.up(coarse), 2))  # (B, W, n/2, ...)
+        return [fine, coarse, merged]
+
+    def mask_logits(self, features: list[Tensor]) -> Tensor:
+        """Return the logit of "this voxel belongs to an atom", (B, n, n, n)."""
+        return depth_to_space(self.mask_head(features[-1]), 2)[:, 0]
+
+    def species_logits(self, features: list[Tensor], species: Tensor, frac: Tensor) -> Tensor:
+        """Return element logits at points, (B, S, E).
+
+        The head is evaluated where it is needed, at the voxels of atoms, rather than on the whole grid.
+
+        :param frac: (B, S, 3) points in fractional coordinates.
+        """
+        joined = torch.cat([features[-1], species], dim=1)
+        logits: Tensor = self.species_head(sample_at(joined, frac))
+        return logits

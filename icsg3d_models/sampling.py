@@ -1,0 +1,169 @@
+"""The stage ``sample``: latents from the prior, around base crystals or between two, decoded into fields."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from .crystals import Crystals, read_crystals
+from .devices import select_device
+from .elements import NUMBER, SYMBOLS
+from .encoding import decode, encode
+from .fieldfile import ArrayWriter
+from .fields.batches import to_batch
+from .modelfile import file_hash
+from .networks.loading import load_network
+from .networks.prior import Prior
+from .networks.vae import VAE
+from .registration import register
+from .results import Report, StageError
+from .settings import SampleSettings
+
+UNITS = {
+    "occupancy": "1 at the centre of an atom; sample,i,j,k",
+    "species": "element code times a Gaussian; sample,channel,i,j,k",
+    "cell": "angstrom; sample,vector,xyz",
+    "latent": "1; sample,component",
+    "sample": "index of the sample; sample",
+}
+
+
+def run(settings: SampleSettings, report: Report) -> None:
+    """Write the field file; the counts say how many samples it holds."""
+    device = select_device(settings, report)
+    path = report.directory / settings.vae
+    report.inputs["vae"] = file_hash(path) if path.is_file() else ""
+    vae = load_network(path, "vae", device)
+    assert isinstance(vae, VAE)
+    allowed = allowed_elements(settings.elements, vae.config.elements, str(settings.vae))
+    generator = torch.Generator(device).manual_seed(settings.seed)
+    if settings.mode == "prior":
+        latent = from_prior(settings, report, vae, allowed, generator)
+    else:
+        latent = from_base(settings, report, vae, generator)
+    with ArrayWriter(report.directory / settings.fields, UNITS) as writer:
+        done = 0
+        for some in latent.split(settings.batch_size):
+            occupancy, species, cell = decode(vae, some)
+            writer.append(
+                occupancy=occupancy[:, 0].half().cpu().numpy(),
+                species=species.half().cpu().numpy(),
+                cell=cell.cpu().numpy(),
+                latent=some.cpu().numpy(),
+                sample=np.arange(done, done + len(some)),
+            )
+            done += len(some)
+            report.progress(done, len(latent))
+    report.counts["samples"] = len(latent)
+
+
+def allowed_elements(symbols: list[str] | None, known: list[int], model: str) -> list[int]:
+    """Return the atomic numbers that may occur.
+
+    :raises StageError: an element the model does not know.
+    """
+    if symbols is None:
+        return known
+    numbers = [NUMBER[s] for s in symbols]
+    unknown = [SYMBOLS[z] for z in numbers if z not in known]
+    if unknown:
+        names = ", ".join(SYMBOLS[z] for z in known)
+        raise StageError(
+            "input_incompatible",
+            f"{model} does not know {', '.join(unknown)}; it was trained on {names}. Leave them out, or train on data that has them",
+        )
+    return numbers
+
+
+def from_prior(
+    settings: SampleSettings, report: Report, vae: VAE, allowed: list[int], generator: torch.Generator
+) -> Tensor:
+    """Return (n_samples, Z) latents from the fitted prior, or from N(0, 1) where none is given."""
+    device = generator.device
+    noise = torch.randn(settings.n_samples, vae.config.latent, generator=generator, device=device)
+    if settings.prior is None:
+        if settings.targets:
+            raise StageError(
+                "settings_rejected", "targets need a fitted prior; give `prior`, or leave out `targets`"
+            )
+        return noise
+    path = report.directory / settings.prior
+    prior = load_network(path, "prior", device)
+    assert isinstance(prior, Prior)
+    report.inputs["prior"] = file_hash(path)
+    if prior.config.vae_sha256 != report.inputs["vae"]:
+        raise StageError(
+            "input_incompatible",
+            f"{settings.prior} was fitted to another VAE than {settings.vae}; fit a prior to this one",
+        )
+    unknown = sorted(set(settings.targets) - set(prior.config.targets))
+    if unknown:
+        known = ", ".join(prior.config.targets) or "none"
+        raise StageError(
+            "input_incompatible", f"{settings.prior} has no target {', '.join(unknown)}; it has {known}"
+        )
+    mask = torch.zeros(len(prior.config.elements), device=device)
+    if settings.elements is not None:
+        mask = torch.tensor([float(z in allowed) for z in prior.config.elements], device=device)
+    goal = [
+        (settings.targets[name] - mean) / std if name in settings.targets else math.nan
+        for name, mean, std in zip(
+            prior.config.targets, prior.config.target_mean, prior.config.target_std, strict=True
+        )
+    ]
+    row = torch.tensor(goal, device=device)
+    pieces = [
+        prior.sample(some, mask.expand(len(some), -1), row.expand(len(some), -1), settings.guidance)
+        for some in noise.split(4 * settings.batch_size)
+    ]
+    return torch.cat(pieces)
+
+
+def from_base(settings: SampleSettings, report: Report, vae: VAE, generator: torch.Generator) -> Tensor:
+    """Return latents around base crystals, dealt evenly, or on the line between two."""
+    device = generator.device
+    assert settings.base is not None
+    base = read_base(report.directory / settings.base)
+    unknown = sorted(set(base.numbers.tolist()) - set(vae.config.elements))
+    if unknown:
+        names = ", ".join(SYMBOLS[z] for z in unknown)
+        raise StageError("input_incompatible", f"{settings.base}: the model does not know {names}")
+    registered, error = register(vae, base, device)
+    report.tables["base"] = [
+        {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, error, strict=True)
+    ]
+    mean, log_variance = encode(vae, to_batch(registered).to(device))
+    if settings.mode == "interpolate":
+        if len(base) != 2:
+            raise StageError(
+                "settings_rejected", f"mode `interpolate` needs two base crystals, received {len(base)}"
+            )
+        t = torch.linspace(0, 1, settings.n_samples, device=device)[:, None]
+        return (1 - t) * mean[0] + t * mean[1]
+    rows = torch.arange(settings.n_samples, device=device) % len(base)
+    noise = torch.randn(settings.n_samples, vae.config.latent, generator=generator, device=device)
+    width = torch.ones(vae.config.latent, device=device)
+    if settings.prior is not None:
+        prior = load_network(report.directory / settings.prior, "prior", device)
+        assert isinstance(prior, Prior)
+        width = prior.latent_std
+    return mean[rows] + settings.spread * width * noise
+
+
+def read_base(path: Path) -> Crystals:
+    """Return the base crystals of a crystal file.
+
+    :raises StageError: the file is missing, damaged or empty.
+    """
+    if not path.is_file():
+        raise StageError("input_missing", f"{path}: no such file of base crystals")
+    with h5py.File(path, "r") as file:
+        crystals = read_crystals(file["crystals"] if "crystals" in file else file)
+    if len(crystals) == 0:
+        raise StageError("input_unreadable", f"{path}: holds no crystal")
+    return crystals

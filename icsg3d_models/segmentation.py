@@ -1,0 +1,160 @@
+"""The stage ``segment``: fields to labelled regions, one an atom, each with an element."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .devices import select_device
+from .fieldfile import ArrayWriter, open_arrays
+from .modelfile import file_hash
+from .networks.loading import load_network
+from .networks.unet import UNet
+from .results import Report, StageError
+from .sampling import allowed_elements
+from .settings import SegmentSettings
+
+UNITS = {
+    "region": "number of the region within the sample, 0 where there is no atom; sample,i,j,k",
+    "species": "atomic number, 0 where there is no atom; sample,i,j,k",
+    "count": "regions of the sample; sample",
+    "peak": "index of the voxel with the highest occupancy; region,vector",
+    "number": "atomic number; region",
+    "confidence": "mean probability of the element over the region; region",
+}
+
+
+def watershed(occupancy: Tensor, mask: Tensor) -> Tensor:
+    """Assign every voxel of the mask to the maximum that steepest ascent leads to, with periodic boundaries.
+
+    All samples at once: each voxel points to the highest of its 27 neighbours, and pointers are doubled until they
+    rest. Ties go to the first neighbour in row order, so a flat pair of voxels has one maximum.
+
+    :param occupancy: (B, n, n, n).
+    :param mask: (B, n, n, n) bool.
+    :return: (B, n, n, n) int64, flat index of the maximum within the sample, -1 outside the mask.
+    """
+    batch, n = occupancy.shape[:2]
+    padded = functional.pad(occupancy.unsqueeze(1), (1,) * 6, mode="circular")
+    _, index = functional.max_pool3d(padded, 3, stride=1, return_indices=True)
+    index = index[:, 0]
+    m = n + 2
+    x, y, z = index // (m * m), index // m % m, index % m
+    pointer = (((x - 1) % n * n + (y - 1) % n) * n + (z - 1) % n).reshape(batch, -1)
+    # Paths are at most n³ long; doubling follows 2^k steps in k rounds.
+    for _ in range(math.ceil(math.log2(n**3)) + 1):
+        further = pointer.gather(1, pointer)
+        if torch.equal(further, pointer):
+            break
+        pointer = further
+    inside = mask.reshape(batch, -1)
+    # A region whose maximum lies outside the mask is no atom.
+    keep = inside & inside.gather(1, pointer)
+    return torch.where(keep, pointer, -1).reshape(occupancy.shape)
+
+
+@torch.no_grad()
+def segment(
+    unet: UNet, occupancy: Tensor, species: Tensor, allowed: list[int], threshold: float
+) -> dict[str, Tensor]:
+    """Segment a batch of fields.
+
+    :param occupancy: (B, 1, n, n, n); ``species``: (B, K, n/2, n/2, n/2).
+    :param allowed: atomic numbers that may be named.
+    :return: region and species maps (B, n, n, n) and one row a region: count (B,), peak (R, 3), number, confidence.
+    """
+    batch, n = occupancy.shape[0], occupancy.shape[-1]
+    device = occupancy.device
+    features = unet.features(occupancy, species)
+    mask = (unet.mask_logits(features) > 0) & (occupancy[:, 0] > threshold)
+    maximum = watershed(occupancy[:, 0], mask).reshape(batch, -1)  # (B, n³)
+    inside = maximum >= 0
+    owner, voxel = inside.nonzero(as_tuple=True)  # (M,), ordered by sample
+    found, label = torch.unique(owner * n**3 + maximum[owner, voxel], return_inverse=True)  # (R,), (M,)
+    log_probability = _species_log_probability(unet, features, species, owner, voxel, n, allowed)  # (M, E)
+    weight = occupancy.reshape(batch, -1)[owner, voxel].unsqueeze(1)
+    score = torch.zeros(len(found), log_probability.shape[1], device=device)
+    score.index_add_(0, label, weight * log_probability)
+    total = torch.zeros(len(found), 1, device=device).index_add_(0, label, weight)
+    best, choice = (score / total).max(dim=1) if len(found) else (score.new_zeros(0), label.new_zeros(0))
+    number = torch.tensor(unet.config.elements, device=device)[choice]
+    sample, peak = found // n**3, found % n**3
+    count = torch.bincount(sample, minlength=batch)
+    first = torch.cumsum(count, 0) - count
+    region = torch.zeros(batch, n**3, dtype=torch.long, device=device)
+    region[owner, voxel] = label - first[owner] + 1
+    kinds = torch.zeros_like(region)
+    kinds[owner, voxel] = number[label]
+    return {
+        "region": region.reshape(batch, n, n, n),
+        "species": kinds.reshape(batch, n, n, n),
+        "count": count,
+        "peak": torch.stack([peak // (n * n), peak // n % n, peak % n], dim=1),
+        "number": number,
+        "confidence": best.exp(),
+    }
+
+
+def _species_log_probability(
+    unet: UNet,
+    features: list[Tensor],
+    species: Tensor,
+    owner: Tensor,
+    voxel: Tensor,
+    n: int,
+    allowed: list[int],
+) -> Tensor:
+    """Return the log probability of every allowed element at the given voxels, (M, E)."""
+    batch = species.shape[0]
+    count = torch.bincount(owner, minlength=batch)
+    column = torch.arange(len(owner), device=owner.device) - (torch.cumsum(count, 0) - count)[owner]
+    points = torch.zeros(batch, int(count.max()) if len(owner) else 1, 3, device=species.device)
+    points[owner, column] = torch.stack([voxel // (n * n), voxel // n % n, voxel % n], dim=1).float() / n
+    logits = unet.species_logits(features, species, points)[owner, column]
+    barred = torch.tensor([z not in allowed for z in unet.config.elements], device=logits.device)
+    return logits.masked_fill(barred, -math.inf).log_softmax(dim=1).clamp(min=-50.0)
+
+
+def run(settings: SegmentSettings, report: Report) -> None:
+    """Write the segment file; the counts say how many regions were found."""
+    device = select_device(settings, report)
+    unet = load_network(report.directory / settings.unet, "unet", device)
+    assert isinstance(unet, UNet)
+    report.inputs["unet"] = file_hash(report.directory / settings.unet)
+    allowed = allowed_elements(settings.elements, unet.config.elements, settings.unet)
+    with open_arrays(report.directory / settings.fields, ("occupancy", "species", "cell")) as fields:
+        occupancy, species = fields["occupancy"], fields["species"]
+        grid, channels = unet.config.grid, unet.config.species_channels
+        if occupancy.shape[1:] != (grid,) * 3 or species.shape[1:] != (channels, *(grid // 2,) * 3):
+            raise StageError(
+                "input_incompatible",
+                f"{settings.fields}: fields of {occupancy.shape[1:]} and {species.shape[1:]}, but {settings.unet} "
+                f"takes a grid of {grid} and {channels} channels; use a VAE and a U-Net that were trained together",
+            )
+        regions = 0
+        with ArrayWriter(report.directory / settings.segments, UNITS) as writer:
+            for start in range(0, len(occupancy), settings.batch_size):
+                rows = slice(start, start + settings.batch_size)
+                result = segment(
+                    unet,
+                    torch.from_numpy(occupancy[rows].astype(np.float32)).to(device).unsqueeze(1),
+                    torch.from_numpy(species[rows].astype(np.float32)).to(device),
+                    allowed,
+                    settings.threshold,
+                )
+                arrays = {name: value.cpu().numpy() for name, value in result.items()}
+                regions += len(arrays["number"])
+                writer.append(
+                    **{
+                        **arrays,
+                        "region": arrays["region"].astype(np.uint16),
+                        "species": arrays["species"].astype(np.uint8),
+                        "confidence": arrays["confidence"].astype(np.float32),
+                    }
+                )
+                report.progress(min(start + settings.batch_size, len(occupancy)), len(occupancy))
+        report.counts.update(samples=len(occupancy), regions=regions)

@@ -1,0 +1,181 @@
+"""Training of the VAE, with the U-Net as the judge of what matters in a field.
+
+Loss: squared error of the fields, squared error of the U-Net's activations (the deep-feature-consistency loss
+of Hou et al., arXiv:1610.00291, as in ICSG3D), cross-entropy of the species that the U-Net reads from the decoded
+field at the true sites, squared error of the lattice, and beta times the KL divergence to N(0, 1).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..datasets import Dataset
+from ..fields.batches import CrystalBatch
+from ..fields.occupancy import occupancy_field, species_field
+from ..lattice import lattice_to_vector
+from ..networks.layers import network_config
+from ..networks.loading import load_network
+from ..networks.unet import UNet
+from ..networks.vae import VAE, VAEConfig
+from ..results import StageError
+from ..settings import Strict, TrainSettings
+from .field_data import class_table, part_batch, substitute_elements
+from .task import Task
+
+
+class VAELoss(Strict):
+    """Weights of the loss; given among the options of the VAE with the prefix ``loss_``."""
+
+    occupancy: float = Field(0.2, ge=0)
+    """Of the squared error of the occupancy, summed over voxels."""
+    species_field: float = Field(0.1, ge=0)
+    """Of the squared error of the species channels, summed over voxels and channels."""
+    feature: float = Field(0.5, ge=0)
+    """Of the mean squared error of the U-Net's activations, relative to their variance."""
+    species: float = Field(1.0, ge=0)
+    """Of the cross-entropy of species, summed over sites."""
+    lattice: float = Field(3.0, ge=0)
+    """Of the squared error of the standardised lattice vector."""
+    kl: float = Field(1e-3, ge=0)
+    """Of the KL divergence, reached after the first quarter of the training."""
+    substitution: float = Field(0.3, ge=0, le=1)
+    """Probability that an element of a training crystal is exchanged for another."""
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return KL(N(mean, exp(log_variance)) || N(0, 1)) summed over the latent, (B,)."""
+    return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1)
+
+
+class VAETask(Task):
+    """Encode and decode the fields of crystals in the setting in which the dataset holds them."""
+
+    kind = "vae"
+
+    def __init__(
+        self,
+        module: VAE,
+        unet: UNet,
+        weights: VAELoss,
+        parts: dict[str, CrystalBatch],
+        dataset: Dataset,
+        device: torch.device,
+    ) -> None:
+        self.module, self.weights, self.parts, self.device = module, weights, parts, device
+        self.unet = unet.eval().requires_grad_(False)
+        self.config = module.config.model_dump()
+        self.n_train = len(parts["train"])
+        self.classes = class_table(unet.config.elements, device)
+        self.lattice_mean = torch.tensor(module.config.lattice_mean, device=device)
+        self.lattice_std = torch.tensor(module.config.lattice_std, device=device)
+        self.dataset = dataset
+
+    @classmethod
+    def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> VAETask:
+        """Create the VAE; it shares grid and elements with the U-Net that judges it."""
+        if settings.unet is None:
+            raise StageError(
+                "settings_rejected", "network `vae` needs `unet`, the model file of a trained U-Net"
+            )
+        unet = load_network(settings.unet, "unet", device)
+        assert isinstance(unet, UNet)
+        parts = {name: part_batch(dataset, name, device) for name in ("train", "validation", "test")}
+        present = set(np.unique(dataset.crystals.take(dataset.part("train")).numbers).tolist())
+        missing = sorted(present - set(unet.config.elements))
+        if missing:
+            raise StageError(
+                "input_incompatible",
+                f"{settings.unet}: the U-Net does not know the elements Z = {missing}; train it on this dataset",
+            )
+        vectors = lattice_to_vector(parts["train"].cell)
+        # Components that never vary (shear in a cubic set) get a floor, so that they are not blown up to noise.
+        std = vectors.std(dim=0, unbiased=False).clamp(min=0.02)
+        options = {k: v for k, v in settings.options.items() if not k.startswith("loss_")}
+        losses = {k.removeprefix("loss_"): v for k, v in settings.options.items() if k.startswith("loss_")}
+        config = network_config(
+            VAEConfig,
+            options,
+            elements=unet.config.elements,
+            grid=unet.config.grid,
+            species_channels=unet.config.species_channels,
+            lattice_mean=[round(float(x), 6) for x in vectors.mean(dim=0)],
+            lattice_std=[round(float(x), 6) for x in std],
+        )
+        return cls(VAE(config).to(device), unet, network_config(VAELoss, losses), parts, dataset, device)
+
+    def loss(
+        self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of one batch, with elements exchanged and the KL weight warmed up."""
+        batch = self.parts["train"].take(indices)
+        assert isinstance(self.module, VAE)
+        numbers = substitute_elements(
+            batch.numbers, self.module.config.elements, self.weights.substitution, generator
+        )
+        beta = self.weights.kl * min(1.0, 4 * step_fraction)
+        return self._loss(self.module, CrystalBatch(batch.cell, batch.frac, numbers), beta, generator)
+
+    def _loss(
+        self, module: VAE, batch: CrystalBatch, beta: float, generator: torch.Generator | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss; without a generator the latent is its mean and sites are read without jitter."""
+        n = module.config.grid
+        weights = self.weights
+        occupancy, species = occupancy_field(batch, n), species_field(batch, n // 2)
+        lattice = (lattice_to_vector(batch.cell) - self.lattice_mean) / self.lattice_std
+        mean, log_variance = module.encode(occupancy, species, lattice)
+        latent, frac = mean, batch.frac
+        if generator is not None:
+            draw = torch.randn(mean.shape, generator=generator, device=self.device)
+            latent = mean + draw * (0.5 * log_variance).exp()
+            jitter = 0.06 * torch.randn(frac.shape, generator=generator, device=self.device)
+            frac = frac + jitter @ torch.linalg.inv(batch.cell)
+        occupancy_out, species_out, lattice_out = module.decode(latent)
+        features = self.unet.features(occupancy_out, species_out)
+        with torch.no_grad():
+            wanted = self.unet.features(occupancy, species)
+        feature = torch.stack(
+            [((f - w) ** 2).mean() / w.var() for f, w in zip(features, wanted, strict=True)]
+        ).mean()
+        logits = self.unet.species_logits(features, species_out, frac)
+        classes = torch.where(batch.mask, self.classes[batch.numbers], -1)
+        species_loss = functional.cross_entropy(
+            logits.flatten(0, 1), classes.flatten(), ignore_index=-1, reduction="sum"
+        )
+        size = len(batch)
+        terms = {
+            "occupancy_loss": weights.occupancy * ((occupancy_out - occupancy) ** 2).sum() / size,
+            "species_field_loss": weights.species_field * ((species_out - species) ** 2).sum() / size,
+            "feature_loss": weights.feature * feature,
+            "species_loss": weights.species * species_loss / size,
+            "lattice_loss": weights.lattice * ((lattice_out - lattice) ** 2).sum() / size,
+            "kl_loss": beta * kl_divergence(mean, log_variance).mean(),
+        }
+        right = ((logits.argmax(-1) == classes) | ~batch.mask).all(dim=1).float().mean()
+        return torch.stack(list(terms.values())).sum(), {**terms, "composition_accuracy": right}
+
+    def _evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
+        """Return the mean loss terms over one part, decoded from the mean of the latent."""
+        assert isinstance(module, VAE)
+        data = self.parts[part]
+        total: dict[str, float] = {}
+        with torch.no_grad():
+            for rows in torch.arange(len(data), device=self.device).split(256):
+                loss, metrics = self._loss(module, data.take(rows), self.weights.kl, None)
+                for name, value in {"loss": loss, **metrics}.items():
+                    total[name] = total.get(name, 0.0) + float(value) * len(rows) / len(data)
+        return total
+
+    def validate(self, module: nn.Module) -> dict[str, float]:
+        """Return the loss terms of the validation part (of the training part where that is empty)."""
+        return self._evaluate(module, "validation" if len(self.parts["validation"]) else "train")
+
+    def test(self, module: nn.Module) -> dict[str, float]:
+        """Return the same on the test part."""
+        return self._evaluate(module, "test") if len(self.parts["test"]) else {}
