@@ -1,0 +1,157 @@
+"""The files of a run that other programs read: a table, a zip of CIFs, and the figures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .campaign import Campaign, Candidate
+
+if TYPE_CHECKING:
+    from aiida.orm import ProcessNode, StructureData
+
+RELAX_COLUMNS = (
+    "status", "exit_status", "reason", "energy_eV", "energy_per_atom_eV", "a", "b", "c", "spacegroup_symbol",
+    "spacegroup_number", "volume_initial", "volume_relaxed", "volume_change_percent", "rmsd_angstrom", "workchain_uuid",
+)  # fmt: skip
+
+
+def write_candidates(campaign: Campaign, path: Path) -> Path:
+    """Write all screened candidates, best first: the screening table, UUIDs, and what DFT said (`dft_...`)."""
+    names = list(
+        dict.fromkeys(name for c in campaign.candidates for name in c.row if name not in ("uuid", "relax"))
+    )
+    dft = [f"dft_{name}" for name in RELAX_COLUMNS]
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, [*(names or ["id"]), "structure_uuid", "relaxed_uuid", *dft])
+        writer.writeheader()
+        for candidate in campaign.candidates:
+            row: dict[str, Any] = {name: candidate.row.get(name) for name in names}
+            relaxed = campaign.relaxed.get(candidate.id)
+            row.update(structure_uuid=candidate.uuid, relaxed_uuid=relaxed.uuid if relaxed else None)
+            for name, column in zip(RELAX_COLUMNS, dft, strict=True):
+                row[column] = (candidate.relax or {}).get(name)
+            writer.writerow({key: "" if value is None else value for key, value in row.items()})
+    return path
+
+
+def safe_name(text: str) -> str:
+    """Return a text fit for a file name: letters, digits, dots and dashes only."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip(".-") or "x"
+
+
+def cif_name(rank: int, candidate: Candidate, kind: str) -> str:
+    """Return the file name of a CIF: rank, formula, id, and whether it is generated or relaxed."""
+    return f"{rank:03d}_{safe_name(candidate.formula)}_{safe_name(candidate.id)}_{kind}.cif"
+
+
+def to_cif(structure: StructureData, title: str) -> str:
+    """Return a CIF that says which node it came from; symmetry is left for the reader to find."""
+    from pymatgen.io.cif import CifWriter
+
+    text = str(CifWriter(structure.get_pymatgen(), significant_figures=6))
+    return f"# {safe_name(title)}, AiiDA StructureData {structure.uuid}\n{text}"
+
+
+def write_cifs(campaign: Campaign, path: Path) -> Path:
+    """Write the generated and relaxed crystals of the selected candidates into a zip."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for rank, candidate in enumerate(campaign.selected, start=1):
+            pair = (
+                ("generated", campaign.structure(candidate)),
+                ("relaxed", campaign.relaxed.get(candidate.id)),
+            )
+            for kind, structure in pair:
+                if structure is not None:
+                    text = to_cif(structure, f"{candidate.formula}-{candidate.id}-{kind}")
+                    archive.writestr(cif_name(rank, candidate, kind), text)
+    return path
+
+
+def stage_facts(node: ProcessNode) -> list[dict[str, Any]]:
+    """Return one entry for each job of a run: what it was, how it ended, how long it took, what it said.
+
+    Wall time is the program's own where it wrote one, else creation to last change of the node.
+    """
+    facts = []
+    jobs = sorted(node.called_descendants, key=lambda n: n.ctime)
+    for job in jobs:
+        if job.process_type is None or not hasattr(job, "get_job_id"):
+            continue
+        entry: dict[str, Any] = {
+            "stage": job.process_type.rsplit(":", 1)[-1],
+            "pk": job.pk,
+            "uuid": job.uuid,
+            "state": job.process_state.value if job.process_state else "created",
+            "exit_status": job.exit_status,
+            "elapsed_seconds": round((job.mtime - job.ctime).total_seconds(), 1),
+        }
+        results = job.base.links.get_outgoing().all()
+        content = next(
+            (t.node.get_dict() for t in results if t.link_label in ("results", "output_parameters")), {}
+        )
+        for name in (
+            "status",
+            "counts",
+            "seed",
+            "device",
+            "versions",
+            "wall_time_seconds",
+            "peak_memory_bytes",
+        ):
+            if name in content:
+                entry[name] = content[name]
+        facts.append(entry)
+    return facts
+
+
+def models_of(node: ProcessNode) -> list[dict[str, Any]]:
+    """Return label, UUID, hash and card of every trained model and dataset that went into a run."""
+    found: dict[str, dict[str, Any]] = {}
+    for process in [node, *node.called_descendants]:
+        for triple in process.base.links.get_incoming().all():
+            data = triple.node
+            if data.node_type.startswith("data.icsg3d."):
+                kind = data.node_type.split(".")[2]
+                facts = {"kind": kind, "uuid": data.uuid, "pk": data.pk, "label": data.label}
+                found[data.uuid] = facts | {
+                    k: v for k, v in data.base.attributes.all.items() if k != "filename"
+                }
+    return sorted(found.values(), key=lambda entry: entry["pk"])
+
+
+def write_metrics(campaign: Campaign, path: Path) -> Path:
+    """Write funnel, times, versions, seeds and models of a run as JSON."""
+    node = campaign.node
+    stages = stage_facts(node)
+    totals: dict[str, float] = {}
+    for entry in stages:
+        seconds = entry.get("wall_time_seconds", entry["elapsed_seconds"])
+        totals[entry["stage"]] = round(totals.get(entry["stage"], 0.0) + float(seconds), 1)
+    versions: dict[str, Any] = {}
+    for entry in stages:
+        versions.update(entry.get("versions") or {})
+    content = {
+        "format_version": 1,
+        "workchain": {"pk": node.pk, "uuid": node.uuid, "state": state(node), "exit_status": node.exit_status,
+                      "exit_message": node.exit_message, "started": node.ctime.isoformat(),
+                      "elapsed_seconds": round((node.mtime - node.ctime).total_seconds(), 1)},
+        "funnel": campaign.funnel,
+        "wall_seconds_by_stage": totals,
+        "versions": versions | {k: v for k, v in (node.base.attributes.get("version", None) or {}).items()},
+        "seeds": {entry["stage"]: entry["seed"] for entry in stages if "seed" in entry},
+        "models": models_of(node),
+        "stages": stages,
+        "relaxations": {c.id: c.relax for c in campaign.candidates if c.relax},
+    }  # fmt: skip
+    path.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+    return path
+
+
+def state(node: ProcessNode) -> str:
+    """Return the state of a process in a word."""
+    return node.process_state.value if node.process_state else "created"

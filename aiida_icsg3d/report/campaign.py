@@ -1,0 +1,259 @@
+"""Read a discovery run from the provenance graph, whether it finished, failed or is still running.
+
+A finished run carries a `summary`; of any other run the same facts are gathered from the processes it
+called, so that a report can be written at any moment.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiida.orm import ProcessNode, SinglefileData, StructureData
+
+FUNNEL = ("sampled", "rebuilt", "valid", "unique", "novel", "selected", "relaxed")
+"""Stages of the funnel in their order; `failed` relaxations are reported beside it."""
+PREDICTED = "predicted_"
+CRYSTALS = "crystals__"
+TEXT = ("id", "formula", "spacegroup_symbol", "duplicate_of", "reason")
+TRUTH = ("structure_valid", "composition_valid", "unique", "novel", "selected", "novel_composition")
+
+
+class NotACampaignError(ValueError):
+    """The process is no discovery run; the message names it and what is accepted."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One screened crystal.
+
+    :param id: name of the sample within the run.
+    :param row: its row of the screening table, numbers and booleans converted.
+    :param uuid: UUID of the StructureData, None where the crystal is not in the graph.
+    :param relax: what the relaxation said (status, energies, lattice ...), None where there was none.
+    """
+
+    id: str
+    row: dict[str, Any]
+    uuid: str | None = None
+    relax: dict[str, Any] | None = None
+
+    @property
+    def formula(self) -> str:
+        """Chemical formula, as the screening gave it."""
+        return str(self.row.get("formula") or "?")
+
+    @property
+    def relaxed_well(self) -> bool:
+        """Whether DFT relaxed it without complaint."""
+        return bool(self.relax) and not self.failed and (self.relax or {}).get("energy_eV") is not None
+
+    @property
+    def failed(self) -> bool:
+        """Whether DFT was tried and did not end well."""
+        relax = self.relax or {}
+        return relax.get("status") == "failed" or bool(relax.get("exit_status"))
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A discovery run as plain data.
+
+    :param node: the DiscoverWorkChain node.
+    :param funnel: number of crystals left after each stage, in the order of :data:`FUNNEL`.
+    :param candidates: all screened crystals, best first.
+    :param relaxed: candidate id -> relaxed StructureData.
+    """
+
+    node: ProcessNode
+    funnel: dict[str, int]
+    candidates: list[Candidate]
+    relaxed: dict[str, StructureData] = field(default_factory=dict)
+
+    @property
+    def properties(self) -> list[str]:
+        """Names of the predicted properties."""
+        names = self.candidates[0].row if self.candidates else {}
+        return [name.removeprefix(PREDICTED) for name in names if name.startswith(PREDICTED)]
+
+    @property
+    def selected(self) -> list[Candidate]:
+        """Candidates that the screening selected."""
+        return [c for c in self.candidates if c.row.get("selected") is True or c.relax]
+
+    @property
+    def best(self) -> list[Candidate]:
+        """Selected candidates, those that DFT relaxed well first, each group in the order of the ranking."""
+        return sorted(self.selected, key=lambda c: (not c.relaxed_well, c.failed))
+
+    def structure(self, candidate: Candidate) -> StructureData | None:
+        """Return the generated crystal, or None where it is not in the graph."""
+        from aiida.orm import load_node
+
+        return load_node(candidate.uuid) if candidate.uuid else None
+
+
+def convert(name: str, text: str) -> Any:
+    """Return a cell of the table by its column: text, truth value or number; empty and NaN become None.
+
+    Typed by the column, because the formulas InF and NaN look like numbers.
+    """
+    if name in TEXT:
+        return text or None
+    if text.lower() in ("", "nan", "none"):
+        return None
+    if name in TRUTH:
+        return text.lower() in ("true", "1")
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def read_table(table: SinglefileData) -> list[dict[str, Any]]:
+    """Return the rows of a screening table."""
+    with table.open(mode="r") as stream:
+        return [{n: convert(n, value or "") for n, value in row.items()} for row in csv.DictReader(stream)]
+
+
+def read_campaign(node: ProcessNode) -> Campaign:
+    """Gather what a discovery run produced so far.
+
+    :raises NotACampaignError: the node is no DiscoverWorkChain.
+    """
+    if not (node.node_type.startswith("process.") and is_stage(node, "discover")):
+        label = getattr(node, "process_label", None) or type(node).__name__
+        raise NotACampaignError(f"{node.pk} is a {label}; give the PK or UUID of a DiscoverWorkChain")
+    outputs = dict(nested(node))
+    descendants = node.called_descendants
+    table = outputs.get("table") or first_output(descendants, "table")
+    rows = read_table(table) if table is not None else []
+    summary = outputs["summary"].get_dict() if "summary" in outputs else {}
+    known = {entry["id"]: entry for entry in summary.get("candidates", [])}
+    uuids = crystal_uuids(node)
+    relaxations = relaxations_of(descendants) if not summary else {}
+    candidates = [
+        Candidate(
+            row["id"],
+            row,
+            known.get(row["id"], {}).get("uuid") or uuids.get(row["id"]),
+            known.get(row["id"], {}).get("relax") or relaxations.get(row["id"]),
+        )
+        for row in sorted(rows, key=rank_key)
+    ]
+    if not rows:
+        candidates = [Candidate(e["id"], e, e.get("uuid"), e.get("relax")) for e in known.values()]
+    relaxed = {
+        label.split("__", 1)[1]: data for label, data in outputs.items() if label.startswith("relaxed__")
+    }
+    for candidate in candidates:
+        if candidate.id not in relaxed and candidate.relax and candidate.relax.get("workchain_uuid"):
+            structure = relaxed_structure(candidate.relax["workchain_uuid"])
+            if structure is not None:
+                relaxed[candidate.id] = structure
+    return Campaign(
+        node, summary.get("funnel") or count_funnel(descendants, candidates, uuids), candidates, relaxed
+    )
+
+
+def rank_key(row: dict[str, Any]) -> tuple[bool, float]:
+    """Return a key that puts rank 1 first and what was not ranked last."""
+    rank = row.get("rank")
+    return (not isinstance(rank, (int, float)), float(rank) if isinstance(rank, (int, float)) else 0.0)
+
+
+def nested(node: ProcessNode) -> Iterator[tuple[str, Any]]:
+    """Yield the outputs of a process as (link label, node); namespaces are joined by two underscores."""
+    for triple in node.base.links.get_outgoing(link_type=_output_links()).all():
+        yield triple.link_label, triple.node
+
+
+def _output_links() -> tuple[Any, ...]:
+    from aiida.common.links import LinkType
+
+    return (LinkType.RETURN, LinkType.CREATE)
+
+
+def first_output(processes: list[ProcessNode], label: str) -> Any:
+    """Return the first output of that label among the processes, or None."""
+    for process in processes:
+        for name, data in nested(process):
+            if name == label:
+                return data
+    return None
+
+
+def crystal_uuids(node: ProcessNode) -> dict[str, str]:
+    """Return id -> UUID of every crystal that the rebuild jobs of a run made, in one query a job."""
+    from aiida.orm import CalcJobNode, QueryBuilder, StructureData
+
+    found: dict[str, str] = {}
+    for process in node.called_descendants:
+        if not isinstance(process, CalcJobNode):
+            continue
+        query = QueryBuilder().append(CalcJobNode, filters={"id": process.pk}, tag="job")
+        query.append(
+            StructureData,
+            with_incoming="job",
+            project=["uuid"],
+            edge_filters={"label": {"like": "crystals\\_\\_%"}},
+            edge_project=["label"],
+        )
+        found.update({label.removeprefix(CRYSTALS): uuid for uuid, label in query.iterall()})
+    return found
+
+
+def relaxed_structure(uuid: str) -> StructureData | None:
+    """Return the relaxed structure of a relaxation WorkChain, or None."""
+    from aiida.common.exceptions import NotExistent
+    from aiida.orm import load_node
+
+    try:
+        return dict(nested(load_node(uuid))).get("output_structure")
+    except NotExistent:
+        return None
+
+
+def relaxations_of(processes: list[ProcessNode]) -> dict[str, dict[str, Any]]:
+    """Return id -> relaxation of the ValidateWorkChains among the processes, for a run without a summary."""
+    found: dict[str, dict[str, Any]] = {}
+    for process in processes:
+        results = dict(nested(process)).get("results") if is_stage(process, "validate") else None
+        if results is not None:
+            found.update(results.get_dict())
+    return found
+
+
+def is_stage(process: ProcessNode, stage: str) -> bool:
+    """Return whether a process is one of this plugin's stages, by its entry point."""
+    return (process.process_type or "").endswith(f":icsg3d.{stage}")
+
+
+def count_funnel(
+    processes: list[ProcessNode], candidates: list[Candidate], uuids: dict[str, str]
+) -> dict[str, int]:
+    """Return the funnel of a run without a summary, as far as it got."""
+    funnel: dict[str, int] = {}
+    for process in processes:
+        if is_stage(process, "sample") and "settings" in process.inputs:
+            settings = process.inputs.settings
+            funnel["sampled"] = int(settings.get_dict().get("n_samples", 0))
+    if uuids:
+        funnel["rebuilt"] = len(uuids)
+    if candidates:
+        rows = [c.row for c in candidates]
+        valid = [
+            r for r in rows if r.get("structure_valid") is True and r.get("composition_valid") is not False
+        ]
+        unique = [r for r in valid if r.get("unique") is not False]
+        novel = [r for r in unique if r.get("novel") is not False]
+        funnel.update(valid=len(valid), unique=len(unique), novel=len(novel))
+        funnel["selected"] = sum(c.row.get("selected") is True for c in candidates)
+        funnel["relaxed"] = sum(c.relaxed_well for c in candidates)
+        funnel["failed"] = sum(c.failed for c in candidates)
+    return funnel

@@ -1,0 +1,129 @@
+"""Isosurfaces of periodic fields, cut open at the faces of the cell: ray marching for the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .render import BISECTIONS, MARCHING_STEPS, Canvas, shade
+
+
+@dataclass(frozen=True)
+class Field:
+    """A periodic scalar field on a grid over one cell.
+
+    :param values: (n1, n2, n3); voxel (i, j, k) is at fractional (i/n1, j/n2, k/n3).
+    :param cell: (3, 3) Å, rows are the lattice vectors.
+    """
+
+    values: np.ndarray
+    cell: np.ndarray
+
+    def at(self, frac: np.ndarray) -> np.ndarray:
+        """Return the field at fractional points (..., 3), trilinear and periodic."""
+        return sample(self.values, frac)
+
+    def gradient(self, frac: np.ndarray) -> np.ndarray:
+        """Return the cartesian gradient (..., 3) at fractional points, by central differences, per Å."""
+        inverse = np.linalg.inv(self.cell)
+        n = self.values.shape
+        parts = [
+            (np.roll(self.values, -1, axis) - np.roll(self.values, 1, axis)) * n[axis] / 2
+            for axis in range(3)
+        ]
+        return np.stack([sample(part, frac) for part in parts], axis=-1) @ inverse.T
+
+
+def sample(values: np.ndarray, frac: np.ndarray) -> np.ndarray:
+    """Return trilinear values of a periodic grid at fractional points (..., 3)."""
+    from scipy.ndimage import map_coordinates
+
+    points = np.moveaxis(frac % 1.0 * np.array(values.shape), -1, 0)
+    return map_coordinates(values, points, order=1, mode="grid-wrap")
+
+
+def periodic_gaussians(
+    cell: np.ndarray, frac: np.ndarray, weights: np.ndarray, n: int, sigma: float
+) -> np.ndarray:
+    """Return a sum of periodic Gaussians of height ``weights`` on an n^3 grid over the cell.
+
+    Summed in reciprocal space: the sum over all periodic images, exact for any cell up to the cut-off of the grid.
+
+    :param cell: (3, 3) Å, rows are the lattice vectors.
+    :param frac: (N, 3) fractional centres.
+    :param weights: (N,) height of each Gaussian.
+    :param sigma: width in Å; must be at least about one grid step.
+    """
+    index = np.fft.fftfreq(n, 1 / n)
+    phases = [np.exp(-2j * np.pi * np.outer(frac[:, axis], index)) for axis in range(3)]
+    structure = np.einsum("s,si,sj,sk->ijk", weights, *phases, optimize=True)
+    reciprocal = 2 * np.pi * np.linalg.inv(cell).T
+    g = np.stack(np.meshgrid(index, index, index, indexing="ij"), axis=-1) @ reciprocal
+    volume = abs(np.linalg.det(cell))
+    transform = (2 * np.pi * sigma**2) ** 1.5 / volume * np.exp(-0.5 * sigma**2 * np.sum(g**2, axis=-1))
+    return np.fft.ifftn(structure * transform).real * n**3
+
+
+def nearest_site(cell: np.ndarray, frac: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the index of the site nearest to each fractional point (M, 3), over the 27 nearest images."""
+    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    images = ((frac % 1.0)[None] + shifts[:, None]).reshape(-1, 3) @ cell
+    from scipy.spatial import cKDTree
+
+    return cKDTree(images).query(points % 1.0 @ cell)[1] % len(frac)
+
+
+def draw_field(
+    canvas: Canvas, field: Field, level: float, frac: np.ndarray, colours: np.ndarray, shift: np.ndarray
+) -> None:
+    """Draw the isosurface inside the cell, cut open at its faces; cuts show the field as a tint.
+
+    :param frac: (N, 3) sites that name the regions.
+    :param colours: (N, 3) colour of the region of each site.
+    :param shift: (3,) fractional; the box that is drawn starts there.
+    """
+    camera = canvas.camera
+    right, up = canvas.plane
+    x, y = np.meshgrid(right, up)
+    to_frac = camera.rotation @ np.linalg.inv(field.cell)  # view -> fractional
+    origin = camera.centre @ np.linalg.inv(field.cell)
+    base = np.stack([x, y, np.zeros_like(x)], axis=-1) @ to_frac + origin  # at depth 0
+    step = to_frac[2]
+    # slab test against the box 0..1; depth grows towards the viewer
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.stack([(0 - base) / step, (1 - base) / step])
+    near, far = np.nanmin(ends.max(axis=0), axis=-1), np.nanmax(ends.min(axis=0), axis=-1)
+    hit = near > far + 1e-6
+    start, stop, base = near[hit], far[hit], base[hit]
+    inside = field.at(base + (start - 1e-4)[:, None] * step + shift) >= level
+    found = np.where(inside, start, np.nan)
+    active = np.flatnonzero(~inside)
+    previous = start[active]
+    for k in range(1, MARCHING_STEPS + 1):
+        depth = start[active] + (stop[active] - start[active]) * k / MARCHING_STEPS
+        above = field.at(base[active] + depth[:, None] * step + shift) >= level
+        rays = active[above]
+        low, high = previous[above], depth[above]
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            over = field.at(base[rays] + middle[:, None] * step + shift) >= level
+            low, high = np.where(over, low, middle), np.where(over, middle, high)
+        found[rays] = high
+        active, previous = active[~above], depth[~above]
+    seen = ~np.isnan(found)
+    if not seen.any():
+        return
+    points = base[seen] + found[seen][:, None] * step + shift
+    colour = colours[nearest_site(field.cell, frac, points)]
+    normal = -field.gradient(points) @ camera.rotation.T
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    lit = shade(colour, normal)
+    cut = inside[seen]
+    value = np.clip((field.at(points[cut]) - level) / max(field.values.max() - level, 1e-12), 0, 1)[:, None]
+    lit[cut] = colour[cut] * (1 - 0.45 * value) + (1 - colour[cut]) * 0.55 * (1 - value)
+    image, depth_map = np.ones((*x.shape, 3)), np.full(x.shape, -np.inf)
+    rows, columns = np.nonzero(hit)
+    image[rows[seen], columns[seen]] = lit
+    depth_map[rows[seen], columns[seen]] = found[seen]
+    canvas._put((slice(None), slice(None)), depth_map > -np.inf, depth_map, image)

@@ -1,0 +1,91 @@
+"""Choose the candidates of the picture and write their labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .campaign import PREDICTED, Campaign, Candidate
+from .console import main_property, number
+from .picture import LEVEL, Panel, mathtext_formula, mathtext_spacegroup
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+SHOWN = 3
+
+
+def make_panels(campaign: Campaign, limit: int = SHOWN) -> list[Panel]:
+    """Return the best candidates as rows of the picture: relaxed ones first; those alone where there are two or more."""
+    chosen = [c for c in campaign.best if c.uuid]
+    relaxed = [c for c in chosen if c.relaxed_well and c.id in campaign.relaxed]
+    chosen = relaxed[:limit] if len(relaxed) > 1 else chosen[: min(limit, 2)]
+    return [make_panel(campaign, candidate) for candidate in chosen]
+
+
+def make_panel(campaign: Campaign, candidate: Candidate) -> Panel:
+    """Return one row of the picture."""
+    node = campaign.structure(candidate)
+    if node is None:
+        raise ValueError(f"{candidate.id}: its crystal is not in the graph")
+    generated = node.get_pymatgen()
+    relaxed = campaign.relaxed.get(candidate.id)
+    after = match_cell(generated, relaxed.get_pymatgen()) if relaxed is not None else None
+    target = main_property(campaign)
+    row = candidate.row
+    head = label_line(candidate.formula, row.get("spacegroup_symbol"), row.get("a") or generated.lattice.a)
+    lines = [head]
+    if target is not None:
+        lines.append(prediction_line(target, row))
+    return Panel(
+        generated, after, f"occupancy ≥ {LEVEL:g}, cut at the cell\ncoloured by element", "\n".join(lines),
+        relaxed_note(candidate), values=None,
+    )  # fmt: skip
+
+
+def label_line(formula: str, symbol: Any, a: Any) -> str:
+    """Return formula, space group and lattice constant for matplotlib."""
+    group = mathtext_spacegroup(symbol) if symbol else ""
+    return f"{mathtext_formula(formula)}   {group}   $a$ = {number(a, '.3f')} Å"
+
+
+def prediction_line(target: str, row: dict[str, Any]) -> str:
+    """Return the prediction with its uncertainty."""
+    energy = "formation_energy" in target
+    name = "predicted $E_\\mathrm{f}$" if energy else f"predicted {target.replace('_', ' ')}"
+    value, spread = row.get(f"{PREDICTED}{target}"), row.get(f"uncertainty_{target}")
+    text = number(value, "+.2f").replace("-", "−")
+    if isinstance(spread, (int, float)):
+        text += f" ± {spread:.2f}"
+    return f"{name} = {text}" + (" eV/atom" if energy else "")
+
+
+def relaxed_note(candidate: Candidate) -> str:
+    """Return what DFT said in up to three lines."""
+    relax = candidate.relax
+    if not relax:
+        return "no DFT yet"
+    if candidate.failed:
+        return f"failed [{relax.get('exit_status')}]"
+    change = number(relax.get("volume_change_percent"), "+.1f").replace("-", "−")
+    lines = [
+        label_line(candidate.formula, relax.get("spacegroup_symbol"), relax.get("a")),
+        f"$E$ = {number(relax.get('energy_per_atom_eV'), '.3f').replace('-', '−')} eV/atom",
+        f"volume {change} %, atoms moved {number(relax.get('rmsd_angstrom'), '.3f')} Å",
+    ]
+    return "\n".join(lines)
+
+
+def match_cell(generated: Structure, relaxed: Structure) -> Structure:
+    """Return the relaxed crystal in the setting of the generated one, so that both are drawn alike.
+
+    DFT may have worked in another cell of the same crystal; where the two no longer match, it stays as it is.
+    """
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    matcher = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10, primitive_cell=False, attempt_supercell=True)
+    try:
+        matched = matcher.get_s2_like_s1(generated, relaxed)
+    except ValueError:
+        # a cell that is no supercell of the other
+        return relaxed
+    return matched if matched is not None else relaxed
