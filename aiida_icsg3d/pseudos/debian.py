@@ -1,8 +1,8 @@
 """A family with converged cut-offs from the LDA pseudopotentials of Debian's quantum-espresso-data.
 
-``lda_cutoffs.json`` names the file of each element, its hash and the cut-offs that benchmarks/pseudopotentials
-converged; docs/pseudopotentials.md shows the record. A file with another hash is another pseudopotential, for
-which these cut-offs were not converged: it is left out.
+``lda_cutoffs.json`` names the file of each element, its hash and the cut-offs that were converged in
+benchmarks/pseudopotentials; docs/pseudopotentials.md shows the record. A file with another hash is another
+pseudopotential, for which these cut-offs were not converged: it is left out.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def create_family(
     with tempfile.TemporaryDirectory() as temporary:
         for path in usable.values():
             shutil.copy(path, temporary)
-        family = GroupFactory("pseudo.family.cutoffs").create_from_folder(
+        family_class: Any = GroupFactory("pseudo.family.cutoffs")
+        family = family_class.create_from_folder(
             Path(temporary), label, description=record["description"], pseudo_type=DataFactory("pseudo.upf")
         )
     for stringency, cutoffs in record["cutoffs"].items():

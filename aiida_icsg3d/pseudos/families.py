@@ -9,28 +9,37 @@ from aiida import orm
 from aiida.plugins import GroupFactory
 from aiida_pseudo.groups.mixins import RecommendedCutoffMixin
 
+# SSSP first, its newest version and the cheaper set; then the scalar-relativistic PseudoDojo in UPF
 PREFERRED = (
-    # SSSP first, its newest version and the cheaper set; then the scalar-relativistic PseudoDojo in UPF
-    "SSSP/1.3/PBE/efficiency", "SSSP/1.3/PBEsol/efficiency", "SSSP/1.3/PBE/precision", "SSSP/1.3/PBEsol/precision",
-    "SSSP/1.2/PBE/efficiency", "SSSP/1.2/PBEsol/efficiency", "SSSP/1.2/PBE/precision", "SSSP/1.2/PBEsol/precision",
-    "SSSP/1.1/PBE/efficiency", "SSSP/1.1/PBEsol/efficiency", "SSSP/1.1/PBE/precision", "SSSP/1.1/PBEsol/precision",
-    "PseudoDojo/0.4/PBE/SR/standard/upf", "PseudoDojo/0.4/PBEsol/SR/standard/upf", "PseudoDojo/0.5/PBE/SR/standard/upf",
-    "PseudoDojo/0.5/PBEsol/SR/standard/upf", "PseudoDojo/0.4/LDA/SR/standard/upf",
-)  # fmt: skip
+    *(
+        f"SSSP/{version}/{functional}/{protocol}"
+        for version in ("1.3", "1.2", "1.1")
+        for protocol in ("efficiency", "precision")
+        for functional in ("PBE", "PBEsol")
+    ),
+    *(
+        f"PseudoDojo/{version}/{functional}/SR/{protocol}/upf"
+        for version in ("0.5", "0.4")
+        for protocol in ("standard", "stringent")
+        for functional in ("PBE", "PBEsol", "LDA")
+    ),
+)
 MAKE_ONE = (
-    "install one with `aiida-pseudo install sssp`, or on Debian and Ubuntu `apt-get install quantum-espresso-data`, "
-    "and name it with --pseudo-family if it is neither SSSP nor PseudoDojo"
+    "install one with `aiida-pseudo install sssp`, or on Debian and Ubuntu its files with "
+    "`apt-get install quantum-espresso-data`; a family that is neither SSSP nor PseudoDojo has to be named"
 )
 
 
 class FamilyError(ValueError):
-    """A pseudopotential family that is not there or cannot recommend cut-offs; the message says what to do."""
+    """A family that is not there or cannot recommend cut-offs; the message says what to do."""
 
 
 def installed_families() -> dict[str, Any]:
     """Return label -> family of all installed families that recommend cut-offs."""
     families = orm.QueryBuilder().append(GroupFactory("pseudo.family")).all(flat=True)
-    return {f.label: f for f in families if isinstance(f, RecommendedCutoffMixin) and f.get_cutoff_stringencies()}
+    return {
+        f.label: f for f in families if isinstance(f, RecommendedCutoffMixin) and f.get_cutoff_stringencies()
+    }
 
 
 def load_family(label: str) -> Any:
@@ -53,10 +62,10 @@ def load_family(label: str) -> Any:
 def choose_family(
     named: str | None = None, install: bool = True, say: Callable[[str], None] = lambda message: None
 ) -> Any:
-    """Return the family to use: the one named, an installed SSSP or PseudoDojo, SSSP downloaded, Debian's LDA set.
+    """Return the family to use: the one named, an installed SSSP or PseudoDojo, SSSP, Debian's LDA set.
 
-    A family that an earlier call made from Debian's files is used again before a download is tried, so that a second
-    run is the first one again.
+    A family that an earlier call made from Debian's files is used again before a download is tried, so that
+    a second run is the first one again.
 
     :param named: label of a family.
     :param install: whether a family may be downloaded or made.
@@ -77,7 +86,7 @@ def choose_family(
     try:
         return load_family(download_sssp(say))
     except DownloadError as exception:
-        say(f"SSSP could not be downloaded ({exception}); taking the LDA pseudopotentials of quantum-espresso-data")
+        say(f"SSSP could not be downloaded ({exception}); taking the LDA files of quantum-espresso-data")
     try:
         return create_family(say=say)
     except DebianSetError as exception:

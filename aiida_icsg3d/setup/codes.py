@@ -28,10 +28,11 @@ def find_code(label: str, plugin: str, executable: str) -> orm.AbstractCode:
     try:
         code = orm.load_code(label)
     except NotExistent:
+        name, _, where = label.partition("@")
         raise CodeError(
-            f"there is no code {label!r} (there are: {', '.join(known_codes(plugin)) or 'none'}); set it up with "
-            f"`verdi code create core.code.installed -L {label.split('@')[0]} -Y COMPUTER -X $(which {executable}) "
-            f"-D {plugin} -n`"
+            f"there is no code {label!r} (there are: {', '.join(known_codes(plugin)) or 'none'}); set it up "
+            f"with `verdi code create core.code.installed -n -L {name} -Y {where or 'COMPUTER'} -D {plugin} "
+            f"-X $(which {executable})`"
         ) from None
     except MultipleObjectsError:
         raise CodeError(
@@ -41,10 +42,11 @@ def find_code(label: str, plugin: str, executable: str) -> orm.AbstractCode:
     # every stage of icsg3d is a subcommand of one executable, so one code serves them all
     if expected is not None and expected.split(".")[0] != plugin.split(".")[0]:
         raise CodeError(f"the code {code.full_label} runs {expected}; here one for {plugin} is needed")
-    if not code.computer.is_user_configured(orm.User.collection.get_default()):
-        name = code.computer.label
+    computer = code.computer
+    user = orm.User.collection.get_default()
+    if computer is not None and user is not None and not computer.is_user_configured(user):
         raise CodeError(
-            f"the computer {name} of the code {code.full_label} is not configured; run "
-            f"`verdi computer configure {code.computer.transport_type} {name}`"
+            f"the computer {computer.label} of the code {code.full_label} is not configured; run "
+            f"`verdi computer configure {computer.transport_type} {computer.label}`"
         )
     return code

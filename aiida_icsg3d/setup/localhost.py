@@ -1,4 +1,4 @@
-"""Set the local machine up for short jobs. Calling anything here again changes nothing that is right already."""
+"""Set the local machine up for short jobs; calling anything here again changes nothing that is right."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def prepare_localhost(label: str = "localhost", workdir: Path | None = None) -> 
     """Return the local machine as a Computer that AiiDA polls without waiting.
 
     :param label: label of the Computer; it is made where there is none.
-    :param workdir: where jobs run; default: the one it has, or a folder of the user in the temporary directory.
+    :param workdir: where jobs run; default: the one it has, or one of the user in the temporary directory.
     """
     try:
         computer = orm.load_computer(label)
@@ -41,7 +41,9 @@ def prepare_localhost(label: str = "localhost", workdir: Path | None = None) -> 
     return computer
 
 
-def prepare_code(computer: orm.Computer, label: str, plugin: str | None, executable: Path) -> orm.InstalledCode:
+def prepare_code(
+    computer: orm.Computer, label: str, plugin: str | None, executable: Path
+) -> orm.AbstractCode:
     """Return the code of an executable on a computer, made where there is none.
 
     A code of that label with another path is relabelled, not changed: what it ran stays true.

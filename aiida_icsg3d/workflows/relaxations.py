@@ -1,4 +1,4 @@
-"""What goes into and comes out of a relaxation: symmetrised input, comparison with the result, reason of a failure."""
+"""What goes into and comes out of a relaxation: symmetrised input, comparison, reason of a failure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ SYMMETRY_PRECISION = 0.01
 """Å; tolerance of the space group that is reported for a relaxed crystal."""
 
 HINTS = {
-    "ERROR_IONIC_CONVERGENCE_REACHED_EXCEPT_IN_FINAL_SCF": "the stress or the forces of the final SCF, with the plane "
-    "waves of the relaxed cell, exceed the thresholds: raise ecutwfc and ecutrho, or allow more iterations with "
-    "relax.max_meta_convergence_iterations",
+    "ERROR_IONIC_CONVERGENCE_REACHED_EXCEPT_IN_FINAL_SCF": "the stress or the forces of the final SCF, with "
+    "the plane waves of the relaxed cell, exceed the thresholds: raise ecutwfc and ecutrho, or allow more "
+    "iterations with relax.max_meta_convergence_iterations",
     "ERROR_ELECTRONIC_CONVERGENCE_NOT_REACHED": "lower ELECTRONS.mixing_beta or raise SYSTEM.degauss",
-    "ERROR_IONIC_CYCLE_ELECTRONIC_CONVERGENCE_NOT_REACHED": "lower ELECTRONS.mixing_beta or raise SYSTEM.degauss",
+    "ERROR_IONIC_CYCLE_ELECTRONIC_CONVERGENCE_NOT_REACHED": "lower ELECTRONS.mixing_beta or raise "
+    "SYSTEM.degauss",
     "ERROR_IONIC_CYCLE_EXCEEDED_NSTEP": "raise CONTROL.nstep, or look whether the crystal falls apart",
     "ERROR_OUT_OF_WALLTIME": "raise metadata.options.max_wallclock_seconds",
     "ERROR_SCHEDULER_OUT_OF_WALLTIME": "raise metadata.options.max_wallclock_seconds",
@@ -38,23 +39,29 @@ def symmetrise_structure(structure: orm.StructureData, precision: orm.Float) -> 
     crystal = structure.get_pymatgen()
     numbers = [site.specie.Z for site in crystal]
     found = spglib.standardize_cell(
-        (crystal.lattice.matrix, crystal.frac_coords, numbers), to_primitive=True, no_idealize=False, symprec=precision.value
+        (crystal.lattice.matrix, crystal.frac_coords, numbers),
+        to_primitive=True,
+        no_idealize=False,
+        symprec=precision.value,
     )
     if found is None:  # sites closer together than the tolerance: leave them to pw.x as they are
         return structure.clone()
-    from pymatgen.core import Structure
+    from pymatgen.core import Element, Structure
 
     cell, positions, species = found
-    return orm.StructureData(pymatgen=Structure(cell, species, positions).get_sorted_structure())
+    return orm.StructureData(
+        pymatgen=Structure(cell, [Element.from_Z(z) for z in species], positions).get_sorted_structure()
+    )
 
 
 def rms_displacement(generated: Any, relaxed: Any) -> float | None:
     """Return the root mean square displacement of the sites from generated to relaxed crystal, in Å.
 
-    pymatgen's StructureMatcher pairs the sites of the primitive cells, after scaling both to the geometric mean of
-    their volumes and removing a common shift: a change of volume alone is no displacement. Its value is in units of
-    (V/N)^(1/3) of that mean cell, which is multiplied back. None: the two no longer match (ltol 0.3, stol 0.5,
-    angle_tol 10, the tolerances of the published reconstruction metrics), the relaxation found another crystal.
+    pymatgen's StructureMatcher pairs the sites of the primitive cells, after scaling both to the geometric
+    mean of their volumes and removing a common shift: a change of volume alone is no displacement. Its value
+    is in units of (V/N)^(1/3) of that mean cell, which is multiplied back. None: the two no longer match
+    (ltol 0.3, stol 0.5, angle_tol 10, the tolerances of the published reconstruction metrics), the
+    relaxation found another crystal.
 
     :param generated: pymatgen Structure before the relaxation.
     :param relaxed: pymatgen Structure after it.
@@ -68,11 +75,13 @@ def rms_displacement(generated: Any, relaxed: Any) -> float | None:
     return float(found[0] * per_atom ** (1 / 3))
 
 
-def describe_relaxation(generated: orm.StructureData, relaxed: orm.StructureData, energy: float) -> dict[str, Any]:
+def describe_relaxation(
+    generated: orm.StructureData, relaxed: orm.StructureData, energy: float
+) -> dict[str, Any]:
     """Return what is reported of a relaxed crystal.
 
-    Volumes (Å³) and the energy (eV) are those of the relaxed cell; the generated volume is scaled to as many atoms.
-    a, b, c (Å) are those of the conventional cell.
+    Volumes (Å³) and the energy (eV) are those of the relaxed cell; the generated volume is scaled to as many
+    atoms. a, b, c (Å) are those of the conventional cell.
     """
     from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
@@ -97,11 +106,11 @@ def describe_relaxation(generated: orm.StructureData, relaxed: orm.StructureData
 
 @calcfunction
 def collect_relaxations(outcomes: orm.Dict, **nodes: Any) -> orm.Dict:
-    """Return ``{id: {status, reason, exit_status, workchain_uuid, energy_eV, ..., rmsd_angstrom}}`` of all relaxations.
+    """Return ``{id: {status, reason, exit_status, workchain_uuid, energy_eV, ...}}`` of all relaxations.
 
     :param outcomes: status, reason, exit status and UUID of each relaxation.
-    :param nodes: namespaces ``generated``, ``relaxed`` and ``parameters``: the crystals before and after, and what
-        pw.x printed, by the same identifiers; the last two hold the successful relaxations only.
+    :param nodes: namespaces ``generated``, ``relaxed`` and ``parameters``: the crystals before and after, and
+        what pw.x printed, by the same identifiers; the last two hold the successful relaxations only.
     """
     results = {}
     for identifier, outcome in outcomes.get_dict().items():
@@ -115,9 +124,9 @@ def collect_relaxations(outcomes: orm.Dict, **nodes: Any) -> orm.Dict:
 
 
 def innermost_failure(node: orm.ProcessNode) -> orm.ProcessNode:
-    """Return the process in which a failure began: the last failed child of the last failed child, and so on."""
+    """Return the process in which a failure began: the last failed child of the last failed child ..."""
     failed = [child for child in node.called if child.is_failed or child.is_excepted or child.is_killed]
-    return innermost_failure(max(failed, key=lambda child: child.pk)) if failed else node
+    return innermost_failure(max(failed, key=lambda child: child.pk or 0)) if failed else node
 
 
 def explain_failure(node: orm.ProcessNode) -> str:
@@ -135,7 +144,7 @@ def explain_failure(node: orm.ProcessNode) -> str:
 
 
 def final_scf_exceeded(relaxation: orm.ProcessNode) -> bool:
-    """Whether the last iteration of a PwRelaxWorkChain ended above its thresholds in the final SCF (exit code 501).
+    """Whether the last iteration of a PwRelaxWorkChain ended above its thresholds in the final SCF (501).
 
     Without meta-convergence, or within 10 % of the threshold, PwRelaxWorkChain itself still ends with 0 then.
     """
@@ -143,4 +152,4 @@ def final_scf_exceeded(relaxation: orm.ProcessNode) -> bool:
 
     code = PwBaseWorkChain.exit_codes.ERROR_IONIC_CONVERGENCE_REACHED_EXCEPT_IN_FINAL_SCF.status
     iterations = [child for child in relaxation.called if child.process_class is PwBaseWorkChain]
-    return bool(iterations) and max(iterations, key=lambda child: child.pk).exit_status == code
+    return bool(iterations) and max(iterations, key=lambda child: child.pk or 0).exit_status == code

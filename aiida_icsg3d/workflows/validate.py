@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import yaml
 from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import ProcessBuilder, ToContext, WorkChain, while_
-from aiida.engine.processes import ExitCode, ProcessSpec
+from aiida.engine.processes import ExitCode
 from aiida_quantumespresso.workflows.protocols.utils import ProtocolMixin, recursive_merge
 from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
-from ..pseudos import FamilyError, load_family
+from ..pseudos import FamilyError, choose_family, load_family
+from .protocols import load_protocol
 from .relaxations import (
     FAILED,
     HINTS,
@@ -24,13 +23,11 @@ from .relaxations import (
     symmetrise_structure,
 )
 
-PROTOCOL_FILE = Path(__file__).parent / "protocols" / "validate.yaml"
-
 
 def validate_structures(structures: dict[str, orm.StructureData], _: Any) -> str | None:
     """Refuse a run without structures."""
     if not structures:
-        return "no structures to relax; give at least one StructureData by an identifier of letters, digits and _"
+        return "no structures to relax; give at least one, by an identifier of letters, digits and _"
     return None
 
 
@@ -43,14 +40,16 @@ class ValidateWorkChain(WorkChain):
     """Relax cell and positions of every structure with pw.x and report what became of each."""
 
     @classmethod
-    def define(cls, spec: ProcessSpec) -> None:
+    def define(cls, spec: Any) -> None:
         """Define inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.expose_inputs(
             PwRelaxWorkChain,
             namespace="relax",
             exclude=("structure", "base_relax.pw.pseudos", "base_init_relax.pw.pseudos"),
-            namespace_options={"help": "Inputs of every PwRelaxWorkChain; pseudopotentials come from the family."},
+            namespace_options={
+                "help": "Inputs of every PwRelaxWorkChain; pseudopotentials come from the family."
+            },
         )
         spec.input_namespace(
             "structures", valid_type=orm.StructureData, dynamic=True, validator=validate_structures,
@@ -58,13 +57,13 @@ class ValidateWorkChain(WorkChain):
         )  # fmt: skip
         spec.input(
             "pseudo_family", valid_type=orm.Str, serializer=orm.to_aiida_type,
-            help="Label of the pseudopotential family; it recommends the cut-offs, unless relax.base_relax.pw.parameters "
-            "names SYSTEM.ecutwfc and SYSTEM.ecutrho.",
+            help="Label of the pseudopotential family; it recommends the cut-offs, unless the pw parameters "
+            "of relax.base_relax name SYSTEM.ecutwfc and SYSTEM.ecutrho.",
         )  # fmt: skip
         spec.input(
             "cutoff_stringency", valid_type=orm.Str, required=False, serializer=orm.to_aiida_type,
-            help="Which of the family's cut-offs: low, normal, high, where it has several. Left out, or a family that "
-            "has no such set: its default.",
+            help="Which of the family's cut-offs: low, normal, high, where it has several. Left out, or a "
+            "family that has no such set: its default.",
         )  # fmt: skip
         spec.input(
             "thresholds_per_atom", valid_type=orm.Dict, serializer=orm.to_aiida_type,
@@ -78,43 +77,25 @@ class ValidateWorkChain(WorkChain):
             "max_concurrent", valid_type=orm.Int, default=lambda: orm.Int(2), serializer=orm.to_aiida_type,
             validator=validate_positive, help="How many relaxations are started together, batch after batch.",
         )  # fmt: skip
-        spec.outline(cls.setup, while_(cls.should_launch)(cls.launch), cls.results)
+        loop: Any = while_(cls.should_launch)  # type: ignore[arg-type]
+        spec.outline(cls.setup, loop(cls.launch), cls.results)
         spec.output_namespace(
             "relaxed", valid_type=orm.StructureData, dynamic=True, required=False,
             help="The relaxed crystals, by the identifier of the input.",
         )  # fmt: skip
         spec.output(
             "results", valid_type=orm.Dict,
-            help="By identifier: status, reason, exit_status, workchain_uuid and, where relaxed, energy (eV), volumes "
-            "(Å³), a, b, c (Å), space group and displacement (Å).",
+            help="By identifier: status, reason, exit_status, workchain_uuid and, where relaxed, energy "
+            "(eV), volumes (Å³), a, b, c (Å), space group and displacement (Å).",
         )  # fmt: skip
         spec.exit_code(
             202, "ERROR_PSEUDO_FAMILY", message="The pseudopotential family cannot be used: {reason}"
         )
         spec.exit_code(
-            410, "ERROR_ALL_RELAXATIONS_FAILED", message="None of the {count} relaxations succeeded; first: {reason}"
+            410,
+            "ERROR_ALL_RELAXATIONS_FAILED",
+            message="None of the {count} relaxations succeeded; first: {reason}",
         )
-
-    @classmethod
-    def get_protocols(cls) -> dict[str, Any]:
-        """Return the content of the protocol file."""
-        content: dict[str, Any] = yaml.safe_load(PROTOCOL_FILE.read_text(encoding="utf-8"))
-        return content
-
-    @classmethod
-    def get_protocol_inputs(cls, protocol: str | None = None, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the inputs of a protocol with overrides merged in.
-
-        :raises ValueError: the protocol or a key of the overrides is not known.
-        """
-        content = cls.get_protocols()
-        name = protocol or content["default_protocol"]
-        if name not in content["protocols"]:
-            raise ValueError(f"protocol {name!r} is not known; choose from {', '.join(content['protocols'])}")
-        chosen = {key: value for key, value in content["protocols"][name].items() if key != "description"}
-        check_keys(overrides or {}, cls.spec().inputs, "")
-        inputs: dict[str, Any] = recursive_merge(recursive_merge(content["default_inputs"], chosen), overrides or {})
-        return inputs
 
     @classmethod
     def get_builder_from_protocol(
@@ -136,11 +117,11 @@ class ValidateWorkChain(WorkChain):
         :param options: ``metadata.options`` of every pw.x job.
         :raises ValueError: unknown protocol, key or family.
         """
-        from ..pseudos import choose_family
-
-        inputs = cls.get_protocol_inputs(protocol, overrides)
+        inputs = load_protocol("validate", protocol, overrides)
+        check_keys((overrides or {}).get("relax", {}), cls.spec().inputs["relax"], "relax.")
         family = load_family(pseudo_family) if pseudo_family else choose_family(install=False)
         code = orm.load_code(code) if isinstance(code, str) else code
+        scheduler = code.computer.scheduler_type if code.computer else "core.direct"
 
         builder = cls.get_builder()
         if structures is not None:
@@ -161,7 +142,7 @@ class ValidateWorkChain(WorkChain):
             pw["parameters"] = orm.Dict(pw["parameters"])
             metadata = pw.setdefault("metadata", {})
             metadata["options"] = recursive_merge(metadata.get("options", {}), options or {})
-            metadata["options"] = ProtocolMixin.set_default_resources(metadata["options"], code.computer.scheduler_type)
+            metadata["options"] = ProtocolMixin.set_default_resources(metadata["options"], scheduler)
         builder.relax = relax
         return builder
 
@@ -174,7 +155,9 @@ class ValidateWorkChain(WorkChain):
         wanted = self.inputs.cutoff_stringency.value if "cutoff_stringency" in self.inputs else None
         known = family.get_cutoff_stringencies()
         self.ctx.stringency = wanted if wanted in known else family.get_default_stringency()
-        self.report(f"cut-offs {self.ctx.stringency!r} of the family {family.label!r}, which has {', '.join(known)}")
+        self.report(
+            f"cut-offs {self.ctx.stringency!r} of the family {family.label!r}, which has {', '.join(known)}"
+        )
         self.ctx.waiting = sorted(self.inputs.structures)
         self.ctx.refused = {}
         return None
@@ -207,10 +190,14 @@ class ValidateWorkChain(WorkChain):
         """
         structure = self.inputs.structures[identifier]
         family = load_family(self.inputs.pseudo_family.value)
-        wfc, rho = family.get_recommended_cutoffs(structure=structure, stringency=self.ctx.stringency, unit="Ry")
+        wfc, rho = family.get_recommended_cutoffs(
+            structure=structure, stringency=self.ctx.stringency, unit="Ry"
+        )
         if "symmetry_precision" in self.inputs:
-            structure = symmetrise_structure(
-                structure, self.inputs.symmetry_precision, metadata={"call_link_label": f"symmetrise_{identifier}"}
+            structure = symmetrise_structure(  # type: ignore[call-arg]
+                structure,
+                self.inputs.symmetry_precision,
+                metadata={"call_link_label": f"symmetrise_{identifier}"},
             )
         pseudos = family.get_pseudos(structure=structure)
         inputs = AttributeDict(self.exposed_inputs(PwRelaxWorkChain, namespace="relax"))
@@ -225,7 +212,9 @@ class ValidateWorkChain(WorkChain):
             system = parameters.setdefault("SYSTEM", {})
             system.setdefault("ecutwfc", wfc)
             system.setdefault("ecutrho", rho)
-            parameters.setdefault("CONTROL", {}).setdefault("etot_conv_thr", atoms * thresholds["etot_conv_thr"])
+            parameters.setdefault("CONTROL", {}).setdefault(
+                "etot_conv_thr", atoms * thresholds["etot_conv_thr"]
+            )
             parameters.setdefault("ELECTRONS", {}).setdefault("conv_thr", atoms * thresholds["conv_thr"])
             inputs[name].pw.parameters = orm.Dict(parameters)
             inputs[name].pw.pseudos = pseudos
@@ -256,7 +245,10 @@ class ValidateWorkChain(WorkChain):
         for identifier, outcome in outcomes.items():
             if outcome["status"] == RELAXED:
                 outputs = self.ctx[f"relaxation_{identifier}"].outputs
-                relaxed[identifier], parameters[identifier] = outputs.output_structure, outputs.output_parameters
+                relaxed[identifier], parameters[identifier] = (
+                    outputs.output_structure,
+                    outputs.output_parameters,
+                )
             else:
                 self.report(f"{identifier} failed: {outcome['reason']}")
         nodes = {"relaxed": relaxed, "parameters": parameters} if relaxed else {}

@@ -1,13 +1,13 @@
 """Converge the plane-wave cut-offs of the LDA pseudopotentials of Debian's quantum-espresso-data with pw.x.
 
-For every element a small solid is held at a fixed lattice constant and its pressure P is computed along a ladder
-of cut-offs. The error that a cut-off makes in the lattice constant follows from the pressure error and the bulk
-modulus B of the same solid at the highest rung: da/a = (P - P_reference) / (3 B), B from P at a (1 +- 1 %).
-Total energies are not the criterion: their error cancels between crystals of the same elements, that of the
-pressure does not. The cut-off of an element is the lowest rung from which on |da/a| stays within the tolerance,
-the largest over the solids that hold it.
+For every element a small solid is held at a fixed lattice constant and its pressure P is computed along a
+ladder of cut-offs. The error that a cut-off makes in the lattice constant follows from the pressure error and
+the bulk modulus B of the same solid at the highest rung: da/a = (P - P_reference) / (3 B), B from P at
+a (1 +- 1 %). Total energies are not the criterion: their error cancels between crystals of the same elements,
+that of the pressure does not. The cut-off of an element is the lowest rung from which on |da/a| stays within
+the tolerance, the largest over the solids that decide it.
 
-    python converge.py cutoffs.json            # minutes on one core; a rung that is in the file is not run again
+    python converge.py cutoffs.json    # minutes on one core; a rung that is in the file is not run again
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from typing import Any
 PSEUDOS = {
     "H": "H.pz-vbc.UPF", "B": "B.pz-vbc.UPF", "C": "C.pz-rrkjus.UPF", "O": "O.pz-van_ak.UPF",
     "Mg": "Mg.pz-n-vbc.UPF", "Al": "Al.pz-vbc.UPF", "Si": "Si.pz-vbc.UPF", "Ti": "Ti.pz-sp-van_ak.UPF",
-    "Fe": "Fe.pz-nd-rrkjus.UPF", "Ni": "Ni.pz-nd-rrkjus.UPF", "Cu": "Cu.pz-d-rrkjus.UPF", "As": "As.pz-bhs.UPF",
-    "Au": "Au.pz-rrkjus_aewfc.UPF", "Pb": "Pb.pz-d-van.UPF",
+    "Fe": "Fe.pz-nd-rrkjus.UPF", "Ni": "Ni.pz-nd-rrkjus.UPF", "Cu": "Cu.pz-d-rrkjus.UPF",
+    "As": "As.pz-bhs.UPF", "Au": "Au.pz-rrkjus_aewfc.UPF", "Pb": "Pb.pz-d-van.UPF",
 }  # fmt: skip
 DUAL = {True: 8, False: 4}
 """ecutrho / ecutwfc: with an ultrasoft file in the cell, and with norm-conserving ones only."""
@@ -37,8 +37,8 @@ TOLERANCES = {"low": 5e-3, "normal": 2e-3, "high": 5e-4}
 STRAIN = 0.01
 
 FCC, BCC, CUBIC = 2, 3, 1
-# solid -> (ibrav, a in Å, shifted k mesh, sites in units of the conventional cube, elements whose cut-off it decides).
-# Fcc Ti is in the record but decides nothing: Ti is for oxides here, where the error is a third of that of the metal.
+# solid -> (ibrav, a in Å, shifted k mesh, sites in units of the conventional cube, elements that it decides).
+# Fcc Ti is in the record but decides nothing: Ti is for oxides here, where the error is smaller.
 SOLIDS: dict[str, tuple[int, float, int, list[tuple[str, float, float, float]], tuple[str, ...]]] = {
     "Al": (FCC, 3.98, 8, [("Al", 0, 0, 0)], ("Al",)),
     "Si": (FCC, 5.40, 4, [("Si", 0, 0, 0), ("Si", 0.25, 0.25, 0.25)], ("Si",)),
@@ -67,9 +67,11 @@ def pw_input(solid: str, cutoff: float, strain: float, pseudos: Path, scratch: P
     species = sorted({s[0] for s in sites})
     dual = DUAL[bool(ULTRASOFT & set(species))]
     lines = [
-        f"&CONTROL calculation='scf', tstress=.true., pseudo_dir='{pseudos}', outdir='{scratch}', prefix='x' /",
+        "&CONTROL calculation='scf', tstress=.true., prefix='x',",
+        f" pseudo_dir='{pseudos}', outdir='{scratch}' /",
         f"&SYSTEM ibrav={ibrav}, A={a * (1 + strain):.6f}, nat={len(sites)}, ntyp={len(species)},",
-        f" ecutwfc={cutoff}, ecutrho={dual * cutoff}, occupations='smearing', smearing='cold', degauss=0.02 /",
+        f" ecutwfc={cutoff}, ecutrho={dual * cutoff},",
+        " occupations='smearing', smearing='cold', degauss=0.02 /",
         "&ELECTRONS conv_thr=1e-9, mixing_beta=0.4 /",
         "ATOMIC_SPECIES",
         *(f"{s} 1.0 {PSEUDOS[s]}" for s in species),
@@ -90,7 +92,9 @@ def run(solid: str, cutoff: float, strain: float, pw: str, pseudos: Path) -> dic
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         (scratch / "x.in").write_text(pw_input(solid, cutoff, strain, pseudos, scratch))
-        output = subprocess.run([pw, "-in", "x.in"], cwd=scratch, capture_output=True, text=True, check=False).stdout
+        output = subprocess.run(
+            [pw, "-in", "x.in"], cwd=scratch, capture_output=True, text=True, check=False
+        ).stdout
     energy = re.search(r"^!\s+total energy\s+=\s+(\S+)", output, re.MULTILINE)
     pressure = re.search(r"P=\s*(\S+)", output)
     if energy is None or pressure is None:
@@ -104,7 +108,7 @@ def run(solid: str, cutoff: float, strain: float, pw: str, pseudos: Path) -> dic
 
 
 def converge(solid: str, known: dict[str, Any], pw: str, pseudos: Path) -> dict[str, Any]:
-    """Return the ladder of one solid, its bulk modulus and the lattice error of each rung; runs what is missing."""
+    """Return the ladder of one solid, its bulk modulus and the error of each rung; runs what is missing."""
     rungs = known.get("rungs", {})
     for cutoff, strain in [*((c, 0.0) for c in LADDER), (LADDER[-1], -STRAIN), (LADDER[-1], STRAIN)]:
         key = f"{cutoff}" if strain == 0 else f"{cutoff}{strain:+.2f}"
@@ -120,7 +124,7 @@ def converge(solid: str, known: dict[str, Any], pw: str, pseudos: Path) -> dict[
 
 
 def recommend(solids: dict[str, Any], tolerance: float) -> dict[str, dict[str, float]]:
-    """Return element -> cut-offs in Ry: the lowest rung from which on every solid stays within the tolerance."""
+    """Return element -> cut-offs (Ry): the lowest rung from which on its solids stay within the tolerance."""
     cutoffs: dict[str, dict[str, float]] = {}
     for solid, content in solids.items():
         rung = LADDER[-1]
@@ -136,7 +140,9 @@ def recommend(solids: dict[str, Any], tolerance: float) -> dict[str, dict[str, f
 
 def main() -> None:
     """Run the ladders that are missing and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("output", type=Path)
     parser.add_argument("--pw", default="pw.x")
     parser.add_argument("--pseudos", type=Path, default=Path("/usr/share/espresso/pseudo"))
