@@ -141,9 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     counts = ", ".join(f"{k} {v}" for k, v in report.counts.items())
     print(
-        f"icsg3d {options.stage}: {status}"
-        + (f" ({counts})" if counts else "")
-        + (f"\n{message}" if message else ""),
+        f"icsg3d {options.stage}: {status}" + (f" ({counts})" if counts else "") + (f"\n{message}" if message else ""),
         file=sys.stderr if message else sys.stdout,
     )
     return 0 if status == "completed" else 1

@@ -1,0 +1,72 @@
+"""What an evaluation reads: crystal files, parts of dataset files, flags of stability."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ..crystals import CrystalError, Crystals, read_crystals
+from ..datasets import FORMAT, PARTS, read_dataset
+from ..results import StageError
+
+
+def is_dataset(path: str | Path) -> bool:
+    """Return whether a file is a dataset file, which has a split, and not a plain crystal file.
+
+    :raises StageError: the file is missing.
+    :raises CrystalError: the file is no HDF5.
+    """
+    if not Path(path).is_file():
+        raise StageError("input_missing", f"{path}: no such file; give a crystal or dataset file (HDF5)")
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get("format") == FORMAT
+    except OSError as exception:
+        raise CrystalError(f"{path}: not readable as HDF5 ({exception}); write it again") from exception
+
+
+def read_batch(path: str | Path, part: str = "all") -> Crystals:
+    """Return the crystals of a crystal file, or of one part of a dataset file.
+
+    :param part: ``train``, ``validation``, ``test`` or ``all``; a crystal file has no parts and gives all.
+    :raises StageError: the file is missing, or names a crystal twice.
+    :raises CrystalError: the file or the part is damaged, foreign or empty.
+    """
+    if is_dataset(path):
+        dataset = read_dataset(path)
+        crystals = dataset.crystals if part not in PARTS else dataset.crystals.take(dataset.part(part))
+    else:
+        with h5py.File(path, "r") as file:
+            crystals = read_crystals(file.get("crystals", file))
+    if len(set(crystals.ids)) != len(crystals):
+        raise StageError("input_incompatible", f"{path}: an id is there twice; name each crystal once")
+    return crystals
+
+
+def read_flags(path: str | Path, column: str, ids: tuple[str, ...]) -> np.ndarray:
+    """Return a yes/no column of a CSV with a column ``id``, in the order of the ids, (B,) bool.
+
+    A crystal without a row is no (of a failed relaxation nobody knows that it is stable).
+
+    :raises StageError: the file or the column is missing, or a value is none of true, false, 1, 0.
+    """
+    if not Path(path).is_file():
+        raise StageError("input_missing", f"{path}: no such table; give a CSV with columns id, {column}")
+    with open(path, newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    if rows and not {"id", column} <= set(rows[0]):
+        raise StageError(
+            "input_incompatible", f"{path}: columns {', '.join(rows[0])}; id and {column} are needed"
+        )
+    words = {"true": True, "1": True, "false": False, "0": False}
+    flags: dict[str, bool] = {}
+    for row in rows:
+        word = (row[column] or "").strip().lower()
+        if word not in words:
+            what = f"{path}: {row['id']} has {column} {word!r}; write true or false"
+            raise StageError("input_incompatible", what)
+        flags[row["id"]] = words[word]
+    return np.array([flags.get(name, False) for name in ids], dtype=bool)

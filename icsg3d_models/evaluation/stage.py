@@ -1,0 +1,155 @@
+"""The stage ``evaluate``: read, score, and write the figures beside those of the reference set."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..crystals import Crystals
+from ..modelfile import file_hash
+from ..results import Report, StageError, write_json
+from ..settings import EvaluateSettings
+from . import novelty, reconstruction
+from .coverage import CUTOFFS
+from .distributions import draw
+from .figures import Evaluation
+from .inputs import is_dataset, read_batch, read_flags
+from .scoring import Means, Rows, describe, score_generation, score_novelty, score_reconstruction
+from .validity import conditions
+from .workers import Progress, worker_count
+
+
+def run(settings: EvaluateSettings, report: Report) -> None:
+    """Evaluate and write evaluation.json, evaluation.md and evaluation.csv.
+
+    :raises StageError: an input is missing, or the inputs do not fit together.
+    """
+    crystals = read_batch(settings.crystals)
+    reference = read_batch(settings.reference, settings.part)
+    for name in (settings.crystals, settings.reference):
+        report.inputs[name] = file_hash(name)
+    if len(reference) == 0:
+        raise StageError("input_incompatible", f"{settings.reference}: no crystals to compare with")
+    means = Means(
+        worker_count(settings.threads),
+        None if settings.cache is None else Path(settings.cache),
+        settings.seed,
+        settings.oxidation_states,
+        CUTOFFS[settings.cutoffs] if isinstance(settings.cutoffs, str) else settings.cutoffs,
+        settings.property_samples,
+        settings.novelty_samples,
+        lambda name: _progress(report, name),
+    )
+    score = _reconstruction if settings.mode == "reconstruction" else _generation
+    evaluation, rows = score(settings, report, crystals, reference, means)
+    report.scalars.update(evaluation.scalars())
+    report.counts.update(crystals=len(crystals), reference=len(reference))
+    evaluation.conditions |= conditions(settings.oxidation_states)
+    evaluation.conditions |= _common(settings, report, len(reference), means)
+    write_json(report.directory / settings.evaluation, evaluation.document())
+    table = evaluation.markdown()
+    (report.directory / settings.table).write_text(table, encoding="utf-8")
+    _write_rows(report.directory / settings.details, rows)
+    if not report.quiet:
+        print(table)
+
+
+def _common(settings: EvaluateSettings, report: Report, n_reference: int, means: Means) -> dict[str, Any]:
+    """Return the conditions that both modes share."""
+    return {
+        "reference": f"{settings.reference}, part {settings.part}, {n_reference} crystals",
+        "sha256": dict(report.inputs),
+        "seed": settings.seed,
+        "workers": means.workers,
+        "seconds": round(report.elapsed, 1),
+    }
+
+
+def _reconstruction(
+    settings: EvaluateSettings, report: Report, crystals: Crystals, reference: Crystals, means: Means
+) -> tuple[Evaluation, Rows]:
+    strangers = sorted(set(crystals.ids) - set(reference.ids))
+    if strangers:
+        raise StageError(
+            "input_incompatible",
+            f"{settings.crystals}: {len(strangers)} ids are not in {settings.reference}, part "
+            f"{settings.part}; first {strangers[0]!r}; a reconstruction is paired by id",
+        )
+    values, rows = score_reconstruction(describe(crystals, means, "predictions"), reference, means)
+    ceiling, _ = score_reconstruction(describe(reference, means, "reference"), reference, means)
+    report.counts.update(
+        matched=sum(row["rms"] is not None for row in rows), missing=sum(not row["rebuilt"] for row in rows)
+    )
+    matcher = f"stol {reconstruction.STOL}, angle_tol {reconstruction.ANGLE_TOL}, ltol {reconstruction.LTOL}"
+    return Evaluation(values, {"reference": ceiling}, {"matcher": matcher}), rows
+
+
+def _generation(
+    settings: EvaluateSettings, report: Report, crystals: Crystals, reference: Crystals, means: Means
+) -> tuple[Evaluation, Rows]:
+    asked = settings.samples or len(crystals)
+    if asked < len(crystals) or asked == 0:
+        raise StageError(
+            "input_incompatible",
+            f"{settings.crystals}: {len(crystals)} crystals from {asked} samples; correct `samples`",
+        )
+    training = _training(settings, report)
+    stable = None
+    if settings.stability is not None:
+        stable = read_flags(settings.stability, settings.stable_column, crystals.ids)
+    batch, truth = describe(crystals, means, "samples"), describe(reference, means, "reference")
+    values = score_generation(batch, truth, means, asked)
+    ceilings = {"reference": score_generation(truth, truth, means, len(reference))}
+    novel, rows = score_novelty(batch, training, means, asked, stable)
+    values |= novel
+    if training is not None:
+        ceilings["reference"] |= score_novelty(truth, training, means, len(reference))[0]
+        chosen = draw(np.ones(len(training), dtype=bool), max(asked, len(reference)), settings.seed)
+        known = describe(training.take(chosen), means, "training")
+        ceilings["training"] = score_generation(known, truth, means, len(chosen))
+    report.counts.update(asked=asked, valid=int(batch.valid.sum()))
+    notes = {
+        "samples": f"{asked} asked for, {len(crystals)} rebuilt, {int(batch.valid.sum())} valid",
+        "coverage cut-offs (structure, composition)": list(means.cutoffs),
+        "property statistics": f"{min(int(batch.valid.sum()), means.property_samples)} valid samples",
+        "uniqueness and novelty": f"{min(asked, means.novelty_samples)} samples, matcher ltol "
+        f"{novelty.LTOL}, stol {novelty.STOL}, angle_tol {novelty.ANGLE_TOL}",
+    }
+    return Evaluation(values, ceilings, notes), rows
+
+
+def _training(settings: EvaluateSettings, report: Report) -> Crystals | None:
+    """Return the crystals that novelty is judged against: given, or the training part of the reference."""
+    path = settings.training
+    if path is None:
+        if not is_dataset(settings.reference) or settings.part in ("train", "all"):
+            return None
+        path = settings.reference
+    report.inputs[path] = file_hash(path)
+    return read_batch(path, "train")
+
+
+def _progress(report: Report, name: str) -> Progress:
+    """Return a function that reports at most once a second, and the end."""
+    last = 0.0
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > 1:
+            last = time.monotonic()
+            report.progress(done, total, step=name)
+
+    return show
+
+
+def _write_rows(path: Path, rows: Rows) -> None:
+    """Write the details, one row a crystal; an empty cell is what was not judged."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, names or ["id"])
+        writer.writeheader()
+        writer.writerows(rows)
