@@ -1,0 +1,194 @@
+"""Stage ``screen``: tests, predictions and ranking of a file of crystals."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ..crystals import CrystalError, Crystals, read_crystals
+from ..devices import select_device
+from ..elements import NUMBER
+from ..modelfile import file_hash, read_header
+from ..results import Report, StageError
+from ..settings import ScreenSettings
+from .candidates import Candidates
+from .descriptors import describe
+from .matching import TOLERANCES, Matcher
+from .novelty import find_reference, judge_novelty
+from .prediction import Prediction, predict_all
+from .ranking import funnel_masks, order, write_table
+from .uniqueness import find_duplicates
+from .validity import composition_test, composition_valid, structure_problems
+
+
+def run(settings: ScreenSettings, report: Report) -> None:
+    """Screen the crystals, write the table and record the funnel and the selection.
+
+    :raises StageError: an input does not fit, or ``nothing_valid`` where no crystal passes (the table is written).
+    """
+    device = select_device(settings, report)
+    crystals = read_crystal_file(settings.crystals)
+    report.inputs["crystals"] = file_hash(settings.crystals)
+    reference = find_reference(settings.reference, settings.predictors)
+    if reference is None and "novel" in settings.require:
+        raise StageError(
+            "settings_rejected",
+            "`require` names `novel`, but there is nothing to compare with; give `reference` a training-set fingerprint "
+            "(fingerprint.h5, written beside a property model) or a dataset file, or take `novel` out of `require`",
+        )
+    check_predictors(settings, report)
+    candidates = examine(settings, report, crystals, reference, str(device))
+    masks = funnel_masks(candidates, list(settings.require))
+    values = candidates.prediction.values.get(settings.rank_by)
+    ranked = order(masks["novel"], values, settings.descending)
+    selected = ranked[: settings.top]
+    write_table(settings.table, crystals, candidates, selected)
+    funnel = {name: int(mask.sum()) for name, mask in masks.items()} | {"selected": len(selected)}
+    report.counts.update(funnel)
+    report.tables.update(
+        funnel=funnel,
+        selected=[crystals.ids[i] for i in selected],
+        composition_test=composition_test(),
+        matcher=TOLERANCES,
+    )
+    words = ", ".join(f"{count} {name}" for name, count in funnel.items())
+    if len(selected) == 0:
+        raise StageError("nothing_valid", f"no candidate passed the screening: {words}; {settings.table} names the reasons")
+    if len(selected) < settings.top:
+        note = f"{settings.top} candidates asked for, {len(selected)} selected: no more passed ({words})"
+        report.tables.setdefault("notes", []).append(note)
+        print(f"note: {note}", file=sys.stderr)
+
+
+def read_crystal_file(path: str) -> Crystals:
+    """Return the crystals of a crystal file or a dataset file.
+
+    :raises StageError: missing, not readable, or empty.
+    """
+    if not Path(path).is_file():
+        raise StageError("input_missing", f"{path}: no such crystal file; `icsg3d rebuild` writes one")
+    try:
+        with h5py.File(path, "r") as file:
+            crystals = read_crystals(file["crystals"] if "crystals" in file else file)
+    except (OSError, KeyError, CrystalError) as exception:
+        raise StageError("input_unreadable", f"{path}: not readable as a crystal file ({exception})") from exception
+    if len(crystals) == 0:
+        raise StageError("nothing_valid", f"{path}: holds no crystals; nothing can be screened")
+    return crystals
+
+
+def check_predictors(settings: ScreenSettings, report: Report) -> None:
+    """Refuse settings that rank by what no predictor predicts; record the models.
+
+    :raises StageError: `rank_by` is not predicted.
+    """
+    targets: list[str] = []
+    for path in settings.predictors:
+        targets += read_header(path, "cgcnn").config["targets"]
+        report.inputs[f"predictor:{Path(path).name}"] = file_hash(path)
+    if settings.predictors and settings.rank_by not in targets:
+        raise StageError(
+            "settings_rejected", f"`rank_by` is {settings.rank_by!r}; the predictors predict {', '.join(sorted(set(targets)))}"
+        )
+
+
+def examine(
+    settings: ScreenSettings, report: Report, crystals: Crystals, reference: Path | None, device: str
+) -> Candidates:
+    """Apply every test and every model to all crystals."""
+    total = len(crystals)
+    reasons = structure_problems(crystals)
+    valid = np.array([reason is None for reason in reasons])
+    report.progress(0, total, step="validity")
+    formulas = [str(f) for f in crystals.formulas()]
+    composed = np.array([composition_valid(formula) for formula in formulas])
+    allowed = allowed_elements(crystals, settings.elements)
+    # what has no valid structure is not compared, described or predicted
+    sound = np.flatnonzero(valid)
+    part = crystals.take(sound)
+    names = [formulas[i] for i in sound]
+    matcher = Matcher(part, describe(part))
+    same = find_duplicates(matcher, names, lambda done: report.progress(done, total, step="uniqueness"))
+    duplicate_of: list[int | None] = [None] * total
+    for index, other in zip(sound, same, strict=True):
+        duplicate_of[index] = None if other is None else int(sound[other])
+    novel = new_composition = None
+    if reference is not None:
+        found = judge_novelty(matcher, names, reference)
+        novel, new_composition = np.zeros(total, dtype=bool), np.zeros(total, dtype=bool)
+        novel[sound], new_composition[sound] = found.crystal, found.composition
+        report.inputs["reference"] = file_hash(reference)
+        report.tables["reference"] = found.against
+        report.counts["novel_composition"] = int(new_composition.sum())
+    report.progress(total, total, step="prediction")
+    prediction = spread_out(predict_all(part, settings.predictors, device), sound, total)
+    unique = valid & np.array([other is None for other in duplicate_of])
+    candidates = Candidates(
+        formulas, allowed, valid, composed, unique, duplicate_of, novel, new_composition, prediction,
+        explain(crystals, reasons, allowed, composed, duplicate_of, novel, prediction),
+    )  # fmt: skip
+    report.scalars.update(
+        structure_valid=float(valid.mean()),
+        composition_valid=float(composed.mean()),
+        unique=float(unique.mean()),
+        **({"novel": float(novel.mean())} if novel is not None else {}),
+    )
+    return candidates
+
+
+def explain(
+    crystals: Crystals,
+    structure: list[str | None],
+    allowed: np.ndarray,
+    composed: np.ndarray,
+    duplicate_of: list[int | None],
+    novel: np.ndarray | None,
+    prediction: Prediction,
+) -> list[str | None]:
+    """Return for every crystal all that speaks against it, None where nothing does."""
+    result: list[str | None] = []
+    for index, problem in enumerate(structure):
+        words = [problem] if problem else []
+        if not allowed[index]:
+            words.append("elements that were not asked for")
+        if not composed[index]:
+            words.append("composition not neutral, or electronegativities out of order (SMACT)")
+        other = duplicate_of[index]
+        if other is not None:
+            words.append(f"the same as {crystals.ids[other]}")
+        if novel is not None and not novel[index] and problem is None:
+            words.append("known: the reference holds it")
+        reason = prediction.reasons[index]
+        if reason is not None and problem is None:
+            words.append(reason)
+        result.append("; ".join(words) or None)
+    return result
+
+
+def spread_out(prediction: Prediction, indices: np.ndarray, total: int) -> Prediction:
+    """Return predictions for all crystals from those of some; NaN for the others."""
+
+    def place(column: np.ndarray) -> np.ndarray:
+        whole = np.full(total, np.nan)
+        whole[indices] = column
+        return whole
+
+    reasons: list[str | None] = ["structure not valid"] * total
+    for index, reason in zip(indices, prediction.reasons, strict=True):
+        reasons[index] = reason
+    return Prediction(
+        {name: place(column) for name, column in prediction.values.items()},
+        {name: place(column) for name, column in prediction.uncertainty.items()},
+        reasons,
+    )
+
+
+def allowed_elements(crystals: Crystals, elements: list[str] | None) -> np.ndarray:
+    """Return which crystals consist of the elements asked for only, (B,) bool."""
+    if elements is None:
+        return np.ones(len(crystals), dtype=bool)
+    foreign = ~np.isin(crystals.numbers, [NUMBER[symbol] for symbol in elements])
+    return np.bincount(crystals.owner, foreign, minlength=len(crystals)) == 0
