@@ -46,6 +46,7 @@ class StageCalculation(CalcJob):
         options["parser_name"].default = f"icsg3d.{cls.stage}"
         options["withmpi"].default = False
         options["resources"].default = lambda: {"num_machines": 1, "num_mpiprocs_per_machine": 1}
+        options["resources"].required = False
         spec.input(
             "settings",
             valid_type=Dict,

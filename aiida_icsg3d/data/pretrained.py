@@ -1,0 +1,38 @@
+"""The models that ship with the package, as nodes."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from aiida.orm import QueryBuilder, SinglefileData
+
+from .model import TrainedModelData
+
+FINGERPRINT = "fingerprint"
+
+
+def pretrained_models(name: str) -> dict[str, Any]:
+    """Return ``vae``, ``unet``, ``prior`` and ``predictors`` of a pretrained set, as stored nodes.
+
+    :raises ValueError: no such set; the message lists those there are.
+    """
+    models: dict[str, Any] = {n: TrainedModelData.from_pretrained(name, n) for n in ("vae", "unet", "prior")}
+    return {**models, "predictors": {"cgcnn": TrainedModelData.from_pretrained(name, "cgcnn")}}
+
+
+def pretrained_fingerprint(name: str) -> SinglefileData | None:
+    """Return the fingerprint of the training set of a pretrained set, None where it has none.
+
+    The node of an earlier run is taken where the content is the same.
+    """
+    folder = files("icsg3d_models") / "pretrained" / name
+    entries = [e for e in folder.iterdir() if e.name.startswith(FINGERPRINT)] if folder.is_dir() else []
+    if not entries:
+        return None
+    with entries[0].open("rb") as stream:
+        node = SinglefileData(stream, filename=entries[0].name)
+    digest = node.base.caching.compute_hash()
+    query = QueryBuilder().append(SinglefileData, filters={"extras._aiida_hash": digest})
+    known = query.first(flat=True)
+    return known if known is not None else node.store()

@@ -1,0 +1,250 @@
+"""WorkChain of the whole chain: (train ->) generate -> screen -> relax by DFT -> summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.common import AttributeDict
+from aiida.common.links import LinkType
+from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, if_
+from aiida.orm import Bool, Dict, Int, ProcessNode, SinglefileData, StructureData, to_aiida_type
+
+from ..data import TrainedModelData
+from ..parsers.rebuild import link_label
+from .cleaning import clean_called
+from .discover_builder import fill_discovery
+from .generate import GenerateWorkChain
+from .screen import ScreenWorkChain
+from .summary import summarise_run
+from .train_all import TrainAllWorkChain
+from .validate import ValidateWorkChain
+
+MODELS = {"vae": ("sample", "vae"), "prior": ("sample", "prior"), "unet": ("segment", "unet")}
+"""Model -> where the generation takes it."""
+
+
+class DiscoverWorkChain(WorkChain):
+    """Generate crystals, screen them, and relax the best by DFT; train the models first where a dataset is given."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Declare inputs, outline, outputs and exit codes."""
+        super().define(spec)
+        left_out = {"required": False, "populate_defaults": False}
+        spec.expose_inputs(
+            TrainAllWorkChain, namespace="train",
+            namespace_options={**left_out, "help": "Train the models first; leave out where `models` are given."},
+        )  # fmt: skip
+        spec.input_namespace("models", required=False, help="Trained models; leave out where they are trained first.")
+        for name in MODELS:
+            spec.input(f"models.{name}", valid_type=TrainedModelData, required=False)
+        spec.input_namespace(
+            "models.predictors", valid_type=TrainedModelData, dynamic=True, required=False,
+            help="Property models of the screening, by a name.",
+        )  # fmt: skip
+        spec.expose_inputs(
+            GenerateWorkChain, namespace="generate",
+            exclude=[".".join(path) for path in MODELS.values()] + ["clean_workdir"],
+        )  # fmt: skip
+        spec.expose_inputs(
+            ScreenWorkChain, namespace="screen",
+            exclude=("screen.crystals_folder", "screen.predictors", "clean_workdir"),
+        )  # fmt: skip
+        spec.expose_inputs(
+            ValidateWorkChain, namespace="validation", exclude=("structures",),
+            namespace_options={**left_out, "help": "Inputs of the DFT; needed where `n_relaxations` is above 0."},
+        )  # fmt: skip
+        spec.input(
+            "n_relaxations", valid_type=Int, default=lambda: Int(2), serializer=to_aiida_type,
+            help="How many of the selected candidates to relax by DFT, best first; 0: none.",
+        )  # fmt: skip
+        spec.input(
+            "clean_workdir", valid_type=Bool, default=lambda: Bool(False), serializer=to_aiida_type,
+            help="Remove fields, segments and checkpoints at the end.",
+        )  # fmt: skip
+        spec.inputs.validator = validate_discovery
+        spec.outline(
+            if_(cls.should_train)(cls.train),
+            cls.generate,
+            cls.screen,
+            cls.select,
+            if_(cls.should_relax)(cls.relax),
+            cls.results,
+        )
+        spec.output("summary", valid_type=Dict, required=False, help="`funnel` and `candidates`, best first.")
+        spec.output("table", valid_type=SinglefileData, required=False, help="screening.csv, one row a rebuilt crystal.")
+        spec.output_namespace(
+            "relaxed", valid_type=StructureData, dynamic=True, required=False, help="Relaxed crystals by id."
+        )
+        for status, stage in enumerate(("train", "generate", "screen", "validate"), start=401):
+            spec.exit_code(
+                status, f"ERROR_{stage.upper()}_FAILED",
+                message=f"the stage {stage}, {{label}}<{{pk}}>, ended with exit status {{status}}: {{message}}",
+            )  # fmt: skip
+        spec.exit_code(420, "ERROR_NOTHING_REBUILT", message="no crystal came out of {label}<{pk}>: {message}")
+        spec.exit_code(
+            421, "ERROR_NOTHING_SELECTED",
+            message="no candidate passed the screening, {label}<{pk}>; the funnel was {funnel}. Draw more samples, allow "
+            "more elements, or require less in `screen.settings.require`",
+        )  # fmt: skip
+        spec.exit_code(422, "ERROR_ALL_RELAXATIONS_FAILED", message="{label}<{pk}>: {message}")
+
+    @classmethod
+    def get_builder_from_protocol(cls, codes: Mapping[str, Any], **kwargs: Any) -> ProcessBuilder:
+        """Return a builder filled in by a protocol; see :func:`.discover_builder.fill_discovery`."""
+        builder = cls.get_builder()
+        fill_discovery(builder, codes, **kwargs)
+        return builder
+
+    def launch(self, process: type[WorkChain], name: str, inputs: Mapping[str, Any]) -> ToContext:
+        """Submit the WorkChain of a stage."""
+        inputs = AttributeDict(inputs)
+        inputs.setdefault("metadata", AttributeDict()).call_link_label = name
+        node = self.submit(process, **inputs)
+        self.report(f"launching {process.__name__}<{node.pk}>")
+        return ToContext(**{name: node})
+
+    def failure(self, name: str, label: str | None = None) -> ExitCode:
+        """Attach the summary as far as the run got, and return the exit code of a stage that failed."""
+        node: ProcessNode = self.ctx[name]
+        self.attach_summary()
+        exit_code = self.exit_codes[label or f"ERROR_{name.upper()}_FAILED"]
+        message = node.exit_message or f"process state {node.process_state}"
+        return exit_code.format(label=node.process_label, pk=node.pk, status=node.exit_status, message=message)
+
+    def should_train(self) -> bool:
+        """Tell whether the models are to be trained."""
+        return "train" in self.inputs
+
+    def train(self) -> ToContext:
+        """Train all models."""
+        return self.launch(TrainAllWorkChain, "train", self.exposed_inputs(TrainAllWorkChain, "train"))
+
+    def generate(self) -> ToContext | ExitCode:
+        """Generate crystals with the models given or just trained."""
+        models = self.inputs.get("models", {})
+        if "train" in self.ctx:
+            if not self.ctx.train.is_finished_ok:
+                return self.failure("train")
+            models = self.ctx.train.outputs
+        inputs = AttributeDict(self.exposed_inputs(GenerateWorkChain, "generate"))
+        for name, (stage, port) in MODELS.items():
+            if name in models:
+                inputs[stage][port] = models[name]
+        return self.launch(GenerateWorkChain, "generate", inputs)
+
+    def screen(self) -> ToContext | ExitCode:
+        """Screen the crystals."""
+        node = self.ctx.generate
+        if not node.is_finished_ok:
+            nothing = node.exit_status == GenerateWorkChain.exit_codes.ERROR_NOTHING_REBUILT.status
+            return self.failure("generate", "ERROR_NOTHING_REBUILT" if nothing else None)
+        inputs = AttributeDict(self.exposed_inputs(ScreenWorkChain, "screen"))
+        if "train" in self.ctx:
+            inputs.screen.predictors = {"trained": self.ctx.train.outputs.cgcnn}
+            inputs.screen.setdefault("reference", self.inputs.train.dataset)
+        else:
+            inputs.screen.predictors = self.inputs.models.predictors
+        # crystals.h5 is small and among the retrieved files, so the screening may run anywhere.
+        inputs.screen.crystals_folder = node.outputs.crystals_retrieved
+        return self.launch(ScreenWorkChain, "screen", inputs)
+
+    def select(self) -> ExitCode | None:
+        """Look up the selected crystals where they were born."""
+        node = self.ctx.screen
+        if "table" in node.outputs:
+            self.out("table", node.outputs.table)
+        nothing = node.exit_status == ScreenWorkChain.exit_codes.ERROR_NOTHING_VALID.status
+        if not node.is_finished_ok and not nothing:
+            return self.failure("screen")
+        ids = node.outputs.selected.get_dict()["ids"] if "selected" in node.outputs else []
+        rebuild = self.ctx.generate.outputs.crystals_folder.creator
+        self.ctx.selected = {name: crystal(rebuild, name) for name in ids}
+        if not ids:
+            counts = node.outputs.results.get_dict()["tables"].get("funnel", {}) if "results" in node.outputs else {}
+            self.attach_summary()
+            text = ", ".join(f"{key} {value}" for key, value in counts.items())
+            return self.exit_codes.ERROR_NOTHING_SELECTED.format(label=node.process_label, pk=node.pk, funnel=text)
+        self.ctx.chosen = ids[: self.inputs.n_relaxations.value]
+        if len(ids) < self.inputs.n_relaxations.value:
+            self.report(f"{self.inputs.n_relaxations.value} relaxations were asked for, {len(ids)} candidates are there")
+        return None
+
+    def should_relax(self) -> bool:
+        """Tell whether candidates are to be relaxed."""
+        return bool(self.ctx.chosen)
+
+    def relax(self) -> ToContext:
+        """Relax the best candidates by DFT."""
+        inputs = AttributeDict(self.exposed_inputs(ValidateWorkChain, "validation"))
+        inputs.structures = {link_label(name): self.ctx.selected[name] for name in self.ctx.chosen}
+        return self.launch(ValidateWorkChain, "validate", inputs)
+
+    def results(self) -> ExitCode | None:
+        """Attach relaxed crystals and summary. A single failed relaxation is no failure of the run."""
+        if "validate" not in self.ctx:
+            self.attach_summary()
+            return None
+        node = self.ctx.validate
+        if "relaxed" in node.outputs:
+            self.out("relaxed", dict(node.outputs.relaxed))
+        if node.is_finished_ok:
+            self.attach_summary()
+            return None
+        all_failed = node.exit_status == ValidateWorkChain.exit_codes.ERROR_ALL_RELAXATIONS_FAILED.status
+        return self.failure("validate", "ERROR_ALL_RELAXATIONS_FAILED" if all_failed else None)
+
+    def attach_summary(self) -> None:
+        """Attach the summary of what there is, unless no stage has results."""
+        parts: dict[str, Any] = {}
+        for stage, label, name in (
+            ("generate", "sample_results", "sample"),
+            ("generate", "results", "rebuild"),
+            ("screen", "results", "screen"),
+            ("screen", "selected", "selected"),
+            ("validate", "results", "validate"),
+        ):
+            if stage in self.ctx and label in self.ctx[stage].outputs:
+                parts[name] = self.ctx[stage].outputs[label]
+        if not parts:
+            return
+        if self.ctx.get("selected"):
+            parts["generated"] = {link_label(name): node for name, node in self.ctx.selected.items()}
+        if "validate" in self.ctx and "relaxed" in self.ctx.validate.outputs:
+            parts["relaxed"] = dict(self.ctx.validate.outputs.relaxed)
+        # It names nodes by UUID: one from the cache would name the equal nodes of an earlier run.
+        metadata = {"call_link_label": "summary", "disable_cache": True}
+        self.out("summary", summarise_run(metadata=metadata, **parts))
+
+    def on_terminated(self) -> None:
+        """Clean the remote folders where that was asked for."""
+        super().on_terminated()
+        if self.inputs.clean_workdir.value:
+            clean_called(self)
+
+
+def crystal(rebuild: ProcessNode, name: str) -> StructureData:
+    """Return one crystal of a rebuild job, without loading the thousands of others."""
+    label = f"crystals__{link_label(name)}"
+    return rebuild.base.links.get_outgoing(link_type=LinkType.CREATE, link_label_filter=label).one().node
+
+
+def validate_discovery(inputs: Mapping[str, Any], _ports: Any) -> str | None:
+    """Return what is wrong with the inputs of a run together."""
+    models, count = inputs.get("models", {}), inputs["n_relaxations"].value
+    if "train" in inputs and models:
+        return "both `train` and `models` are given; give the dataset to train on, or the models, not both"
+    if "train" not in inputs:
+        missing = [name for name in ("vae", "unet", "predictors") if not models.get(name)]
+        if missing:
+            return f"models.{', models.'.join(missing)} missing; give these models, or `train` to train them first"
+    if count < 0:
+        return f"n_relaxations is {count}; it must be 0 or more"
+    if count and "validation" not in inputs:
+        return f"n_relaxations is {count}, but the inputs of the DFT, `validation`, are not given; give them or set 0"
+    settings = inputs.get("screen", {}).get("screen", {}).get("settings")
+    top = settings.get_dict().get("top", 10) if settings is not None else 10
+    if count > top:
+        return f"n_relaxations is {count}, but only the {top} best are selected; raise `top` of the screening"
+    return None

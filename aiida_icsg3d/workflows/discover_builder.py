@@ -1,0 +1,141 @@
+"""Fills the builder of a DiscoverWorkChain from protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.engine import ProcessBuilder
+from aiida.orm import AbstractCode, Bool, Int, SinglefileData, StructureData, load_code
+
+from ..data import CrystalDatasetData, TrainedModelData
+from ..data.pretrained import pretrained_fingerprint, pretrained_models
+from .protocols import load_protocol
+
+GENERATION = ("sample", "segment", "rebuild")
+STAGES = ("train", *GENERATION, "screen")
+
+
+def fill_discovery(
+    builder: ProcessBuilder,
+    codes: Mapping[str, AbstractCode | str],
+    *,
+    models: str | Mapping[str, Any] | None = None,
+    dataset: CrystalDatasetData | None = None,
+    reference: SinglefileData | None = None,
+    elements: list[str] | None = None,
+    targets: Mapping[str, float] | None = None,
+    base: Mapping[str, StructureData] | None = None,
+    n_samples: int | None = None,
+    n_relaxations: int | None = None,
+    seed: int = 0,
+    protocol: str | None = None,
+    pseudo_family: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Fill a builder in.
+
+    :param codes: ``icsg3d`` for all stages, or one for each of ``train``, ``sample``, ``segment``, ``rebuild``
+        and ``screen``; and ``pw`` for the DFT. Codes or their labels.
+    :param models: name of a pretrained set, or ``vae``, ``unet``, ``prior`` and ``predictors`` (name -> model).
+    :param dataset: train on this first, in place of ``models``.
+    :param reference: what novelty is judged against; default: the dataset, or what ships with the pretrained set.
+    :param elements: only these; default: all that the models know.
+    :param targets: property -> value to aim at.
+    :param base: crystals to sample around.
+    :param n_relaxations: 0: no DFT, and no code ``pw`` needed.
+    :param protocol: ``fast``, ``balanced`` or ``stringent``.
+    :param pseudo_family: label; default: what is installed.
+    :param overrides: keys of the protocol ``discover``; below ``train``, ``generate``, ``screen`` and
+        ``validation`` those of the protocols of these names.
+    :param options: stage, ``icsg3d`` or ``pw`` -> AiiDA's ``metadata.options``, above those of the protocols.
+    :raises ValueError: an unknown protocol, key or model, a code that is missing, or settings that are not accepted.
+    """
+    from .generate import GenerateWorkChain
+    from .screen import ScreenWorkChain
+    from .train_all import TrainAllWorkChain
+    from .validate import ValidateWorkChain
+
+    inputs = load_protocol("discover", protocol, overrides)
+    protocol_of = {"protocol": protocol}
+    count = int(inputs["n_relaxations"] if n_relaxations is None else n_relaxations)
+    known = {*STAGES, "icsg3d", "pw"}
+    for name, given in (("codes", codes), ("options", options or {})):
+        if unknown := sorted(set(given) - known):
+            raise ValueError(f"{name} for {', '.join(unknown)}: accepted are {', '.join(sorted(known))}")
+    if (models is None) == (dataset is None):
+        raise ValueError("give either `models` (or the name of a pretrained set) or a `dataset` to train on")
+
+    def code(stage: str) -> AbstractCode:
+        given = codes.get(stage) or (codes.get("icsg3d") if stage != "pw" else None)
+        if given is None:
+            raise ValueError(f"no code for the stage {stage}; codes has {', '.join(codes) or 'nothing'}")
+        return load_code(given) if isinstance(given, str) else given
+
+    def options_of(stage: str) -> dict[str, Any]:
+        common = {} if stage == "pw" else dict((options or {}).get("icsg3d", {}))
+        return {**common, **(options or {}).get(stage, {})}
+
+    builder.clean_workdir = Bool(inputs["clean_workdir"])
+    builder.n_relaxations = Int(count)
+    if dataset is not None:
+        training = TrainAllWorkChain.get_builder_from_protocol(
+            code("train"), dataset, conditions=list(targets) if targets else None, seed=seed,
+            overrides=inputs["train"], options=options_of("train"), **protocol_of,
+        )  # fmt: skip
+        fill(builder, "train", training)
+    else:
+        if isinstance(models, str):
+            reference = reference or pretrained_fingerprint(models)
+            models = pretrained_models(models)
+        builder.models = check_models(models or {})
+
+    generation = GenerateWorkChain.get_builder_from_protocol(
+        {stage: code(stage) for stage in GENERATION}, n_samples=n_samples, elements=elements, targets=targets,
+        base=base, seed=seed, overrides=inputs["generate"], **protocol_of,
+    )  # fmt: skip
+    for stage in GENERATION:
+        generation[stage].metadata.options = {**generation[stage].metadata.options, **options_of(stage)}
+    fill(builder, "generate", generation)
+
+    screening = ScreenWorkChain.get_builder_from_protocol(
+        code("screen"), reference=reference, elements=elements, seed=seed, overrides=inputs["screen"],
+        options=options_of("screen"), **protocol_of,
+    )  # fmt: skip
+    settings = screening.screen.settings.get_dict()
+    screening.screen.settings = {**settings, "top": max(settings.get("top", 10), count)}
+    fill(builder, "screen", screening)
+
+    if count:
+        validation = ValidateWorkChain.get_builder_from_protocol(
+            code("pw"), pseudo_family=pseudo_family, overrides=dict(inputs["validation"]), options=options_of("pw"),
+            **protocol_of,
+        )  # fmt: skip
+        fill(builder, "validation", validation)
+
+
+def fill(builder: ProcessBuilder, namespace: str, inputs: ProcessBuilder) -> None:
+    """Set a namespace of the builder to what another builder has, as far as the namespace has these inputs."""
+    content = inputs._inputs(prune=True)
+    content.pop("metadata", None)
+    content.pop("clean_workdir", None) if namespace in ("generate", "screen") else None
+    builder[namespace]._update(content)
+
+
+def check_models(models: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the models after a check of their names and kinds.
+
+    :raises ValueError: an unknown name, or a model in the place of another.
+    """
+    accepted = {"vae", "unet", "prior", "predictors"}
+    if unknown := sorted(set(models) - accepted):
+        raise ValueError(f"models {', '.join(unknown)}: accepted are {', '.join(sorted(accepted))}")
+    flat: dict[str, tuple[TrainedModelData, str]] = {
+        name: (node, name) for name, node in models.items() if name != "predictors"
+    }
+    flat.update({f"predictors.{name}": (node, "cgcnn") for name, node in models.get("predictors", {}).items()})
+    for name, (node, network) in flat.items():
+        if node.network != network:
+            raise ValueError(f"models.{name} holds a {node.network} network; a {network} is needed there")
+    return dict(models)

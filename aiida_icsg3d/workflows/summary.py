@@ -1,0 +1,60 @@
+"""The summary of a discovery run, made from the outputs of its stages so that its provenance is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.engine import calcfunction
+from aiida.orm import Dict, Node
+
+from ..values import storable
+
+
+@calcfunction
+def summarise_run(**parts: Any) -> Dict:
+    """Return ``funnel`` and ``candidates`` of a run, as far as it got.
+
+    :param parts: any of the results ``sample``, ``rebuild``, ``screen`` and ``validate`` and the screen's
+        ``selected`` (Dict each), and the namespaces ``generated`` and ``relaxed`` (id -> StructureData).
+    :return: ``funnel``: sampled, rebuilt, valid, unique, novel, selected, relaxed, failed; ``candidates``:
+        best first, one entry for each selected crystal: ``id``, ``uuid``, its row of the screening table,
+        ``relax`` (its entry of the results of the DFT, or None) and ``relaxed_uuid``.
+    """
+    results = {name: node.get_dict() for name, node in parts.items() if isinstance(node, Dict)}
+    generated: dict[str, Node] = parts.get("generated", {})
+    relaxed: dict[str, Node] = parts.get("relaxed", {})
+    relaxations = results.get("validate", {})
+    selected = results.get("selected", {"ids": [], "rows": {}})
+    candidates = [
+        {
+            **selected["rows"][name],
+            "id": name,
+            "uuid": generated[name].uuid if name in generated else None,
+            "relax": relaxations.get(name),
+            "relaxed_uuid": relaxed[name].uuid if name in relaxed else None,
+        }
+        for name in selected["ids"]
+    ]
+    return Dict(storable({"funnel": funnel(results), "candidates": candidates}))
+
+
+def funnel(results: dict[str, Any]) -> dict[str, int]:
+    """Return how many crystals were left after each stage; 0 after a stage that was not reached.
+
+    :param results: of the stages ``sample``, ``rebuild``, ``screen`` and ``validate``, as far as there are any.
+    """
+
+    def count(stage: str, *keys: str) -> int:
+        value: Any = results.get(stage, {})
+        for key in keys:
+            value = value.get(key, {})
+        return int(value or 0)
+
+    outcomes = [entry["status"] for entry in results.get("validate", {}).values()]
+    return {
+        "sampled": count("sample", "counts", "samples"),
+        "rebuilt": count("rebuild", "counts", "rebuilt"),
+        **{key: count("screen", "tables", "funnel", key) for key in ("valid", "unique", "novel", "selected")},
+        "relaxed": outcomes.count("relaxed"),
+        "failed": outcomes.count("failed"),
+    }

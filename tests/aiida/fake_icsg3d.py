@@ -1,0 +1,47 @@
+"""Stands in for the program `icsg3d`: checks settings and links as it does, then writes what a plan says.
+
+Called as ``fake_icsg3d.py PLAN STAGE SETTINGS``; PLAN is a JSON file: stage -> list of arguments of
+:func:`made_up.write_stage`, one a call; the last one is used again.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from made_up import write_stage
+
+from icsg3d_models.cli import read_settings
+
+NEEDED = {
+    "prepare": ["source"], "train": ["dataset", "unet", "vae", "resume_from"], "sample": ["vae", "prior", "base"],
+    "segment": ["unet", "fields"], "rebuild": ["fields", "segments"], "screen": ["crystals", "predictors", "reference"],
+}  # fmt: skip
+
+
+def main() -> None:
+    """Run one stage."""
+    plan_file, stage, settings_file = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    settings = read_settings(stage, settings_file)
+    for name in NEEDED[stage]:
+        given = getattr(settings, name)
+        for path in given if isinstance(given, list) else [given]:
+            if path is not None and not Path(path).exists():
+                raise SystemExit(f"{name}: {path} is not linked")
+    plans = json.loads(plan_file.read_text()).get(stage, [{}])
+    calls = plan_file.with_name(f"{stage}.calls")
+    done = int(calls.read_text()) if calls.exists() else 0
+    calls.write_text(str(done + 1))
+    plan = {"seed": settings.seed, **plans[min(done, len(plans) - 1)]}
+    if stage == "train":
+        plan["network"] = settings.network
+        (Path.cwd() / "checkpoint").mkdir()
+        (Path.cwd() / "checkpoint" / "last.pt").write_bytes(b"state")
+    if stage == "sample":
+        plan.setdefault("count", settings.n_samples)
+    write_stage(Path.cwd(), stage, **plan)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Small made-up content of every file that a stage reads or writes, without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from safetensors.numpy import save_file
+
+from icsg3d_models.crystals import Crystals, write_crystals
+from icsg3d_models.datasets import Dataset
+from icsg3d_models.results import Report
+
+PEROVSKITE = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+FORMULAS = {"SrTiO3": (38, 22, 8, 3.91), "InFO3": (49, 9, 8, 4.2), "BaZrO3": (56, 40, 8, 4.19), "KMgF3": (19, 12, 9, 3.99)}
+
+
+def crystals(count: int) -> Crystals:
+    """Return cubic perovskites s000000, s000001, ..., by turns."""
+    kinds = [list(FORMULAS.values())[i % len(FORMULAS)] for i in range(count)]
+    return Crystals.from_arrays(
+        [np.eye(3) * (a + 0.001 * i) for i, (_, _, _, a) in enumerate(kinds)],
+        [PEROVSKITE] * count,
+        [np.array([z_a, z_b, z_x, z_x, z_x]) for z_a, z_b, z_x, _ in kinds],
+        [f"s{i:06d}" for i in range(count)],
+    )
+
+
+def write_dataset(path: Path, count: int = 8, name: str = "made-up") -> Path:
+    """Write a dataset file."""
+    energy = np.linspace(-1, 1, count)
+    energy[0] = np.nan
+    split = np.zeros(count, dtype=np.uint8)
+    split[-2:] = 1, 2
+    units = {"formation_energy_per_atom": "eV/atom"}
+    Dataset(crystals(count), {"formation_energy_per_atom": energy}, split, units, name, "nobody").write(path)
+    return path
+
+
+def write_model(path: Path, network: str, seed: int = 0) -> Path:
+    """Write a model file of a network with one small weight."""
+    card: dict[str, Any] = {"data": {"name": "made-up"}, "seed": seed, "validation": {"loss": float("nan")}}
+    metadata = {
+        "format": "icsg3d-model",
+        "format_version": "1",
+        "network": network,
+        "config": json.dumps({"width": 8}),
+        "card": json.dumps(card),
+    }
+    save_file({"weight": np.full(4, seed, dtype=np.float32)}, path, metadata=metadata)
+    return path
+
+
+def write_crystal_file(path: Path, batch: Crystals) -> Path:
+    """Write a crystal file."""
+    with h5py.File(path, "w") as file:
+        write_crystals(file.create_group("crystals"), batch)
+    return path
+
+
+def write_metrics(path: Path, epochs: int = 3) -> Path:
+    """Write metrics.csv, with one empty cell."""
+    rows = [f"{e},{10 * e},{1 / e},{'' if e == 1 else 0.5 / e}" for e in range(1, epochs + 1)]
+    path.write_text("\n".join(["epoch,step,train_loss,loss", *rows]) + "\n")
+    return path
+
+
+def write_screening(path: Path, batch: Crystals, selected: Sequence[str]) -> Path:
+    """Write screening.csv."""
+    header = (
+        "rank,id,formula,n_sites,spacegroup_symbol,spacegroup_number,a,b,c,alpha,beta,gamma,volume,"
+        "predicted_formation_energy_per_atom,uncertainty_formation_energy_per_atom,"
+        "structure_valid,composition_valid,unique,duplicate_of,novel,selected"
+    )
+    lines = [header]
+    for index, (name, formula) in enumerate(zip(batch.ids, batch.formulas(), strict=True)):
+        a, rank = batch.cell[index, 0, 0], selected.index(name) + 1 if name in selected else ""
+        lines.append(
+            f"{rank},{name},{formula},5,Pm-3m,221,{a},{a},{a},90,90,90,{a**3},{-1 + 0.1 * index},0.02,"
+            f"true,true,true,,true,{'true' if name in selected else 'false'}"
+        )
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def write_stage(directory: Path, stage: str, status: str = "completed", message: str = "", **plan: Any) -> None:
+    """Write into ``directory`` what a stage leaves behind.
+
+    :param plan: ``network`` and ``epochs`` (train), ``count`` (crystals), ``selected`` (ids).
+    """
+    report = Report(stage, directory, seed=plan.get("seed", 7), quiet=True)
+    report.progress(1, 1)
+    count = plan.get("count", 4)
+    if stage == "prepare":
+        write_dataset(directory / "dataset.h5")
+        report.counts["crystals"] = 8
+    elif stage == "train":
+        write_metrics(directory / "metrics.csv", plan.get("epochs", 3))
+        write_model(directory / "model.safetensors", plan.get("network", "vae"), plan.get("seed", 0))
+        report.scalars["validation_loss"] = float("nan")
+    elif stage == "sample":
+        (directory / "fields.h5").write_bytes(b"fields")
+        report.counts["samples"] = count
+    elif stage == "segment":
+        (directory / "segments.h5").write_bytes(b"segments")
+        report.counts["samples"] = count
+    elif stage == "rebuild":
+        write_crystal_file(directory / "crystals.h5", crystals(count))
+        report.counts.update(samples=count, rebuilt=count)
+        report.tables["reasons"] = {"ok": count}
+    elif stage == "screen":
+        batch, selected = crystals(count), list(plan.get("selected", ["s000002", "s000001"]))
+        write_screening(directory / "screening.csv", batch, selected)
+        report.tables["selected"] = selected
+        report.tables["funnel"] = {k: count for k in ("crystals", "valid", "unique", "novel")} | {"selected": len(selected)}
+    report.write(status, message)

@@ -1,0 +1,5 @@
+"""Fixtures of all tests: a service-free AiiDA profile that is thrown away at the end."""
+
+from __future__ import annotations
+
+pytest_plugins = "aiida.tools.pytest_fixtures"
