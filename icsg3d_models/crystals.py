@@ -182,8 +182,6 @@ def read_crystals(group: h5py.Group) -> Crystals:
         tuple(group["ids"].asstr()[()]) if len(group["ids"]) else (),
     )
     n_sites = crystals.offsets[-1]
-    if not (
-        len(crystals.frac) == len(crystals.numbers) == n_sites and len(crystals.cell) == len(crystals.ids)
-    ):
+    if not (len(crystals.frac) == len(crystals.numbers) == n_sites and len(crystals.cell) == len(crystals.ids)):
         raise CrystalError(f"{group.file.filename}{group.name}: lengths disagree; the file is damaged")
     return crystals

@@ -132,9 +132,7 @@ def read_dataset(path: str | Path) -> Dataset:
                 str(file.attrs["citation"]),
             )
     except (OSError, KeyError) as exception:
-        raise DatasetError(
-            f"{path}: not readable as a dataset ({exception}); copy it again or {hint}"
-        ) from exception
+        raise DatasetError(f"{path}: not readable as a dataset ({exception}); copy it again or {hint}") from exception
 
 
 def split_by_composition(formulas: list[str], shares: tuple[float, float, float], seed: int) -> np.ndarray:

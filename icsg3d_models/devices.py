@@ -19,10 +19,9 @@ def select_device(settings: StageSettings, report: Report) -> torch.device:
     if settings.device == "cuda" and not available:
         raise StageError(
             "device_unavailable",
-            "device `cuda` was asked for, but torch sees no GPU here; use `auto` or `cpu`, or ask the scheduler for one",
+            "device `cuda` was asked for, but torch sees no GPU here; "
+            "use `auto` or `cpu`, or ask the scheduler for one",
         )
     device = torch.device("cuda" if settings.device != "cpu" and available else "cpu")
-    report.device = (
-        torch.cuda.get_device_name() if device.type == "cuda" else f"cpu x{torch.get_num_threads()}"
-    )
+    report.device = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu x{torch.get_num_threads()}"
     return device

@@ -35,9 +35,7 @@ def open_arrays(path: Path, needed: tuple[str, ...]) -> Iterator[h5py.File]:
     with file:
         missing = [name for name in needed if name not in file]
         if missing:
-            raise StageError(
-                "input_unreadable", f"{path}: no {', '.join(missing)} in it; it is another stage's file"
-            )
+            raise StageError("input_unreadable", f"{path}: no {', '.join(missing)} in it; it is another stage's file")
         yield file
 
 

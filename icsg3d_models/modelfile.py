@@ -96,9 +96,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     weights = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
     for name, value in weights.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise ModelFileError(
-                f"{path}: the weight {name} holds NaN or infinity; the training diverged, train again"
-            )
+            raise ModelFileError(f"{path}: the weight {name} holds NaN or infinity; the training diverged, train again")
     return weights
 
 

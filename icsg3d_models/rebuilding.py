@@ -44,9 +44,7 @@ def refine_peaks(occupancy: Tensor, owner: Tensor, peak: Tensor) -> Tensor:
         [2 * c[:, 4], c[:, 7], c[:, 8], c[:, 7], 2 * c[:, 5], c[:, 9], c[:, 8], c[:, 9], 2 * c[:, 6]], dim=1
     ).reshape(-1, 3, 3)
     # A negative definite Hessian is what a maximum has; the small shift keeps a flat one solvable.
-    step = -torch.linalg.solve(
-        hessian - 1e-6 * torch.eye(3, device=c.device), c[:, 1:4].unsqueeze(-1)
-    ).squeeze(-1)
+    step = -torch.linalg.solve(hessian - 1e-6 * torch.eye(3, device=c.device), c[:, 1:4].unsqueeze(-1)).squeeze(-1)
     centre = (values.unsqueeze(-1) * stencil).sum(dim=1) / values.sum(dim=1, keepdim=True)
     sound = torch.isfinite(step).all(dim=1) & (step.abs() <= 1.0).all(dim=1)
     offset = torch.where(sound.unsqueeze(1), step, centre)
@@ -95,7 +93,8 @@ def run(settings: RebuildSettings, report: Report) -> None:
         if len(count) != len(samples):
             raise StageError(
                 "input_incompatible",
-                f"{settings.segments} has {len(count)} samples and {settings.fields} has {len(samples)}; segment these fields",
+                f"{settings.segments} has {len(count)} samples and {settings.fields} has {len(samples)}; "
+                "segment these fields",
             )
         offsets = np.concatenate([[0], np.cumsum(count)])
         peak, number, confidence = (segments[name][()] for name in ("peak", "number", "confidence"))
@@ -106,9 +105,7 @@ def run(settings: RebuildSettings, report: Report) -> None:
             rows = slice(offsets[start], offsets[stop])
             occupancy = torch.from_numpy(fields["occupancy"][start:stop].astype(np.float32)).to(device)
             owner = torch.from_numpy(np.repeat(np.arange(stop - start), count[start:stop])).to(device)
-            fracs[rows] = (
-                refine_peaks(occupancy, owner, torch.from_numpy(peak[rows]).to(device)).cpu().numpy()
-            )
+            fracs[rows] = refine_peaks(occupancy, owner, torch.from_numpy(peak[rows]).to(device)).cpu().numpy()
             report.progress(stop, len(count))
     crystals, reasons, doubt = assemble(cells, fracs, number, confidence, offsets, samples, settings)
     report.counts.update(samples=len(count), rebuilt=len(crystals))
@@ -120,10 +117,7 @@ def run(settings: RebuildSettings, report: Report) -> None:
         write_crystals(file.create_group("crystals"), crystals)
     path.with_name(f".{path.name}.part").replace(path)
     if len(crystals) == 0:
-        why = (
-            "; ".join(f"{n} x {reason}" for reason, n in report.tables["reasons"].items())
-            or "there were no samples"
-        )
+        why = "; ".join(f"{n} x {reason}" for reason, n in report.tables["reasons"].items()) or "there were no samples"
         raise StageError("nothing_rebuilt", f"none of {len(count)} samples is a crystal: {why}")
 
 

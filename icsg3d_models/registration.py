@@ -79,10 +79,7 @@ def reconstruction_error(vae: VAE, batch: CrystalBatch, size: int = 256) -> Tens
         occupancy, species = occupancy_field(some, n), species_field(some, n // 2)
         lattice = standardised_lattice(vae, some.cell)
         out = vae.decode(encode(vae, some)[0])
-        errors = [
-            ((a - b) ** 2).flatten(1).sum(dim=1)
-            for a, b in zip(out, (occupancy, species, lattice), strict=True)
-        ]
+        errors = [((a - b) ** 2).flatten(1).sum(dim=1) for a, b in zip(out, (occupancy, species, lattice), strict=True)]
         pieces.append(errors[0] + errors[1] + errors[2])
     return torch.cat(pieces)
 

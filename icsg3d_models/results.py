@@ -86,9 +86,7 @@ class Report:
             stream.write(json.dumps(line) + "\n")
         if sys.stderr.isatty() and not self.quiet:
             left = self.elapsed / max(done, 1) * (total - done)
-            extra = " ".join(
-                f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items()
-            )
+            extra = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
             end = "\n" if done >= total else ""
             print(
                 f"\r\033[K{self.stage} {done}/{total}  {self.elapsed:.0f} s, {left:.0f} s left  {extra}",

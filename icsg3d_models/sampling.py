@@ -75,7 +75,8 @@ def allowed_elements(symbols: list[str] | None, known: list[int], model: str) ->
         names = ", ".join(SYMBOLS[z] for z in known)
         raise StageError(
             "input_incompatible",
-            f"{model} does not know {', '.join(unknown)}; it was trained on {names}. Leave them out, or train on data that has them",
+            f"{model} does not know {', '.join(unknown)}; it was trained on {names}. "
+            "Leave them out, or train on data that has them",
         )
     return numbers
 
@@ -88,9 +89,7 @@ def from_prior(
     noise = torch.randn(settings.n_samples, vae.config.latent, generator=generator, device=device)
     if settings.prior is None:
         if settings.targets:
-            raise StageError(
-                "settings_rejected", "targets need a fitted prior; give `prior`, or leave out `targets`"
-            )
+            raise StageError("settings_rejected", "targets need a fitted prior; give `prior`, or leave out `targets`")
         return noise
     path = report.directory / settings.prior
     prior = load_network(path, "prior", device)
@@ -104,17 +103,13 @@ def from_prior(
     unknown = sorted(set(settings.targets) - set(prior.config.targets))
     if unknown:
         known = ", ".join(prior.config.targets) or "none"
-        raise StageError(
-            "input_incompatible", f"{settings.prior} has no target {', '.join(unknown)}; it has {known}"
-        )
+        raise StageError("input_incompatible", f"{settings.prior} has no target {', '.join(unknown)}; it has {known}")
     mask = torch.zeros(len(prior.config.elements), device=device)
     if settings.elements is not None:
         mask = torch.tensor([float(z in allowed) for z in prior.config.elements], device=device)
     goal = [
         (settings.targets[name] - mean) / std if name in settings.targets else math.nan
-        for name, mean, std in zip(
-            prior.config.targets, prior.config.target_mean, prior.config.target_std, strict=True
-        )
+        for name, mean, std in zip(prior.config.targets, prior.config.target_mean, prior.config.target_std, strict=True)
     ]
     row = torch.tensor(goal, device=device)
     pieces = [
@@ -137,12 +132,10 @@ def from_base(settings: SampleSettings, report: Report, vae: VAE, generator: tor
     report.tables["base"] = [
         {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, error, strict=True)
     ]
-    mean, log_variance = encode(vae, to_batch(registered).to(device))
+    mean, _ = encode(vae, to_batch(registered).to(device))
     if settings.mode == "interpolate":
         if len(base) != 2:
-            raise StageError(
-                "settings_rejected", f"mode `interpolate` needs two base crystals, received {len(base)}"
-            )
+            raise StageError("settings_rejected", f"mode `interpolate` needs two base crystals, received {len(base)}")
         t = torch.linspace(0, 1, settings.n_samples, device=device)[:, None]
         return (1 - t) * mean[0] + t * mean[1]
     rows = torch.arange(settings.n_samples, device=device) % len(base)
@@ -163,7 +156,7 @@ def read_base(path: Path) -> Crystals:
     if not path.is_file():
         raise StageError("input_missing", f"{path}: no such file of base crystals")
     with h5py.File(path, "r") as file:
-        crystals = read_crystals(file["crystals"] if "crystals" in file else file)
+        crystals = read_crystals(file.get("crystals", file))
     if len(crystals) == 0:
         raise StageError("input_unreadable", f"{path}: holds no crystal")
     return crystals

@@ -58,9 +58,7 @@ def watershed(occupancy: Tensor, mask: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def segment(
-    unet: UNet, occupancy: Tensor, species: Tensor, allowed: list[int], threshold: float
-) -> dict[str, Tensor]:
+def segment(unet: UNet, occupancy: Tensor, species: Tensor, allowed: list[int], threshold: float) -> dict[str, Tensor]:
     """Segment a batch of fields.
 
     :param occupancy: (B, 1, n, n, n); ``species``: (B, K, n/2, n/2, n/2).

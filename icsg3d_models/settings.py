@@ -192,7 +192,7 @@ class RebuildSettings(StageSettings):
     min_distance: Annotated[float, Field(gt=0)] = 0.5
     """Å; two sites closer than this are reported and the sample is not rebuilt."""
     symmetry_tolerance: Annotated[float, Field(gt=0)] | None = None
-    """Å; idealise to the symmetry found within this tolerance, in the primitive cell; null leaves crystals as they are."""
+    """Å; idealise to the symmetry found within this tolerance, in the primitive cell; null changes nothing."""
     batch_size: Positive = 256
 
 
@@ -203,7 +203,7 @@ class ScreenSettings(StageSettings):
     predictors: list[str] = ["cgcnn.safetensors"]
     """Property models; several for the same property are averaged and their spread is the uncertainty."""
     reference: str | None = None
-    """What novelty is judged against: a training-set fingerprint or a dataset file; null: the one in the first predictor's folder or none."""
+    """What novelty is judged against: a training-set fingerprint or a dataset file; null: novelty is not judged."""
     elements: list[str] | None = None
     rank_by: str = "formation_energy_per_atom"
     """Predicted property to rank by."""
@@ -243,8 +243,6 @@ class EvaluateSettings(StageSettings):
     """Samples asked for, so that those not rebuilt count as failures; null: as many as there are crystals."""
     cutoffs: Literal["perov_5", "carbon_24", "mp_20"] | tuple[float, float] = "perov_5"
     """Published cut-offs of COV, or two numbers: distance of structure and of composition prints."""
-    oxidation_states: Literal["smact14", "icsd16", "icsd24"] = "smact14"
-    """Oxidation states of SMACT; `smact14` is what the published tables were made with."""
     property_samples: Positive = 1000
     """Valid samples, drawn at random, that enter the Wasserstein distances."""
     novelty_samples: Positive = 1000

@@ -17,9 +17,7 @@ def symmetrise(
     """
     import spglib
 
-    found = spglib.standardize_cell(
-        (cell, frac, numbers), to_primitive=True, no_idealize=False, symprec=tolerance
-    )
+    found = spglib.standardize_cell((cell, frac, numbers), to_primitive=True, no_idealize=False, symprec=tolerance)
     if found is None:
         return cell, frac, numbers
     return np.asarray(found[0]), np.asarray(found[1]) % 1.0, np.asarray(found[2])

@@ -21,9 +21,7 @@ def network_config(kind: type[ConfigT], options: dict[str, Any], **fixed: Any) -
     """
     taken = sorted(set(options) & set(fixed))
     if taken:
-        raise StageError(
-            "settings_rejected", f"options: {', '.join(taken)} follow from the data; leave them out"
-        )
+        raise StageError("settings_rejected", f"options: {', '.join(taken)} follow from the data; leave them out")
     try:
         return kind(**{**options, **fixed})
     except ValidationError as exception:

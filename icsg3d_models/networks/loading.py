@@ -14,7 +14,8 @@ from ..modelfile import ModelFileError, load_weights, read_header
 def load_network(path: str | Path, network: str, device: torch.device) -> nn.Module:
     """Rebuild a network from its model file, in evaluation mode on the device.
 
-    :raises ModelFileError: see :func:`icsg3d_models.modelfile.read_header`; or weights that do not fit the configuration.
+    :raises ModelFileError: see :func:`icsg3d_models.modelfile.read_header`; or weights that do not fit the
+        configuration.
     """
     header = read_header(path, network)
     if network == "unet":
@@ -34,7 +35,5 @@ def load_network(path: str | Path, network: str, device: torch.device) -> nn.Mod
         module.load_state_dict(load_weights(path))
     except (ValidationError, RuntimeError) as exception:
         reason = str(exception).splitlines()[0]
-        raise ModelFileError(
-            f"{path}: weights and configuration disagree ({reason}); train it again"
-        ) from exception
+        raise ModelFileError(f"{path}: weights and configuration disagree ({reason}); train it again") from exception
     return module.to(device).eval()

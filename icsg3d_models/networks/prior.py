@@ -26,10 +26,10 @@ class PriorConfig(Strict):
     """(Z,) mean of the training latents."""
     latent_std: list[float]
     """(Z,) standard deviation of the training latents."""
-    targets: list[str] = []
+    targets: list[str] = Field(default_factory=list)
     """Properties it can be conditioned on."""
-    target_mean: list[float] = []
-    target_std: list[float] = []
+    target_mean: list[float] = Field(default_factory=list)
+    target_std: list[float] = Field(default_factory=list)
     vae_sha256: str = ""
     """The VAE whose latents these are; sampling refuses another one."""
     width: Annotated[int, Field(ge=16)] = 384
@@ -93,9 +93,7 @@ class Prior(nn.Module):
         return velocity
 
     @torch.no_grad()
-    def sample(
-        self, noise: Tensor, allowed: Tensor, targets: Tensor, guidance: float = 1.0, steps: int = 20
-    ) -> Tensor:
+    def sample(self, noise: Tensor, allowed: Tensor, targets: Tensor, guidance: float = 1.0, steps: int = 20) -> Tensor:
         """Carry noise to latents by Heun's method.
 
         :param noise: (B, Z) drawn from N(0, 1).

@@ -37,9 +37,7 @@ def load_checkpoint(directory: Path, kind: str) -> dict[str, Any]:
     """
     path = directory / LAST
     if not path.is_file():
-        raise StageError(
-            "input_missing", f"{path}: no checkpoint there; leave out `resume_from` to start afresh"
-        )
+        raise StageError("input_missing", f"{path}: no checkpoint there; leave out `resume_from` to start afresh")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as exception:

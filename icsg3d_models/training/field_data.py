@@ -13,9 +13,7 @@ from ..fields.batches import CrystalBatch, to_batch
 def part_batch(dataset: Dataset, part: str, device: torch.device) -> CrystalBatch:
     """Return one part of the dataset as padded tensors on the device; an empty part gives an empty batch."""
     indices = (
-        dataset.part(part)
-        if part == "train"
-        else np.flatnonzero(dataset.split == {"validation": 1, "test": 2}[part])
+        dataset.part(part) if part == "train" else np.flatnonzero(dataset.split == {"validation": 1, "test": 2}[part])
     )
     return to_batch(dataset.crystals.take(indices)).to(device)
 
@@ -27,16 +25,12 @@ def known_elements(dataset: Dataset) -> list[int]:
 
 def class_table(elements: list[int], device: torch.device) -> Tensor:
     """Return a table from atomic number to class index, -1 where the element is unknown."""
-    table = torch.full(
-        (max(elements) + 1 if max(elements) >= 118 else 119,), -1, dtype=torch.long, device=device
-    )
+    table = torch.full((max(elements) + 1 if max(elements) >= 118 else 119,), -1, dtype=torch.long, device=device)
     table[torch.tensor(elements, device=device)] = torch.arange(len(elements), device=device)
     return table
 
 
-def substitute_elements(
-    numbers: Tensor, elements: list[int], rate: float, generator: torch.Generator
-) -> Tensor:
+def substitute_elements(numbers: Tensor, elements: list[int], rate: float, generator: torch.Generator) -> Tensor:
     """Replace, in a share of the crystals, every element by another one drawn at random.
 
     All sites of one element change together. The geometry stays, so the crystal is not a physical one; it

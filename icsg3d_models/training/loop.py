@@ -111,9 +111,7 @@ class Trainer:
         """Return the order of the training crystals in one epoch."""
         if getattr(self, "_order_of", None) != epoch:
             self._order_of = epoch
-            self._permutation = np.random.default_rng((self.settings.seed, epoch)).permutation(
-                self.task.n_train
-            )
+            self._permutation = np.random.default_rng((self.settings.seed, epoch)).permutation(self.task.n_train)
         return self._permutation
 
     def _step(self, indices: np.ndarray) -> None:
@@ -141,9 +139,7 @@ class Trainer:
         # The decay ramps up so that the first epochs are not averaged with the random start.
         decay = min(options.ema, (1 + step) / (10 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.average.parameters()), list(self.task.module.parameters()), 1 - decay
-            )
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.task.module.parameters()), 1 - decay)
             for mine, theirs in zip(self.average.buffers(), self.task.module.buffers(), strict=True):
                 mine.copy_(theirs)
         self.state.step += 1

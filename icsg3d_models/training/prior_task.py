@@ -44,9 +44,7 @@ class PriorTask(Task):
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> PriorTask:
         """Encode the dataset and create the prior."""
         if settings.vae is None:
-            raise StageError(
-                "settings_rejected", "network `prior` needs `vae`, the model file of a trained VAE"
-            )
+            raise StageError("settings_rejected", "network `prior` needs `vae`, the model file of a trained VAE")
         vae = load_network(settings.vae, "vae", device)
         assert isinstance(vae, VAE)
         parts = {name: part_batch(dataset, name, device) for name in ("train", "validation", "test")}
@@ -70,8 +68,7 @@ class PriorTask(Task):
         conditions = {}
         for name, batch in parts.items():
             columns = [
-                (v[rows[name]] - m) / s
-                for v, m, s in zip(values.values(), target_mean, target_std, strict=True)
+                (v[rows[name]] - m) / s for v, m, s in zip(values.values(), target_mean, target_std, strict=True)
             ]
             scaled = np.stack(columns, axis=1) if columns else np.zeros((len(batch), 0))
             conditions[name] = (
@@ -114,9 +111,7 @@ class PriorTask(Task):
     def _evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
         """Return the loss over one part, averaged over repeated draws to tame its noise."""
         assert isinstance(module, Prior)
-        rows = torch.arange(len(self.latents[part][0])).repeat(
-            max(1, 4096 // max(1, len(self.latents[part][0])))
-        )
+        rows = torch.arange(len(self.latents[part][0])).repeat(max(1, 4096 // max(1, len(self.latents[part][0]))))
         generator = torch.Generator(module.latent_mean.device).manual_seed(0)
         with torch.no_grad():
             return {"loss": float(self._loss(module, part, rows, generator, drop=False))}

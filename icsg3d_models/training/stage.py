@@ -39,9 +39,7 @@ def run(settings: TrainSettings, report: Report) -> None:
     module, _, name = TASKS[settings.network].partition(":")
     task: Task = getattr(importlib.import_module(module), name).build(settings, dataset, device)
     parameters = sum(p.numel() for p in task.module.parameters())
-    report.counts.update(
-        {part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)}, parameters=parameters
-    )
+    report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)}, parameters=parameters)
     trainer = Trainer(task, settings, report, device)
     try:
         state = trainer.run()
@@ -60,9 +58,7 @@ def _finish(
     task.module.eval()
     test = task.test(task.module)
     best = next(row for row in state.history if row["step"] == state.best_step)
-    report.scalars.update(
-        {f"test_{k}": v for k, v in test.items()}, **{f"validation_{k}": v for k, v in best.items()}
-    )
+    report.scalars.update({f"test_{k}": v for k, v in test.items()}, **{f"validation_{k}": v for k, v in best.items()})
     report.counts.update(steps=state.step)
     card = {
         "data": {"name": name, "content_hash": digest, "citation": citation},
@@ -78,8 +74,6 @@ def _finish(
         "device": report.device,
         "versions": versions(),
     }
-    digest = save_model(
-        report.directory / settings.output, ModelHeader(task.kind, task.config, card), state.best
-    )
+    digest = save_model(report.directory / settings.output, ModelHeader(task.kind, task.config, card), state.best)
     report.tables["model"] = {"file": settings.output, "sha256": digest, "network": task.kind}
     task.save_extras(report.directory)

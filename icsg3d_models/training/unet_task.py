@@ -51,9 +51,7 @@ class UNetTask(Task):
         moved = CrystalBatch(batch.cell, (batch.frac + shift) % 1.0, numbers)
         return self._loss(self.module, moved, generator)
 
-    def _loss(
-        self, module: UNet, batch: CrystalBatch, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _loss(self, module: UNet, batch: CrystalBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss on a batch whose fields are disturbed by noise of a random level per crystal."""
         n = module.config.grid
 

@@ -7,8 +7,6 @@ field at the true sites, squared error of the lattice, and beta times the KL div
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from pydantic import Field
@@ -80,9 +78,7 @@ class VAETask(Task):
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> VAETask:
         """Create the VAE; it shares grid and elements with the U-Net that judges it."""
         if settings.unet is None:
-            raise StageError(
-                "settings_rejected", "network `vae` needs `unet`, the model file of a trained U-Net"
-            )
+            raise StageError("settings_rejected", "network `vae` needs `unet`, the model file of a trained U-Net")
         unet = load_network(settings.unet, "unet", device)
         assert isinstance(unet, UNet)
         parts = {name: part_batch(dataset, name, device) for name in ("train", "validation", "test")}
@@ -115,9 +111,7 @@ class VAETask(Task):
         """Return the loss of one batch, with elements exchanged and the KL weight warmed up."""
         batch = self.parts["train"].take(indices)
         assert isinstance(self.module, VAE)
-        numbers = substitute_elements(
-            batch.numbers, self.module.config.elements, self.weights.substitution, generator
-        )
+        numbers = substitute_elements(batch.numbers, self.module.config.elements, self.weights.substitution, generator)
         beta = self.weights.kl * min(1.0, 4 * step_fraction)
         return self._loss(self.module, CrystalBatch(batch.cell, batch.frac, numbers), beta, generator)
 
@@ -140,9 +134,7 @@ class VAETask(Task):
         features = self.unet.features(occupancy_out, species_out)
         with torch.no_grad():
             wanted = self.unet.features(occupancy, species)
-        feature = torch.stack(
-            [((f - w) ** 2).mean() / w.var() for f, w in zip(features, wanted, strict=True)]
-        ).mean()
+        feature = torch.stack([((f - w) ** 2).mean() / w.var() for f, w in zip(features, wanted, strict=True)]).mean()
         logits = self.unet.species_logits(features, species_out, frac)
         classes = torch.where(batch.mask, self.classes[batch.numbers], -1)
         species_loss = functional.cross_entropy(
