@@ -113,9 +113,7 @@ def lineage(structure: StructureData, files: bool = False) -> list[Step]:
     rebuilds = [pk for pk, stage in stages.items() if stage == "rebuild"]
     if rebuilds:
         query = QueryBuilder().append(Node, filters={"id": {"in": rebuilds}}, tag="rebuild")
-        query.append(
-            CalcJobNode, with_ancestors="rebuild", filters={"process_type": {"like": "%icsg3d.screen"}}
-        )
+        query.append(CalcJobNode, with_ancestors="rebuild", filters={"process_type": {"like": "%icsg3d.screen"}})
         screens = query.distinct().all(flat=True)
         nodes.update({node.pk: node for node in screens})
         nodes.update({node.pk: node for node in collect([s.pk for s in screens], with_descendants="start")})
@@ -142,7 +140,7 @@ def ranking(
 
     runs = discover_workchains(workchains) if isinstance(workchains, Group) else list(workchains)
     found = [Ranked(campaign, c) for campaign in map(read_campaign, runs) for c in campaign.selected]
-    values = {id(item): _value(item.candidate, key) for item in found}
+    values = {id(item): item.candidate.value(key) for item in found}
     if found and all(value is None for value in values.values()):
         names = [name for name, value in found[0].candidate.row.items() if isinstance(value, (int, float))]
         raise KeyError(f"no candidate has {key!r}; there are {', '.join(names)}")
@@ -155,19 +153,6 @@ def ranking(
     return sorted(found, key=order)
 
 
-def _value(candidate: Candidate, key: str) -> float | None:
-    """Return a number of a candidate: of the table, predicted, or of the relaxation."""
-    for source, name in (
-        (candidate.row, key),
-        (candidate.row, f"predicted_{key}"),
-        (candidate.relax or {}, key),
-    ):
-        value = source.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
-    return None
-
-
 def failures(workchain: ProcessNode) -> list[Failure]:
     """Return the relaxations of a run that did not end well, and the jobs that failed, with the reason."""
     campaign = read_campaign(workchain)
@@ -178,11 +163,7 @@ def failures(workchain: ProcessNode) -> list[Failure]:
         if c.failed
     ]  # fmt: skip
     for process in workchain.called_descendants:
-        if (
-            process_stage(process) not in (None, "relax")
-            and not process.is_finished_ok
-            and process.is_terminated
-        ):
+        if process_stage(process) not in (None, "relax") and not process.is_finished_ok and process.is_terminated:
             reason = process.exit_message or process.exception or "killed"
             found.append(Failure(str(process_stage(process)), "", process.exit_status, reason, process.uuid))
     return found

@@ -22,9 +22,7 @@ RELAX_COLUMNS = (
 
 def write_candidates(campaign: Campaign, path: Path) -> Path:
     """Write all screened candidates, best first: the screening table, UUIDs, and what DFT said (`dft_...`)."""
-    names = list(
-        dict.fromkeys(name for c in campaign.candidates for name in c.row if name not in ("uuid", "relax"))
-    )
+    names = list(dict.fromkeys(name for c in campaign.candidates for name in c.row if name not in ("uuid", "relax")))
     dft = [f"dft_{name}" for name in RELAX_COLUMNS]
     with open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, [*(names or ["id"]), "structure_uuid", "relaxed_uuid", *dft])
@@ -91,9 +89,7 @@ def stage_facts(node: ProcessNode) -> list[dict[str, Any]]:
             "elapsed_seconds": round((job.mtime - job.ctime).total_seconds(), 1),
         }
         results = job.base.links.get_outgoing().all()
-        content = next(
-            (t.node.get_dict() for t in results if t.link_label in ("results", "output_parameters")), {}
-        )
+        content = next((t.node.get_dict() for t in results if t.link_label in ("results", "output_parameters")), {})
         for name in (
             "status",
             "counts",
@@ -118,9 +114,7 @@ def models_of(node: ProcessNode) -> list[dict[str, Any]]:
             if data.node_type.startswith("data.icsg3d."):
                 kind = data.node_type.split(".")[2]
                 facts = {"kind": kind, "uuid": data.uuid, "pk": data.pk, "label": data.label}
-                found[data.uuid] = facts | {
-                    k: v for k, v in data.base.attributes.all.items() if k != "filename"
-                }
+                found[data.uuid] = facts | {k: v for k, v in data.base.attributes.all.items() if k != "filename"}
     return sorted(found.values(), key=lambda entry: entry["pk"])
 
 

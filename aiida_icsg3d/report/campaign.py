@@ -57,6 +57,14 @@ class Candidate:
         relax = self.relax or {}
         return relax.get("status") == "failed" or bool(relax.get("exit_status"))
 
+    def value(self, key: str) -> float | None:
+        """Return a number: a column of the table, a predicted property, or a value of the relaxation."""
+        for source, name in ((self.row, key), (self.row, PREDICTED + key), (self.relax or {}, key)):
+            value = source.get(name)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                return float(value)
+        return None
+
 
 @dataclass(frozen=True)
 class Campaign:
@@ -94,6 +102,17 @@ class Campaign:
         from aiida.orm import load_node
 
         return load_node(candidate.uuid) if candidate.uuid else None
+
+    def find(self, id: str) -> Candidate:
+        """Return the candidate of that id.
+
+        :raises ValueError: the run screened none of that id.
+        """
+        for candidate in self.candidates:
+            if candidate.id == id:
+                return candidate
+        some = ", ".join(c.id for c in self.best[:5]) or "none"
+        raise ValueError(f"run {self.node.pk} has no candidate {id!r}; the best are {some}")
 
 
 def convert(name: str, text: str) -> Any:
@@ -148,17 +167,13 @@ def read_campaign(node: ProcessNode) -> Campaign:
     ]
     if not rows:
         candidates = [Candidate(e["id"], e, e.get("uuid"), e.get("relax")) for e in known.values()]
-    relaxed = {
-        label.split("__", 1)[1]: data for label, data in outputs.items() if label.startswith("relaxed__")
-    }
+    relaxed = {label.split("__", 1)[1]: data for label, data in outputs.items() if label.startswith("relaxed__")}
     for candidate in candidates:
         if candidate.id not in relaxed and candidate.relax and candidate.relax.get("workchain_uuid"):
             structure = relaxed_structure(candidate.relax["workchain_uuid"])
             if structure is not None:
                 relaxed[candidate.id] = structure
-    return Campaign(
-        node, summary.get("funnel") or count_funnel(descendants, candidates, uuids), candidates, relaxed
-    )
+    return Campaign(node, summary.get("funnel") or count_funnel(descendants, candidates, uuids), candidates, relaxed)
 
 
 def rank_key(row: dict[str, Any]) -> tuple[bool, float]:
@@ -234,9 +249,7 @@ def is_stage(process: ProcessNode, stage: str) -> bool:
     return (process.process_type or "").endswith(f":icsg3d.{stage}")
 
 
-def count_funnel(
-    processes: list[ProcessNode], candidates: list[Candidate], uuids: dict[str, str]
-) -> dict[str, int]:
+def count_funnel(processes: list[ProcessNode], candidates: list[Candidate], uuids: dict[str, str]) -> dict[str, int]:
     """Return the funnel of a run without a summary, as far as it got."""
     funnel: dict[str, int] = {}
     for process in processes:
@@ -247,9 +260,7 @@ def count_funnel(
         funnel["rebuilt"] = len(uuids)
     if candidates:
         rows = [c.row for c in candidates]
-        valid = [
-            r for r in rows if r.get("structure_valid") is True and r.get("composition_valid") is not False
-        ]
+        valid = [r for r in rows if r.get("structure_valid") is True and r.get("composition_valid") is not False]
         unique = [r for r in valid if r.get("unique") is not False]
         novel = [r for r in unique if r.get("novel") is not False]
         funnel.update(valid=len(valid), unique=len(unique), novel=len(novel))

@@ -105,9 +105,7 @@ def build_scene(structure: Structure, origin: np.ndarray) -> Scene:
     return Scene(cell, [site_symbols[site] for site, _ in atoms], positions, bonds, polyhedra)
 
 
-def find_bonds(
-    cell: np.ndarray, frac: np.ndarray, symbols: list[str]
-) -> list[list[tuple[int, tuple[int, ...]]]]:
+def find_bonds(cell: np.ndarray, frac: np.ndarray, symbols: list[str]) -> list[list[tuple[int, tuple[int, ...]]]]:
     """Return, for each site, its bonded (site, image) pairs.
 
     Two atoms are bonded where their distance is short for both of them. Like atoms bond only in elements.

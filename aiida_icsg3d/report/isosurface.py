@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .render import BISECTIONS, MARCHING_STEPS, Canvas, shade
+from .render import Canvas, shade
+
+STRIDE, REFINEMENTS = 0.15, 2  # Å along a ray; steps of refinement of a crossing
+CHUNK = 60_000  # rays at a time, to stay in the cache
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,7 @@ class Field:
         """Return the cartesian gradient (..., 3) at fractional points, by central differences, per Å."""
         inverse = np.linalg.inv(self.cell)
         n = self.values.shape
-        parts = [
-            (np.roll(self.values, -1, axis) - np.roll(self.values, 1, axis)) * n[axis] / 2
-            for axis in range(3)
-        ]
+        parts = [(np.roll(self.values, -1, axis) - np.roll(self.values, 1, axis)) * n[axis] / 2 for axis in range(3)]
         return np.stack([sample(part, frac) for part in parts], axis=-1) @ inverse.T
 
 
@@ -39,13 +39,11 @@ def sample(values: np.ndarray, frac: np.ndarray) -> np.ndarray:
     """Return trilinear values of a periodic grid at fractional points (..., 3)."""
     from scipy.ndimage import map_coordinates
 
-    points = np.moveaxis(frac % 1.0 * np.array(values.shape), -1, 0)
+    points = np.moveaxis(frac * np.array(values.shape), -1, 0)
     return map_coordinates(values, points, order=1, mode="grid-wrap")
 
 
-def periodic_gaussians(
-    cell: np.ndarray, frac: np.ndarray, weights: np.ndarray, n: int, sigma: float
-) -> np.ndarray:
+def periodic_gaussians(cell: np.ndarray, frac: np.ndarray, weights: np.ndarray, n: int, sigma: float) -> np.ndarray:
     """Return a sum of periodic Gaussians of height ``weights`` on an n^3 grid over the cell.
 
     Summed in reciprocal space: the sum over all periodic images, exact for any cell up to the cut-off of the grid.
@@ -74,6 +72,39 @@ def nearest_site(cell: np.ndarray, frac: np.ndarray, points: np.ndarray) -> np.n
     return cKDTree(images).query(points % 1.0 @ cell)[1] % len(frac)
 
 
+def first_crossing(
+    field: Field, level: float, origins: np.ndarray, step: np.ndarray, start: np.ndarray, stop: np.ndarray
+) -> np.ndarray:
+    """Return the depth (R,) at which each ray first reaches the level, NaN where it does not.
+
+    :param origins: (R, 3) fractional point of each ray at depth 0.
+    :param step: (3,) fractional, of one Å towards the viewer.
+    :param start: (R,) Å, depth nearest to the viewer; the field is below the level there.
+    :param stop: (R,) Å, where the ray leaves the cell.
+    """
+    found = np.full(len(origins), np.nan)
+    active, before = np.arange(len(origins)), start
+    value_before = field.at(origins + start[:, None] * step)
+    while len(active):
+        depth = np.maximum(before - STRIDE, stop[active])
+        value = field.at(origins[active] + depth[:, None] * step)
+        above = value >= level
+        rays, outer, inner = active[above], before[above], depth[above]
+        f_outer, f_inner = value_before[above], value[above]
+        for _ in range(REFINEMENTS):  # regula falsi between a point outside and one inside
+            share = (level - f_outer) / np.maximum(f_inner - f_outer, 1e-12)
+            middle = outer + (inner - outer) * np.clip(share, 0.02, 0.98)
+            f_middle = field.at(origins[rays] + middle[:, None] * step)
+            over = f_middle >= level
+            outer, f_outer = np.where(over, outer, middle), np.where(over, f_outer, f_middle)
+            inner, f_inner = np.where(over, middle, inner), np.where(over, f_middle, f_inner)
+        share = (level - f_outer) / np.maximum(f_inner - f_outer, 1e-12)
+        found[rays] = outer + (inner - outer) * share
+        left = ~above & (depth > stop[active])
+        active, before, value_before = active[left], depth[left], value[left]
+    return found
+
+
 def draw_field(
     canvas: Canvas, field: Field, level: float, frac: np.ndarray, colours: np.ndarray, shift: np.ndarray
 ) -> None:
@@ -95,22 +126,13 @@ def draw_field(
         ends = np.stack([(0 - base) / step, (1 - base) / step])
     near, far = np.nanmin(ends.max(axis=0), axis=-1), np.nanmax(ends.min(axis=0), axis=-1)
     hit = near > far + 1e-6
-    start, stop, base = near[hit], far[hit], base[hit]
-    inside = field.at(base + (start - 1e-4)[:, None] * step + shift) >= level
+    start, stop, base = near[hit], far[hit], base[hit]  # from the viewer to the back
+    origins = base + shift
+    inside = field.at(origins + (start - 1e-4)[:, None] * step) >= level
     found = np.where(inside, start, np.nan)
-    active = np.flatnonzero(~inside)
-    previous = start[active]
-    for k in range(1, MARCHING_STEPS + 1):
-        depth = start[active] + (stop[active] - start[active]) * k / MARCHING_STEPS
-        above = field.at(base[active] + depth[:, None] * step + shift) >= level
-        rays = active[above]
-        low, high = previous[above], depth[above]
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            over = field.at(base[rays] + middle[:, None] * step + shift) >= level
-            low, high = np.where(over, low, middle), np.where(over, middle, high)
-        found[rays] = high
-        active, previous = active[~above], depth[~above]
+    rays = np.flatnonzero(~inside)
+    for chunk in np.array_split(rays, max(1, len(rays) // CHUNK)):
+        found[chunk] = first_crossing(field, level, origins[chunk], step, start[chunk], stop[chunk])
     seen = ~np.isnan(found)
     if not seen.any():
         return

@@ -65,7 +65,9 @@ def write_page(campaign: Campaign, path: Path, files: dict[str, Path]) -> Path:
         body += ["<h2>Predictions</h2>", *(embed(figure) for figure in figures)]
     body += ["<h2>What failed</h2>", failure_table(campaign)]
     head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{escape(title)}</title>"
-    page = f"<!doctype html><html lang='en'><head>{head}<style>{STYLE}</style></head><body>{''.join(body)}</body></html>"
+    page = (
+        f"<!doctype html><html lang='en'><head>{head}<style>{STYLE}</style></head><body>{''.join(body)}</body></html>"
+    )
     path.write_text(page, encoding="utf-8")
     write_plotly(path.parent)
     return path
@@ -84,9 +86,7 @@ def embed(figure: go.Figure, first: bool = False) -> str:
     """Return a figure as HTML; the first one loads plotly.js from the folder of the page."""
     source = "directory" if first else False
     return str(
-        figure.to_html(
-            full_html=False, include_plotlyjs=source, config={"displaylogo": False, "responsive": True}
-        )
+        figure.to_html(full_html=False, include_plotlyjs=source, config={"displaylogo": False, "responsive": True})
     )
 
 
@@ -144,7 +144,9 @@ def candidate_table(campaign: Campaign) -> str:
     head = "".join(f"<th{' class=l' if h in left else ''}>{escape(h)}</th>" for h in heads)
     note = ""
     if len(campaign.candidates) > len(shown):
-        note = f"<p class='muted'>The best {len(shown)} of {len(campaign.candidates)}; all of them in candidates.csv.</p>"
+        note = (
+            f"<p class='muted'>The best {len(shown)} of {len(campaign.candidates)}; all of them in candidates.csv.</p>"
+        )
     return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{note}"
 
 
@@ -173,11 +175,7 @@ def crystal_cards(campaign: Campaign) -> str:
             cards.append(f"<div class='card'><h3>{escape(c.formula)}, {kind}</h3><span class='muted'>{escape(c.id)} · "
                          f"{note}</span>{embed(figure)}</div>")  # fmt: skip
     missing = "" if with_field else "<p class='muted'>Install aiida-icsg3d[report] to see the fields.</p>"
-    return (
-        f"{missing}<div class='cards'>{''.join(cards)}</div>"
-        if cards
-        else "<p>No candidate was selected.</p>"
-    )
+    return f"{missing}<div class='cards'>{''.join(cards)}</div>" if cards else "<p>No candidate was selected.</p>"
 
 
 def prediction_figures(campaign: Campaign) -> list[go.Figure]:
@@ -196,9 +194,7 @@ def prediction_figures(campaign: Campaign) -> list[go.Figure]:
     everything, chosen = values(campaign.candidates), values(campaign.selected)
     histogram.add_histogram(x=everything, name="all screened", marker_color=SOFT, nbinsx=40)
     histogram.add_histogram(x=chosen, name="selected", marker_color=ACCENT, nbinsx=40)
-    histogram.update_layout(
-        barmode="overlay", xaxis_title=f"predicted {escape(target)}", yaxis_title="crystals"
-    )
+    histogram.update_layout(barmode="overlay", xaxis_title=f"predicted {escape(target)}", yaxis_title="crystals")
     figures = [style(histogram)]
     pairs = [c for c in campaign.selected if c.relaxed_well and isinstance(c.row.get(key), (int, float))]
     if len(pairs) > 1:
@@ -234,8 +230,7 @@ def failure_table(campaign: Campaign) -> str:
         else "<p>No relaxation and no job failed.</p>"
     )
     tally = "".join(
-        f"<tr><td>{n}</td><td class='w'>{escape(r)}</td></tr>"
-        for r, n in sorted(reasons.items(), key=lambda x: -x[1])
+        f"<tr><td>{n}</td><td class='w'>{escape(r)}</td></tr>" for r, n in sorted(reasons.items(), key=lambda x: -x[1])
     )
     screened = f"<h3>Set aside by the screening</h3><table><tbody>{tally}</tbody></table>" if tally else ""
     return jobs + screened

@@ -98,13 +98,12 @@ def draw_edges(canvas: Canvas, cell: np.ndarray, radius: float) -> None:
     for i, first in enumerate(corners):
         for second in corners[i + 1 :]:
             if np.abs(first - second).sum() == 1:
-                canvas.rod(first @ cell, second @ cell, radius, EDGE_COLOUR)
-        canvas.sphere(first @ cell, radius, EDGE_COLOUR)
+                canvas.rod(first @ cell, second @ cell, radius, EDGE_COLOUR, flat=True)
 
 
 def draw_scene(canvas: Canvas, scene: Scene) -> None:
     """Draw balls, bonds, polyhedra and the cell."""
-    draw_edges(canvas, scene.cell, 0.03)
+    draw_edges(canvas, scene.cell, 0.024)
     colours = [element_colour(s) for s in scene.symbols]
     radii = [element_radius(s) for s in scene.symbols]
     for position, radius, colour in zip(scene.positions, radii, colours, strict=True):
@@ -118,7 +117,7 @@ def draw_scene(canvas: Canvas, scene: Scene) -> None:
         canvas.facets(triangles, colours[index], 0.26)
         for triangle in triangles:
             for start, end in pairwise([*triangle, triangle[0]]):
-                canvas.rod(start, end, 0.012, 0.6 * colours[index])
+                canvas.rod(start, end, 0.012, 0.6 * colours[index], flat=True)
 
 
 def render_field(panel: Panel, origin: np.ndarray, pixels: int, extent: float) -> np.ndarray:
@@ -127,7 +126,7 @@ def render_field(panel: Panel, origin: np.ndarray, pixels: int, extent: float) -
     canvas = Canvas(camera_for(field.cell, field.cell, pixels * OVERSAMPLING, 0.75, extent))
     colours = np.array([element_colour(site.specie.symbol) for site in panel.generated])
     draw_field(canvas, field, LEVEL, np.asarray(panel.generated.frac_coords), colours, origin)
-    draw_edges(canvas, field.cell, 0.03)
+    draw_edges(canvas, field.cell, 0.024)
     return canvas.image(OVERSAMPLING)
 
 
@@ -166,9 +165,7 @@ def draw_picture(panels: list[Panel], path: Path, title: str = "") -> Path:
         images: list[Any] = [
             render_field(panel, origin, pixels, extent),
             render_crystal(panel.generated, origin, pixels, extent),
-            render_crystal(panel.relaxed, relaxed_origin(panel, origin), pixels, extent)
-            if panel.relaxed
-            else None,
+            render_crystal(panel.relaxed, relaxed_origin(panel, origin), pixels, extent) if panel.relaxed else None,
         ]
         notes = [panel.field_note, panel.generated_note, panel.relaxed_note]
         for column, (image, note) in enumerate(zip(images, notes, strict=True)):
@@ -214,15 +211,11 @@ def show(axes: Axes, image: np.ndarray | None, note: str, head: str) -> None:
     if image is None:
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
-        axes.text(
-            0.5, 0.5, "not relaxed", ha="center", va="center", fontsize=11, color="#8a93a3", style="italic"
-        )
+        axes.text(0.5, 0.5, "not relaxed", ha="center", va="center", fontsize=11, color="#8a93a3", style="italic")
     else:
         axes.imshow(image, interpolation="antialiased")
     if head:
-        axes.text(
-            0.5, 1.0, head, transform=axes.transAxes, ha="center", va="bottom", fontsize=11, color="#4a5263"
-        )
+        axes.text(0.5, 1.0, head, transform=axes.transAxes, ha="center", va="bottom", fontsize=11, color="#4a5263")
     axes.text(
         0.5,
         -0.01,

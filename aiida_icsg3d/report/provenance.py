@@ -42,9 +42,7 @@ def path_to(steps: list[Step], structure: StructureData) -> list[Step]:
     query = QueryBuilder().append(Node, filters={"id": structure.pk}, tag="end")
     query.append(Node, with_descendants="end", project=["id"])
     ancestors = {structure.pk, *query.all(flat=True)}
-    aside = {
-        step.node.pk for step in steps if step.stage in ("screen", "model", "dataset", "train", "prepare")
-    }
+    aside = {step.node.pk for step in steps if step.stage in ("screen", "model", "dataset", "train", "prepare")}
     return [step for step in steps if step.node.pk in ancestors | aside]
 
 

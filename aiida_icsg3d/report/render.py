@@ -14,7 +14,6 @@ import numpy as np
 AMBIENT, DIFFUSE, SPECULAR, SHININESS = 0.46, 0.56, 0.34, 28.0
 LIGHT = np.array([-0.42, 0.58, 0.70]) / np.linalg.norm([-0.42, 0.58, 0.70])
 HALFWAY = (LIGHT + [0, 0, 1]) / np.linalg.norm(LIGHT + [0, 0, 1])
-MARCHING_STEPS, BISECTIONS = 72, 7
 
 
 @dataclass(frozen=True)
@@ -130,8 +129,11 @@ class Canvas:
         normal = np.stack(np.broadcast_arrays(x, y, z), axis=-1)
         self._put(window, square <= 1, c[2] + z * radius, shade(colour, normal))
 
-    def rod(self, start: np.ndarray, end: np.ndarray, radius: float, colour: np.ndarray) -> None:
-        """Draw a cylinder without caps (its ends are meant to lie inside balls or other rods)."""
+    def rod(self, start: np.ndarray, end: np.ndarray, radius: float, colour: np.ndarray, flat: bool = False) -> None:
+        """Draw a cylinder without caps: its ends are meant to lie inside balls or other rods.
+
+        :param flat: one colour without light, for lines.
+        """
         a, b = self.camera.view(np.stack([start, end]))
         axis = b - a
         length = float(np.linalg.norm(axis))
@@ -142,19 +144,20 @@ class Canvas:
         x = self.plane[0][window[1]][None, :] - a[0]
         y = self.plane[1][window[0]][:, None] - a[1]
         # ray p(t) = (x, y, t): |p - (p.n) n|^2 = r^2
-        flat = x * axis[0] + y * axis[1]
+        across = x * axis[0] + y * axis[1]
         qa = 1 - axis[2] ** 2
         if qa < 1e-6:
             return
-        qb = -flat * axis[2]
-        qc = x**2 + y**2 - flat**2 - radius**2
+        qb = -across * axis[2]
+        qc = x**2 + y**2 - across**2 - radius**2
         root = qb**2 - qa * qc
         t = (-qb + np.sqrt(np.clip(root, 0, None))) / qa
-        along = flat + t * axis[2]
+        along = across + t * axis[2]
         point = np.stack(np.broadcast_arrays(x, y, t), axis=-1)
         normal = (point - along[..., None] * axis) / radius
         mask = (root >= 0) & (along >= 0) & (along <= length)
-        self._put(window, mask, a[2] + t, shade(colour, normal))
+        lit = np.broadcast_to(colour, point.shape) if flat else shade(colour, normal)
+        self._put(window, mask, a[2] + t, lit)
 
     def facets(self, triangles: np.ndarray, colour: np.ndarray, alpha: float) -> None:
         """Draw translucent triangles (n, 3, 3), those behind first."""

@@ -1,0 +1,46 @@
+"""`aiida-icsg3d report`: write the report of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from aiida.cmdline.params import arguments
+from aiida.cmdline.utils import decorators
+
+from .errors import in_one_sentence
+from .root import cmd_root
+
+
+@cmd_root.command("report")
+@arguments.PROCESS()
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write; default: icsg3d-report-PK here.",
+)  # fmt: skip
+@decorators.with_dbenv()
+def cmd_report(process: Any, output: Path | None) -> None:
+    """Write the report of a discovery run into a folder.
+
+    The folder gets index.html (opens without network), candidates.csv, cifs.zip, metrics.json, a picture of the
+    best candidates and the provenance graph of the best one. PROCESS is the PK or UUID of a DiscoverWorkChain,
+    which may still be running.
+    """
+    from aiida.cmdline.utils import echo
+
+    from ..report import write_report
+    from ..report.console import summarise
+
+    folder = output or Path(f"icsg3d-report-{process.pk}")
+    with in_one_sentence():
+        summary = summarise(process)
+        files = write_report(process, folder)
+    echo.echo(summary)
+    echo.echo("")
+    for path in files.values():
+        echo.echo(f"  {path}")
+    if "picture" not in files:
+        echo.echo_report(
+            "no pictures: no candidate is there yet, or matplotlib is not (`pip install aiida-icsg3d[report]`)"
+        )
