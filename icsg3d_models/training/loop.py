@@ -126,10 +126,10 @@ class Trainer:
         loss, logged = self.task.loss(indices, generator, fraction)
         if not torch.isfinite(loss):
             self._save()
-            parts = ", ".join(f"{k} {float(v):.3g}" for k, v in logged.items())
+            parts = ", ".join(f"{k} {float(v.detach()):.3g}" for k, v in logged.items())
             raise StageError(
                 "loss_not_finite",
-                f"the loss became {float(loss)} at step {step + 1} of {self.total} ({parts}); "
+                f"the loss became {float(loss.detach())} at step {step + 1} of {self.total} ({parts}); "
                 "lower `optimiser.learning_rate` and resume from the checkpoint",
             )
         self.optimiser.zero_grad(set_to_none=True)

@@ -31,13 +31,13 @@ def run(settings: TrainSettings, report: Report) -> None:
     dataset = read_dataset(report.directory / settings.dataset)
     digest = dataset.content_hash()
     report.inputs["dataset"] = digest
-    for name in ("unet", "vae"):
-        given = getattr(settings, name)
-        if given is not None and (report.directory / given).is_file():
-            report.inputs[name] = file_hash(report.directory / given)
+    models = {k: report.directory / v for k, v in (("unet", settings.unet), ("vae", settings.vae)) if v is not None}
+    report.inputs.update({name: file_hash(path) for name, path in models.items()})
     torch.manual_seed(settings.seed)
     module, _, name = TASKS[settings.network].partition(":")
-    task: Task = getattr(importlib.import_module(module), name).build(settings, dataset, device)
+    task: Task = getattr(importlib.import_module(module), name).build(
+        settings.model_copy(update={k: str(v) for k, v in models.items()}), dataset, device
+    )
     parameters = sum(p.numel() for p in task.module.parameters())
     report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)}, parameters=parameters)
     trainer = Trainer(task, settings, report, device)
