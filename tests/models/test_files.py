@@ -20,7 +20,6 @@ from icsg3d_models.datasets import DatasetError, read_dataset, split_by_composit
 from icsg3d_models.modelfile import ModelFileError, ModelHeader, load_weights, read_header, save_model
 from icsg3d_models.results import STATUSES, Report, StageError
 from icsg3d_models.settings import SampleSettings, Split
-
 from tests.models.conftest import perovskites
 
 

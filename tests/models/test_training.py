@@ -26,11 +26,11 @@ class Line(Task):
     """Fit y = 2 x + 1, a network of two numbers."""
 
     kind = "cgcnn"
-    config = {"inputs": 1}
     n_train = 40
 
     def __init__(self, spoil_at: float = 2.0) -> None:
         torch.manual_seed(0)
+        self.config = {"inputs": 1}
         self.module = nn.Linear(1, 1)
         self.x = torch.linspace(-1, 1, 40)[:, None]
         self.spoil_at = spoil_at
@@ -97,7 +97,7 @@ def test_the_deadline_leaves_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_diverged_training_keeps_the_last_good_state(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="lower `optimiser.learning_rate`") as stopped:
+    with pytest.raises(StageError, match=r"lower `optimiser\.learning_rate`") as stopped:
         trainer(tmp_path, Line(spoil_at=0.5)).run()
     assert stopped.value.status == "loss_not_finite"
     saved = load_checkpoint(tmp_path / "checkpoint", "cgcnn")
@@ -144,7 +144,8 @@ def test_unet_then_vae_then_prior_on_a_small_set(dataset_file: Path) -> None:
     common = {"dataset": "dataset.h5", "optimiser": optimiser, "device": "cpu"}
     wanted = [
         {"network": "unet", "output": "unet.safetensors", "options": {"width": 8}},
-        {"network": "vae", "output": "vae.safetensors", "options": {"width": 8, "latent": 8}, "unet": "unet.safetensors"},
+        {"network": "vae", "output": "vae.safetensors",
+         "options": {"width": 8, "latent": 8}, "unet": "unet.safetensors"},
         {
             "network": "prior", "output": "prior.safetensors", "options": {"width": 16, "depth": 1},
             "vae": "vae.safetensors", "targets": ["formation_energy_per_atom"],
