@@ -2,5 +2,15 @@
 
 from .codes import CodeError, find_code
 from .localhost import prepare_code, prepare_localhost
+from .models import ModelsError, collect_models, find_reference, known_elements
 
-__all__ = ("CodeError", "find_code", "prepare_code", "prepare_localhost")
+__all__ = (
+    "CodeError",
+    "ModelsError",
+    "collect_models",
+    "find_code",
+    "find_reference",
+    "known_elements",
+    "prepare_code",
+    "prepare_localhost",
+)

@@ -20,9 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--icsg3d", type=Path, default=Path(sys.executable).with_name("icsg3d"),
                         help="absolute path of icsg3d (%(default)s)")  # fmt: skip
     parser.add_argument("--workdir", type=Path, help="where jobs run")
-    parser.add_argument(
-        "--pseudo-family", help="label of an installed family; default: found, downloaded or made"
-    )
+    parser.add_argument("--pseudo-family", help="label of an installed family; default: found, downloaded or made")
     options = parser.parse_args(arguments)
     load_profile(options.profile)
     computer = prepare_localhost(workdir=options.workdir)

@@ -12,7 +12,9 @@ class CodeError(ValueError):
 
 def known_codes(plugin: str) -> list[str]:
     """Return the full labels of all codes that may run a plugin."""
-    codes = orm.QueryBuilder().append(orm.AbstractCode).all(flat=True)
+    # a query for AbstractCode, which has no type string of its own, finds all data
+    query = orm.QueryBuilder().append(orm.Data, filters={"node_type": {"like": "data.core.code.%"}})
+    codes = query.all(flat=True)
     fitting = [c for c in codes if not c.is_hidden and c.default_calc_job_plugin in (None, plugin)]
     return sorted(c.full_label for c in fitting)
 

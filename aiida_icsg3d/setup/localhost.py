@@ -41,9 +41,7 @@ def prepare_localhost(label: str = "localhost", workdir: Path | None = None) -> 
     return computer
 
 
-def prepare_code(
-    computer: orm.Computer, label: str, plugin: str | None, executable: Path
-) -> orm.AbstractCode:
+def prepare_code(computer: orm.Computer, label: str, plugin: str | None, executable: Path) -> orm.AbstractCode:
     """Return the code of an executable on a computer, made where there is none.
 
     A code of that label with another path is relabelled, not changed: what it ran stays true.

@@ -1,0 +1,83 @@
+"""Models named on a command line: a pretrained set, a training run, nodes or files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aiida import orm
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+
+from icsg3d_models.elements import SYMBOLS
+
+from ..data import TrainedModelData
+from ..data.pretrained import pretrained_fingerprint, pretrained_models
+
+NEEDED = ("vae", "unet", "prior")
+
+
+class ModelsError(ValueError):
+    """Models that are not there or do not make a set; the message says which and what is accepted."""
+
+
+def collect_models(names: list[str]) -> dict[str, Any]:
+    """Return ``vae``, ``unet``, ``prior`` and ``predictors`` (name -> model).
+
+    :param names: the name of a pretrained set; or the PK or UUID of a training run; or PKs, UUIDs and paths of
+        model files, which know themselves what they are.
+    :raises ModelsError: something of it is not there, or a network is missing or there twice.
+    """
+    if len(names) == 1 and not names[0].isdigit() and "/" not in names[0] and not Path(names[0]).exists():
+        try:
+            return pretrained_models(names[0])
+        except ValueError as exception:
+            raise ModelsError(str(exception)) from None
+    models: dict[str, Any] = {"predictors": {}}
+    for node in (model for name in names for model in load_models(name)):
+        if node.network == "cgcnn":
+            models["predictors"][f"cgcnn_{len(models['predictors'])}"] = node
+        elif node.network in models:
+            raise ModelsError(f"two models are {node.network} networks; give one")
+        else:
+            models[node.network] = node
+    missing = [name for name in NEEDED if name not in models] + ([] if models["predictors"] else ["cgcnn"])
+    if missing:
+        raise ModelsError(f"no {', no '.join(missing)} among the models given; give all of {', '.join(NEEDED)}, cgcnn")
+    return models
+
+
+def load_models(name: str) -> list[TrainedModelData]:
+    """Return the models behind a PK, a UUID or a path: one, or those that a training run put out."""
+    if Path(name).is_file():
+        try:
+            return [TrainedModelData.get_or_create(Path(name))]
+        except ValueError as exception:
+            raise ModelsError(str(exception)) from None
+    try:
+        node = orm.load_node(int(name) if name.isdigit() else name)
+    except (NotExistent, MultipleObjectsError, ValueError):
+        raise ModelsError(f"{name!r} is no file, and no node of this profile; see `verdi data icsg3d --help`") from None
+    if isinstance(node, TrainedModelData):
+        return [node]
+    outputs = [t.node for t in node.base.links.get_outgoing().all() if isinstance(t.node, TrainedModelData)]
+    if not outputs:
+        raise ModelsError(f"node {name} is a {type(node).__name__} without models among its outputs")
+    return outputs
+
+
+def find_reference(names: list[str], models: dict[str, Any]) -> orm.Data | None:
+    """Return what novelty is judged against: the fingerprint of a pretrained set, or the data trained on here.
+
+    :param names: what :func:`collect_models` was called with.
+    :param models: what it returned.
+    """
+    if len(names) == 1 and (fingerprint := pretrained_fingerprint(names[0])) is not None:
+        return fingerprint
+    creator = models["vae"].creator
+    return creator.inputs.dataset if creator is not None and "dataset" in creator.inputs else None
+
+
+def known_elements(models: dict[str, Any]) -> set[str]:
+    """Return the elements that VAE and U-Net both know."""
+    numbers = set(models["vae"].config["elements"]) & set(models["unet"].config["elements"])
+    return {SYMBOLS[z] for z in numbers}
