@@ -45,13 +45,15 @@ def composition_features(numbers: np.ndarray) -> np.ndarray:
 
     With x_e the value and w_e the atomic fraction of element e: least x, largest x, their difference,
     m = Σ w x, Σ w |x - m|, and the x of the most abundant element (the least of them on a tie). NaN
-    where an element that enters has no value.
+    where an element that enters has no value; all NaN with an element beyond Bk, which have no table.
 
     :param numbers: (n,) atomic numbers of the sites.
     """
     elements, amounts = np.unique(numbers, return_counts=True)
     weights = amounts / amounts.sum()
     values = elemental_table()[1][elements]  # (E, 22)
+    if np.isnan(values[:, 0]).any():  # Number is there for every element of the table, up to Bk
+        return np.full(len(STATISTICS) * values.shape[1], np.nan)
     mean = weights @ values
     low, high = values.min(axis=0), values.max(axis=0)
     mode = values[amounts == amounts.max()].min(axis=0)
@@ -74,6 +76,11 @@ def scaler() -> tuple[np.ndarray, np.ndarray]:
 
 
 def scaled_features(features: np.ndarray) -> np.ndarray:
-    """Return (features - mean) / std with missing values at the mean, which is 0, (..., 132)."""
+    """Return (features - mean) / std with missing values at the mean, which is 0, as published.
+
+    :param features: (B, 132); rows that are NaN throughout stay so: they have no fingerprint.
+    """
     mean, std = scaler()
-    return np.nan_to_num((features - mean) / std, nan=0.0)
+    scaled = np.nan_to_num((features - mean) / std, nan=0.0)
+    scaled[np.isnan(features).all(axis=-1)] = np.nan
+    return scaled

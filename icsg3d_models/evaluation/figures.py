@@ -54,7 +54,14 @@ KINDS: dict[str, Kind] = {
     "unique_and_novel": Kind("unique and novel", SHARE, "higher"),
     "novel_compositions": Kind("compositions not in the training set, among valid", SHARE, "higher"),
     "sun": Kind("stable, unique and novel", SHARE, "higher"),
+    "property_mean": Kind("predicted property, mean of the valid", "unit of the property", "-"),
     "target_deviation": Kind("mean absolute deviation from the target", "unit of the property", "lower"),
+}
+
+CEILINGS = {
+    "reference": "the reference set itself",
+    "training": "the training set itself",
+    "unconditioned": "samples without target",
 }
 
 
@@ -97,7 +104,7 @@ class Evaluation:
     def markdown(self) -> str:
         """Return the table as GitHub Markdown, with the conditions under it."""
         columns = list(self.ceilings)
-        head = ["figure", "value", *(f"{name} set itself" for name in columns), "unit", "better"]
+        head = ["figure", "value", *(CEILINGS.get(name, name) for name in columns), "unit", "better"]
         lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
         for name, value in self.values.items():
             kind = KINDS[name]

@@ -58,9 +58,7 @@ def read_flags(path: str | Path, column: str, ids: tuple[str, ...]) -> np.ndarra
     with open(path, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     if rows and not {"id", column} <= set(rows[0]):
-        raise StageError(
-            "input_incompatible", f"{path}: columns {', '.join(rows[0])}; id and {column} are needed"
-        )
+        raise StageError("input_incompatible", f"{path}: columns {', '.join(rows[0])}; id and {column} are needed")
     words = {"true": True, "1": True, "false": False, "0": False}
     flags: dict[str, bool] = {}
     for row in rows:

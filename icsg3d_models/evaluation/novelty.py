@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..crystals import Crystals
+from .validity import MIN_VOLUME
 from .workers import Progress, parallel_map
 
 LTOL, STOL, ANGLE_TOL = 0.2, 0.3, 5.0
@@ -32,6 +33,8 @@ def _reduced(arrays: Arrays) -> Any:
     from pymatgen.core import Lattice, Structure
 
     cell, frac, numbers = arrays
+    if abs(np.linalg.det(cell)) < MIN_VOLUME:
+        return None
     try:
         structure = Structure(Lattice(cell), numbers.tolist(), frac)
         return structure.get_reduced_structure(reduction_algo="niggli").get_primitive_structure()

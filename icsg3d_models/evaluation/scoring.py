@@ -11,13 +11,14 @@ import numpy as np
 
 from ..crystals import Crystals
 from .composition_features import composition_features, scaled_features
+from .conditioning import target_deviation
 from .coverage import coverage
 from .distributions import densities, draw, element_counts, wasserstein
 from .novelty import compare, novel_compositions, stable_unique_novel
 from .reconstruction import match_distances, match_rate, match_rmse
 from .site_fingerprints import structure_fingerprints
 from .sites import compare_sites, lattice_errors, species_accuracy
-from .validity import OXIDATION_STATES, composition_validity, structure_validity
+from .validity import composition_validity, structure_validity
 from .workers import Progress
 
 Values = dict[str, float]
@@ -35,7 +36,6 @@ class Means:
     workers: int = 1
     cache: Path | None = None
     seed: int = 0
-    oxidation_states: str = OXIDATION_STATES
     cutoffs: tuple[float, float] = (0.2, 4.0)
     property_samples: int = 1000
     novelty_samples: int = 1000
@@ -67,7 +67,7 @@ def describe(crystals: Crystals, means: Means, name: str) -> Described:
     return Described(
         crystals,
         structure_validity(crystals),
-        composition_validity(crystals, means.oxidation_states),
+        composition_validity(crystals),
         structure_fingerprints(crystals, means.workers, means.cache, means.step(f"fingerprints of {name}")),
         scaled_features(np.array(features).reshape(len(crystals), -1)),
     )
@@ -141,11 +141,13 @@ def score_generation(
     means: Means,
     asked: int,
     properties: tuple[np.ndarray, np.ndarray] | None = None,
+    target: float | None = None,
 ) -> Values:
     """Return validity, coverage and distances of distributions of a batch against a reference set.
 
     :param asked: number of samples asked for; those that gave no crystal count as failures.
-    :param properties: predicted property of the batch (B,) and of the reference (R,).
+    :param properties: predicted property of the batch (B,) and of the reference (R,), NaN where not valid.
+    :param target: value of the property that was asked for.
     """
     values = score_validity(batch, asked)
     cover = coverage(
@@ -167,7 +169,20 @@ def score_generation(
     values["wasserstein_density"] = wasserstein(densities(some), densities(reference.crystals))
     values["wasserstein_elements"] = wasserstein(element_counts(some), element_counts(reference.crystals))
     if properties is not None:
-        values["wasserstein_property"] = wasserstein(properties[0][chosen], properties[1])
+        mine, theirs = (found[np.isfinite(found)] for found in properties)
+        values["wasserstein_property"] = wasserstein(properties[0][chosen], theirs)
+        values |= score_property(mine, target)
+    return values
+
+
+def score_property(found: np.ndarray, target: float | None) -> Values:
+    """Return the mean of the predicted property and, where there is one, the deviation from the target.
+
+    :param found: (V,) values of the valid crystals.
+    """
+    values = {"property_mean": float(found.mean()) if len(found) else np.nan}
+    if target is not None:
+        values["target_deviation"] = target_deviation(found, target)
     return values
 
 

@@ -89,7 +89,7 @@ def fingerprint(arrays: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray
     """Return the mean of the site fingerprints of one crystal, (61,); all NaN where there is none.
 
     CDVAE counts a crystal without a fingerprint as not valid. None exists where no Voronoi cell can be
-    built (atoms on top of each other, or none within 7 Å).
+    built, as in a singular cell.
 
     :param arrays: cell (3, 3) Å, fractional coordinates (n, 3), atomic numbers (n,).
     """

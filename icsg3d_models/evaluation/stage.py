@@ -18,7 +18,8 @@ from .coverage import CUTOFFS
 from .distributions import draw
 from .figures import Evaluation
 from .inputs import is_dataset, read_batch, read_flags
-from .scoring import Means, Rows, describe, score_generation, score_novelty, score_reconstruction
+from .properties import predicted_property
+from .scoring import Described, Means, Rows, Values, describe, score_generation, score_novelty, score_reconstruction
 from .validity import conditions
 from .workers import Progress, worker_count
 
@@ -28,17 +29,14 @@ def run(settings: EvaluateSettings, report: Report) -> None:
 
     :raises StageError: an input is missing, or the inputs do not fit together.
     """
-    crystals = read_batch(settings.crystals)
-    reference = read_batch(settings.reference, settings.part)
-    for name in (settings.crystals, settings.reference):
-        report.inputs[name] = file_hash(name)
+    crystals = _read(settings.crystals, report)
+    reference = _read(settings.reference, report, settings.part)
     if len(reference) == 0:
         raise StageError("input_incompatible", f"{settings.reference}: no crystals to compare with")
     means = Means(
         worker_count(settings.threads),
-        None if settings.cache is None else Path(settings.cache),
+        None if settings.cache is None else report.directory / settings.cache,
         settings.seed,
-        settings.oxidation_states,
         CUTOFFS[settings.cutoffs] if isinstance(settings.cutoffs, str) else settings.cutoffs,
         settings.property_samples,
         settings.novelty_samples,
@@ -48,7 +46,7 @@ def run(settings: EvaluateSettings, report: Report) -> None:
     evaluation, rows = score(settings, report, crystals, reference, means)
     report.scalars.update(evaluation.scalars())
     report.counts.update(crystals=len(crystals), reference=len(reference))
-    evaluation.conditions |= conditions(settings.oxidation_states)
+    evaluation.conditions |= conditions()
     evaluation.conditions |= _common(settings, report, len(reference), means)
     write_json(report.directory / settings.evaluation, evaluation.document())
     table = evaluation.markdown()
@@ -100,25 +98,40 @@ def _generation(
     training = _training(settings, report)
     stable = None
     if settings.stability is not None:
-        stable = read_flags(settings.stability, settings.stable_column, crystals.ids)
-    batch, truth = describe(crystals, means, "samples"), describe(reference, means, "reference")
-    values = score_generation(batch, truth, means, asked)
-    ceilings = {"reference": score_generation(truth, truth, means, len(reference))}
+        stable = read_flags(report.directory / settings.stability, settings.stable_column, crystals.ids)
+    truth = describe(reference, means, "reference")
+    expected = predicted_property(truth, settings, report) if settings.predictors else None
+
+    def score(batch: Described, total: int) -> Values:
+        found = None
+        if expected is not None:
+            found = (expected if batch is truth else predicted_property(batch, settings, report), expected)
+        return score_generation(batch, truth, means, total, found, settings.target)
+
+    batch = describe(crystals, means, "samples")
+    values, ceilings = score(batch, asked), {"reference": score(truth, len(reference))}
     novel, rows = score_novelty(batch, training, means, asked, stable)
     values |= novel
     if training is not None:
         ceilings["reference"] |= score_novelty(truth, training, means, len(reference))[0]
         chosen = draw(np.ones(len(training), dtype=bool), max(asked, len(reference)), settings.seed)
-        known = describe(training.take(chosen), means, "training")
-        ceilings["training"] = score_generation(known, truth, means, len(chosen))
-    report.counts.update(asked=asked, valid=int(batch.valid.sum()))
-    notes = {
-        "samples": f"{asked} asked for, {len(crystals)} rebuilt, {int(batch.valid.sum())} valid",
-        "coverage cut-offs (structure, composition)": list(means.cutoffs),
-        "property statistics": f"{min(int(batch.valid.sum()), means.property_samples)} valid samples",
+        ceilings["training"] = score(describe(training.take(chosen), means, "training"), len(chosen))
+    if settings.unconditioned is not None:
+        free = _read(settings.unconditioned, report)
+        ceilings["unconditioned"] = score(describe(free, means, "samples without target"), len(free))
+    n_valid = int(batch.valid.sum())
+    report.counts.update(asked=asked, valid=n_valid)
+    notes: dict[str, Any] = {
+        "samples": f"{asked} asked for, {len(crystals)} rebuilt, {n_valid} valid",
+        "cut-offs of structure and composition": f"{means.cutoffs[0]}, {means.cutoffs[1]}",
+        "densities and numbers of elements": f"{min(n_valid, means.property_samples)} valid samples",
         "uniqueness and novelty": f"{min(asked, means.novelty_samples)} samples, matcher ltol "
         f"{novelty.LTOL}, stol {novelty.STOL}, angle_tol {novelty.ANGLE_TOL}",
     }
+    if settings.predictors:
+        notes["property"] = (
+            f"{settings.predicted_property} by {', '.join(settings.predictors)}, target {settings.target}"
+        )
     return Evaluation(values, ceilings, notes), rows
 
 
@@ -126,11 +139,17 @@ def _training(settings: EvaluateSettings, report: Report) -> Crystals | None:
     """Return the crystals that novelty is judged against: given, or the training part of the reference."""
     path = settings.training
     if path is None:
-        if not is_dataset(settings.reference) or settings.part in ("train", "all"):
+        if not is_dataset(report.directory / settings.reference) or settings.part in ("train", "all"):
             return None
         path = settings.reference
-    report.inputs[path] = file_hash(path)
-    return read_batch(path, "train")
+    return _read(path, report, "train")
+
+
+def _read(name: str, report: Report, part: str = "all") -> Crystals:
+    """Return the crystals of a file of the settings and note the file's hash."""
+    crystals = read_batch(report.directory / name, part)
+    report.inputs[name] = file_hash(report.directory / name)
+    return crystals
 
 
 def _progress(report: Report, name: str) -> Progress:

@@ -1,23 +1,18 @@
 """Validity of structures and compositions, as CDVAE defines it (arXiv:2110.06197 and its code).
 
-The composition test depends on the version of SMACT and on its flags: both are pinned here, reported by
-:func:`conditions` and printed with every table. SMACT: Davies et al., J. Open Source Softw. 4, 1361
-(2019), doi:10.21105/joss.01361; the criterion follows Davies et al., Chem 1, 617 (2016).
+The composition test depends on the version of SMACT and on its flags; both are pinned where the test is
+made, in :mod:`icsg3d_models.screening.validity`, and printed with every table.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
-
 import numpy as np
 
 from ..crystals import Crystals
-from ..elements import SYMBOLS
+from ..screening.validity import composition_test, composition_valid
 
 MIN_DISTANCE = 0.5  # Å
 MIN_VOLUME = 0.1  # Å³
-OXIDATION_STATES = "smact14"  # the states that SMACT had when the published tables were made
 
 
 def structure_validity(crystals: Crystals, min_distance: float = MIN_DISTANCE) -> np.ndarray:
@@ -25,14 +20,14 @@ def structure_validity(crystals: Crystals, min_distance: float = MIN_DISTANCE) -
 
     Valid: the volume of the cell is at least 0.1 Å³ and any two different sites, periodic images
     included, are at least ``min_distance`` apart. As published, the distance of a site to its own images
-    is not looked at. A crystal without sites is not valid.
+    is not looked at (the screening of candidates does). A crystal without sites is not valid.
 
     :param min_distance: Å.
     """
     from pymatgen.core import Lattice
 
     valid = np.isfinite(crystals.cell).all(axis=(1, 2)) & (crystals.counts > 0)
-    valid[valid] &= crystals.volumes[valid] >= MIN_VOLUME
+    valid[valid] = np.abs(np.linalg.det(crystals.cell[valid])) >= MIN_VOLUME
     for index in np.flatnonzero(valid & (crystals.counts > 1)).tolist():
         frac, _ = crystals.sites(index)
         if not np.isfinite(frac).all():
@@ -44,54 +39,22 @@ def structure_validity(crystals: Crystals, min_distance: float = MIN_DISTANCE) -
     return valid
 
 
-@functools.lru_cache(maxsize=100_000)
-def _formula_valid(counts: tuple[tuple[int, int], ...], oxidation_states: str) -> bool:
-    from pymatgen.core import Composition
-    from smact.screening import smact_validity
-
-    if any(z > 103 for z, _ in counts):  # SMACT knows the elements up to Lr
-        return False
-    composition = Composition({SYMBOLS[z]: n for z, n in counts})
-    return bool(
-        smact_validity(
-            composition,
-            use_pauling_test=True,
-            include_alloys=True,
-            check_metallicity=False,
-            mixed_valence=False,
-            oxidation_states_set=oxidation_states,
-        )
-    )
-
-
-def composition_validity(crystals: Crystals, oxidation_states: str = OXIDATION_STATES) -> np.ndarray:
+def composition_validity(crystals: Crystals) -> np.ndarray:
     """Return which crystals have a valid composition, (B,) bool.
 
     Valid: one element only; or all elements metals; or there is a choice of one oxidation state an
     element that is neutral and in which every cation is less electronegative (Pauling) than every anion.
-
-    :param oxidation_states: set of oxidation states of SMACT: ``smact14``, ``icsd16`` or ``icsd24``.
+    A crystal without sites has no composition and is not valid.
     """
+    present = crystals.counts > 0
     valid = np.zeros(len(crystals), dtype=bool)
-    for index in range(len(crystals)):
-        elements, amounts = np.unique(crystals.sites(index)[1], return_counts=True)
-        if len(elements) == 0:
-            continue
-        amounts = amounts // np.gcd.reduce(amounts)
-        formula = tuple(zip(elements.tolist(), amounts.tolist(), strict=True))
-        valid[index] = _formula_valid(formula, oxidation_states)
+    valid[present] = [composition_valid(formula) for formula in crystals.take(np.flatnonzero(present)).formulas()]
     return valid
 
 
-def conditions(oxidation_states: str = OXIDATION_STATES) -> dict[str, str | float | bool]:
+def conditions() -> dict[str, str | float | bool]:
     """Return what the validity figures depend on, to print beside them."""
     return {
-        "min_distance": MIN_DISTANCE,
-        "min_volume": MIN_VOLUME,
-        "smact": importlib.metadata.version("smact"),
-        "oxidation_states_set": oxidation_states,
-        "use_pauling_test": True,
-        "include_alloys": True,
-        "check_metallicity": False,
-        "mixed_valence": False,
+        "structure": f"distances at least {MIN_DISTANCE} Å, volume at least {MIN_VOLUME} Å³",
+        "composition": ", ".join(f"{key} {value}" for key, value in composition_test().items()),
     }
