@@ -136,7 +136,7 @@ def write_metrics(campaign: Campaign, path: Path) -> Path:
                       "elapsed_seconds": round((node.mtime - node.ctime).total_seconds(), 1)},
         "funnel": campaign.funnel,
         "wall_seconds_by_stage": totals,
-        "versions": versions | {k: v for k, v in (node.base.attributes.get("version", None) or {}).items()},
+        "versions": versions | (node.base.attributes.get("version", None) or {}),
         "seeds": {entry["stage"]: entry["seed"] for entry in stages if "seed" in entry},
         "models": models_of(node),
         "stages": stages,

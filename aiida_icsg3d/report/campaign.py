@@ -145,35 +145,34 @@ def read_campaign(node: ProcessNode) -> Campaign:
 
     :raises NotACampaignError: the node is no DiscoverWorkChain.
     """
+    from .unfinished import funnel_so_far, relaxations_so_far
+
     if not (node.node_type.startswith("process.") and is_stage(node, "discover")):
         label = getattr(node, "process_label", None) or type(node).__name__
         raise NotACampaignError(f"{node.pk} is a {label}; give the PK or UUID of a DiscoverWorkChain")
-    outputs = dict(nested(node))
+    outputs = dict(outputs_of(node))
     descendants = node.called_descendants
     table = outputs.get("table") or first_output(descendants, "table")
     rows = read_table(table) if table is not None else []
-    summary = outputs["summary"].get_dict() if "summary" in outputs else {}
-    known = {entry["id"]: entry for entry in summary.get("candidates", [])}
-    uuids = crystal_uuids(node)
-    relaxations = relaxations_of(descendants) if not summary else {}
-    candidates = [
-        Candidate(
-            row["id"],
-            row,
-            known.get(row["id"], {}).get("uuid") or uuids.get(row["id"]),
-            known.get(row["id"], {}).get("relax") or relaxations.get(row["id"]),
-        )
-        for row in sorted(rows, key=rank_key)
-    ]
-    if not rows:
-        candidates = [Candidate(e["id"], e, e.get("uuid"), e.get("relax")) for e in known.values()]
-    relaxed = {label.split("__", 1)[1]: data for label, data in outputs.items() if label.startswith("relaxed__")}
+    if "summary" in outputs:
+        summary = outputs["summary"].get_dict()
+    else:
+        summary = {"funnel": funnel_so_far(descendants), "candidates": []}
+    known = {entry["id"]: entry for entry in summary["candidates"]}
+    uuids = crystal_uuids(descendants)
+    relaxations = {} if "summary" in outputs else relaxations_so_far(descendants)
+    candidates = []
+    for row in sorted(rows, key=rank_key) or list(known.values()):
+        entry = known.get(row["id"], {})
+        relax = entry.get("relax") or relaxations.get(row["id"])
+        candidates.append(Candidate(row["id"], row, entry.get("uuid") or uuids.get(row["id"]), relax))
+    relaxed = {}
     for candidate in candidates:
-        if candidate.id not in relaxed and candidate.relax and candidate.relax.get("workchain_uuid"):
-            structure = relaxed_structure(candidate.relax["workchain_uuid"])
+        if candidate.relaxed_well and candidate.relax is not None:
+            structure = outputs.get(f"relaxed__{candidate.id}") or relaxed_structure(candidate.relax)
             if structure is not None:
                 relaxed[candidate.id] = structure
-    return Campaign(node, summary.get("funnel") or count_funnel(descendants, candidates, uuids), candidates, relaxed)
+    return Campaign(node, summary["funnel"], candidates, relaxed)
 
 
 def rank_key(row: dict[str, Any]) -> tuple[bool, float]:
@@ -182,7 +181,7 @@ def rank_key(row: dict[str, Any]) -> tuple[bool, float]:
     return (not isinstance(rank, (int, float)), float(rank) if isinstance(rank, (int, float)) else 0.0)
 
 
-def nested(node: ProcessNode) -> Iterator[tuple[str, Any]]:
+def outputs_of(node: ProcessNode) -> Iterator[tuple[str, Any]]:
     """Yield the outputs of a process as (link label, node); namespaces are joined by two underscores."""
     for triple in node.base.links.get_outgoing(link_type=_output_links()).all():
         yield triple.link_label, triple.node
@@ -197,51 +196,10 @@ def _output_links() -> tuple[Any, ...]:
 def first_output(processes: list[ProcessNode], label: str) -> Any:
     """Return the first output of that label among the processes, or None."""
     for process in processes:
-        for name, data in nested(process):
+        for name, data in outputs_of(process):
             if name == label:
                 return data
     return None
-
-
-def crystal_uuids(node: ProcessNode) -> dict[str, str]:
-    """Return id -> UUID of every crystal that the rebuild jobs of a run made, in one query a job."""
-    from aiida.orm import CalcJobNode, QueryBuilder, StructureData
-
-    found: dict[str, str] = {}
-    for process in node.called_descendants:
-        if not isinstance(process, CalcJobNode):
-            continue
-        query = QueryBuilder().append(CalcJobNode, filters={"id": process.pk}, tag="job")
-        query.append(
-            StructureData,
-            with_incoming="job",
-            project=["uuid"],
-            edge_filters={"label": {"like": "crystals\\_\\_%"}},
-            edge_project=["label"],
-        )
-        found.update({label.removeprefix(CRYSTALS): uuid for uuid, label in query.iterall()})
-    return found
-
-
-def relaxed_structure(uuid: str) -> StructureData | None:
-    """Return the relaxed structure of a relaxation WorkChain, or None."""
-    from aiida.common.exceptions import NotExistent
-    from aiida.orm import load_node
-
-    try:
-        return dict(nested(load_node(uuid))).get("output_structure")
-    except NotExistent:
-        return None
-
-
-def relaxations_of(processes: list[ProcessNode]) -> dict[str, dict[str, Any]]:
-    """Return id -> relaxation of the ValidateWorkChains among the processes, for a run without a summary."""
-    found: dict[str, dict[str, Any]] = {}
-    for process in processes:
-        results = dict(nested(process)).get("results") if is_stage(process, "validate") else None
-        if results is not None:
-            found.update(results.get_dict())
-    return found
 
 
 def is_stage(process: ProcessNode, stage: str) -> bool:
@@ -249,22 +207,26 @@ def is_stage(process: ProcessNode, stage: str) -> bool:
     return (process.process_type or "").endswith(f":icsg3d.{stage}")
 
 
-def count_funnel(processes: list[ProcessNode], candidates: list[Candidate], uuids: dict[str, str]) -> dict[str, int]:
-    """Return the funnel of a run without a summary, as far as it got."""
-    funnel: dict[str, int] = {}
+def crystal_uuids(processes: list[ProcessNode]) -> dict[str, str]:
+    """Return id -> UUID of every crystal that the rebuild jobs among the processes made, in one query a job."""
+    from aiida.orm import CalcJobNode, QueryBuilder, StructureData
+
+    found: dict[str, str] = {}
     for process in processes:
-        if is_stage(process, "sample") and "settings" in process.inputs:
-            settings = process.inputs.settings
-            funnel["sampled"] = int(settings.get_dict().get("n_samples", 0))
-    if uuids:
-        funnel["rebuilt"] = len(uuids)
-    if candidates:
-        rows = [c.row for c in candidates]
-        valid = [r for r in rows if r.get("structure_valid") is True and r.get("composition_valid") is not False]
-        unique = [r for r in valid if r.get("unique") is not False]
-        novel = [r for r in unique if r.get("novel") is not False]
-        funnel.update(valid=len(valid), unique=len(unique), novel=len(novel))
-        funnel["selected"] = sum(c.row.get("selected") is True for c in candidates)
-        funnel["relaxed"] = sum(c.relaxed_well for c in candidates)
-        funnel["failed"] = sum(c.failed for c in candidates)
-    return funnel
+        if not is_stage(process, "rebuild"):
+            continue
+        query = QueryBuilder().append(CalcJobNode, filters={"id": process.pk}, tag="job")
+        query.append(StructureData, with_incoming="job", project=["uuid"], edge_project=["label"])
+        found.update({label.removeprefix(CRYSTALS): uuid for uuid, label in query.iterall()})
+    return found
+
+
+def relaxed_structure(relax: dict[str, Any]) -> StructureData | None:
+    """Return the crystal at the end of a relaxation, None where its WorkChain is not in the profile."""
+    from aiida.common.exceptions import NotExistent
+    from aiida.orm import load_node
+
+    try:
+        return dict(outputs_of(load_node(relax.get("workchain_uuid")))).get("output_structure")
+    except (NotExistent, ValueError):
+        return None

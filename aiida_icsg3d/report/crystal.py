@@ -130,7 +130,7 @@ def is_centre(site: int, neighbours: list[list[tuple[int, tuple[int, ...]]]], sy
 
     ligands = {symbols[other] for other, _ in neighbours[site]}
     own = Element(symbols[site]).X
-    return bool(ligands) and all(Element(ligand).X > own for ligand in ligands)
+    return bool(ligands) and all(own < Element(ligand).X for ligand in ligands)
 
 
 def hull(points: np.ndarray) -> np.ndarray | None:

@@ -160,6 +160,8 @@ def predicted_cell(row: dict[str, Any], name: str) -> str:
 
 def crystal_cards(campaign: Campaign) -> str:
     """Return turning figures of the best candidates, generated (with field) and relaxed."""
+    from .generated import generated_occupancy
+    from .picture import LEVEL
     from .scene3d import crystal_figure
 
     with_field = find_spec("skimage") is not None
@@ -170,8 +172,12 @@ def crystal_cards(campaign: Campaign) -> str:
             if structure is None:
                 continue
             field = with_field and kind == "generated"
-            figure = crystal_figure(structure.get_pymatgen(), with_field=field)
-            note = "occupancy of the rebuilt crystal at 0.35" if field else "PK " + str(structure.pk)
+            values = generated_occupancy(structure) if field else None
+            figure = crystal_figure(structure.get_pymatgen(), values, with_field=field)
+            note = f"PK {structure.pk}"
+            if field:
+                what = "generated field" if values is not None else "field of the rebuilt crystal"
+                note += f" · {what}, occupancy {LEVEL:g}"
             cards.append(f"<div class='card'><h3>{escape(c.formula)}, {kind}</h3><span class='muted'>{escape(c.id)} · "
                          f"{note}</span>{embed(figure)}</div>")  # fmt: skip
     missing = "" if with_field else "<p class='muted'>Install aiida-icsg3d[report] to see the fields.</p>"

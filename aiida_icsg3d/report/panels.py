@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .campaign import PREDICTED, Campaign, Candidate
 from .console import main_property, number
+from .generated import generated_occupancy
 from .picture import LEVEL, Panel, mathtext_formula, mathtext_spacegroup
 
 if TYPE_CHECKING:
@@ -36,10 +37,16 @@ def make_panel(campaign: Campaign, candidate: Candidate) -> Panel:
     lines = [head]
     if target is not None:
         lines.append(prediction_line(target, row))
+    values = generated_occupancy(node)
+    origin = "" if values is not None else "of the rebuilt crystal, "
     return Panel(
-        generated, after, f"occupancy ≥ {LEVEL:g}, cut at the cell\ncoloured by element", "\n".join(lines),
-        relaxed_note(candidate), values=None,
-    )  # fmt: skip
+        generated=generated,
+        relaxed=after,
+        field_note=f"{origin}occupancy ≥ {LEVEL:g},\ncut at the cell, coloured by element",
+        generated_note="\n".join(lines),
+        relaxed_note=relaxed_note(candidate),
+        values=values,
+    )
 
 
 def label_line(formula: str, symbol: Any, a: Any) -> str:

@@ -148,12 +148,11 @@ def draw_picture(panels: list[Panel], path: Path, title: str = "") -> Path:
     from matplotlib.figure import Figure
 
     rows, columns = len(panels), 3
-    header, footer, label = 0.62, 0.34, 0.68
+    header, footer, label = (0.62 if title else 0.32), 0.34, 0.68
     height = header + footer + rows * (PANEL + label)
     figure = Figure(figsize=(columns * PANEL + 0.3, height), dpi=DPI, facecolor="white")
-    computed = all(panel.values is None for panel in panels)
     heads = (
-        "field of the rebuilt crystal" if computed else "generated field",
+        "field" if any(panel.values is None for panel in panels) else "generated field",
         "generated crystal",
         "after DFT relaxation",
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .layered import place_layers
 
 if TYPE_CHECKING:
     from aiida.orm import Node, StructureData
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
 COLOURS = {"dataset": "#c9b6e4", "model": "#f7c873", "base": "#bfe3c0", "crystal": "#8ccf8e", "symmetrised": "#bfe3c0",
            "relaxed": "#5bb98c", "process": "#dd7a70", "file": "#e3e6ec"}  # fmt: skip
-WIDTH, GAP = 2.15, 1.05  # of a box, and between layers, in inches
+BOX = (2.0, 0.46)  # width and height of a box, inches
+STEP = (2.3, 0.86)  # from box to box, inches
 
 
 def edges_between(nodes: list[Node]) -> list[tuple[int, int, str]]:
@@ -36,14 +39,14 @@ def edges_between(nodes: list[Node]) -> list[tuple[int, int, str]]:
 
 
 def path_to(steps: list[Step], structure: StructureData) -> list[Step]:
-    """Return the steps that lie on the way to a structure; the screening, a side branch, stays as well."""
+    """Return the steps that lie on the way to a structure, and the screening with its models, a side branch."""
     from aiida.orm import Node, QueryBuilder
 
-    query = QueryBuilder().append(Node, filters={"id": structure.pk}, tag="end")
+    screens = [step.node.pk for step in steps if step.stage == "screen"]
+    query = QueryBuilder().append(Node, filters={"id": {"in": [structure.pk, *screens]}}, tag="end")
     query.append(Node, with_descendants="end", project=["id"])
-    ancestors = {structure.pk, *query.all(flat=True)}
-    aside = {step.node.pk for step in steps if step.stage in ("screen", "model", "dataset", "train", "prepare")}
-    return [step for step in steps if step.node.pk in ancestors | aside]
+    kept = {structure.pk, *screens, *query.distinct().all(flat=True)}
+    return [step for step in steps if step.node.pk in kept]
 
 
 def kind_of(stage: str) -> str:
@@ -63,7 +66,7 @@ def caption(step: Step) -> str:
     elif step.stage in ("crystal", "relaxed", "base", "symmetrised"):
         first = f"{step.stage} {node.get_formula('hill_compact')}"
     elif kind_of(step.stage) == "process":
-        first = str(node.process_label or step.stage)
+        first = str(node.process_label or step.stage).removesuffix("Calculation")
     else:
         first = f"{step.stage} (folder)"
     return f"{first[:30]}\nPK {node.pk} · {node.uuid[:8]}"
@@ -92,7 +95,7 @@ def with_graphviz(steps: list[Step], edges: list[tuple[int, int, str]], svg: Pat
     from aiida.orm.utils.links import LinkPair
     from aiida.tools.visualization import Graph
 
-    graph = Graph(graph_attr={"rankdir": "LR"}, node_id_type="pk")
+    graph = Graph(graph_attr={"rankdir": "TB"}, node_id_type="pk")
     by_pk = {step.node.pk: step.node for step in steps}
     for step in steps:
         graph.add_node(step.node)
@@ -104,75 +107,48 @@ def with_graphviz(steps: list[Step], edges: list[tuple[int, int, str]], svg: Pat
     return "graphviz"
 
 
-def layers_of(steps: list[Step], edges: list[tuple[int, int, str]]) -> dict[int, int]:
-    """Return pk -> layer: inputs stand just left of what first uses them, everything else right of its sources."""
-    incoming, outgoing = defaultdict(list), defaultdict(list)
-    for source, target, _ in edges:
-        incoming[target].append(source)
-        outgoing[source].append(target)
-    layer: dict[int, int] = {}
-
-    def place(pk: int) -> int:
-        if pk not in layer:
-            layer[pk] = 1 + max((place(source) for source in incoming[pk]), default=-1)
-        return layer[pk]
-
-    for step in steps:
-        place(step.node.pk)
-    for step in steps:
-        pk = step.node.pk
-        if not incoming[pk] and outgoing[pk]:
-            layer[pk] = max(0, min(layer[target] for target in outgoing[pk]) - 1)
-    return layer
-
-
 def with_matplotlib(steps: list[Step], edges: list[tuple[int, int, str]], svg: Path, png: Path) -> str:
-    """Draw boxes in layers from left to right, wrapped at no point, with the lines of the links between them."""
+    """Draw boxes in layers from top to bottom."""
     from matplotlib.figure import Figure
 
-    layer = layers_of(steps, edges)
-    columns: dict[int, list[Step]] = defaultdict(list)
-    for step in steps:
-        columns[layer[step.node.pk]].append(step)
-    deepest = max(len(column) for column in columns.values())
-    places: dict[int, tuple[float, float]] = {}
-    sources: dict[int, list[int]] = defaultdict(list)
-    for source, target, _ in edges:
-        sources[target].append(source)
-    for x, column in sorted(columns.items()):
-        # order by where the sources stand, so that lines cross little
-        def height(step: Step) -> float:
-            known = [places[s][1] for s in sources[step.node.pk] if s in places]
-            return -sum(known) / len(known) if known else 0.0
-
-        for y, step in enumerate(sorted(column, key=height)):
-            places[step.node.pk] = (x * (WIDTH + GAP), ((len(column) - 1) / 2 - y) * 1.05)
-    width, tall = (max(columns) + 1) * (WIDTH + GAP), deepest * 1.05 + 0.3
-    figure = Figure(figsize=(width, tall), facecolor="white")
+    places, routes = place_layers([step.node.pk for step in steps], [(a, b) for a, b, _ in edges])
+    xs = [x * STEP[0] for route in routes.values() for x, _ in route] or [0.0]
+    low, high = min(xs) - BOX[0] / 2 - 0.3, max(xs) + BOX[0] / 2 + 0.3
+    tall = (max(y for _, y in places.values()) + 1) * STEP[1]
+    figure = Figure(figsize=(high - low, tall), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    axes.set_xlim(-WIDTH / 2 - GAP / 2, width - WIDTH / 2 - GAP / 2)
-    axes.set_ylim(-tall / 2, tall / 2)
+    axes.set_xlim(low, high)
+    axes.set_ylim(-tall + STEP[1] / 2, STEP[1] / 2)
     for source, target, label in edges:
-        draw_arrow(axes, places[source], places[target], label)
+        draw_line(axes, [(x * STEP[0], -y * STEP[1]) for x, y in routes[source, target]], label)
     for step in steps:
-        draw_box(axes, step, places[step.node.pk])
+        x, y = places[step.node.pk]
+        draw_box(axes, step, (x * STEP[0], -y * STEP[1]))
     figure.savefig(svg)
-    figure.savefig(png, dpi=110)
+    figure.savefig(png, dpi=150)
     return "matplotlib"
 
 
-def draw_arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], label: str) -> None:
-    """Draw one link with its label."""
+def draw_line(axes: Any, points: list[tuple[float, float]], label: str) -> None:
+    """Draw one link as a smooth line that enters and leaves boxes upright, with its label near the target."""
     from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Curve
 
-    (x0, y0), (x1, y1) = start, end
-    a, b = (x0 + WIDTH / 2, y0), (x1 - WIDTH / 2, y1)
-    bend = 0.0 if abs(y1 - y0) < 0.1 and x1 - x0 < 1.5 * (WIDTH + GAP) else 0.16
-    axes.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=11, color="#7b8494", linewidth=1.1,
-                                   connectionstyle=f"arc3,rad={bend}", zorder=1))  # fmt: skip
-    axes.text(b[0] - 0.12, b[1] + 0.06 + 0.2 * (y0 > y1 + 0.1), label.split("__")[0][:18], fontsize=6.5,
-              color="#5d6675", ha="right", zorder=3)  # fmt: skip
+    half = BOX[1] / 2
+    (x0, y0), (x1, y1) = points[0], points[-1]
+    points = [(x0, y0 - half), *points[1:-1], (x1, y1 + half)]
+    corners, codes = [points[0]], [Curve.MOVETO]
+    for (xa, ya), (xb, yb) in pairwise(points):
+        lean = 0.5 * (ya - yb)
+        corners += [(xa, ya - lean), (xb, yb + lean), (xb, yb)]
+        codes += [Curve.CURVE4] * 3
+    axes.add_patch(FancyArrowPatch(path=Curve(corners, codes), arrowstyle="-|>", mutation_scale=10, color="#8c95a5",
+                                   linewidth=1.1, zorder=1))  # fmt: skip
+    # beside the middle of the last stretch
+    (xa, ya), (xb, yb) = points[-2:]
+    axes.text(0.25 * xa + 0.75 * xb + 0.05, 0.32 * ya + 0.68 * yb, label.split("__")[0][:20], fontsize=6.5,
+              color="#5d6675", va="center", zorder=3)  # fmt: skip
 
 
 def draw_box(axes: Any, step: Step, place: tuple[float, float]) -> None:
@@ -180,8 +156,8 @@ def draw_box(axes: Any, step: Step, place: tuple[float, float]) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     kind = kind_of(step.stage)
-    style = "square,pad=0" if kind == "process" else "round,pad=0,rounding_size=0.18"
-    x, y = place
-    axes.add_patch(FancyBboxPatch((x - WIDTH / 2, y - 0.3), WIDTH, 0.6, boxstyle=style, facecolor=COLOURS[kind],
-                                  edgecolor="#3a4150", linewidth=1.0, zorder=2))  # fmt: skip
+    style = "square,pad=0" if kind == "process" else "round,pad=0,rounding_size=0.16"
+    (x, y), (width, height) = place, BOX
+    axes.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle=style,
+                                  facecolor=COLOURS[kind], edgecolor="#3a4150", linewidth=1.0, zorder=2))  # fmt: skip
     axes.text(x, y, caption(step), ha="center", va="center", fontsize=8.2, color="#1f2430", zorder=4)

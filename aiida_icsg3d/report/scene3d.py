@@ -41,7 +41,7 @@ def mesh_of(field: Field, level: float, origin: np.ndarray) -> tuple[np.ndarray,
 
 
 def field_traces(structure: Structure, values: np.ndarray | None, origin: np.ndarray) -> list[Any]:
-    """Return one Mesh3d of the occupancy of a crystal, coloured by the nearest site."""
+    """Return the surface of the occupancy of a crystal, a Mesh3d for each element, told by the nearest site."""
     import plotly.graph_objects as go
 
     field = occupancy(structure, values)
@@ -50,15 +50,18 @@ def field_traces(structure: Structure, values: np.ndarray | None, origin: np.nda
         return []
     vertices, faces = mesh
     owner = nearest_site(field.cell, np.asarray(structure.frac_coords), vertices + origin)
-    colours = [rgb(site.specie.symbol) for site in structure]
-    x, y, z = np.round(vertices @ field.cell, 3).T
-    i, j, k = faces.T
-    return [
-        go.Mesh3d(
-            x=x, y=y, z=z, i=i, j=j, k=k, vertexcolor=[colours[o] for o in owner], opacity=0.75, hoverinfo="skip",
-            lighting={"ambient": 0.55, "diffuse": 0.6, "specular": 0.25}, name="occupancy", visible=True,
-        )
-    ]  # fmt: skip
+    symbols = np.array([site.specie.symbol for site in structure])[owner][faces[:, 0]]
+    points = (vertices @ field.cell).astype(np.float32)
+    traces = []
+    for symbol in dict.fromkeys(symbols.tolist()):
+        used, index = np.unique(faces[symbols == symbol], return_inverse=True)
+        x, y, z = points[used].T
+        i, j, k = index.reshape(-1, 3).astype(np.int32).T
+        traces.append(
+            go.Mesh3d(x=x, y=y, z=z, i=i, j=j, k=k, color=rgb(symbol), opacity=0.55, hoverinfo="skip",
+                      lighting={"ambient": 0.55, "diffuse": 0.6, "specular": 0.25}, name=f"field of {symbol}")
+        )  # fmt: skip
+    return traces
 
 
 def cell_trace(cell: np.ndarray) -> Any:

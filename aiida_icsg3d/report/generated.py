@@ -1,0 +1,42 @@
+"""The field that a crystal was rebuilt from, where it can be reached without a connection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from aiida.orm import StructureData
+
+FIELDS_FILE = "fields.h5"
+
+
+def generated_occupancy(structure: StructureData) -> np.ndarray | None:
+    """Return the generated occupancy (n, n, n) of a crystal, 1 at the centre of an atom.
+
+    None where the field is not on this machine (another computer, or cleaned since): the fields of a run stay where
+    they were made, and a report never opens a connection to fetch them.
+    """
+    rebuild = structure.creator
+    if rebuild is None or "fields_folder" not in rebuild.inputs:
+        return None
+    folder = rebuild.inputs.fields_folder
+    label = next(t.link_label for t in structure.base.links.get_incoming().all() if t.node.pk == rebuild.pk)
+    path = Path(folder.get_remote_path()) / FIELDS_FILE
+    if folder.computer.transport_type != "core.local" or not path.is_file():
+        return None
+    return read_occupancy(path, label.removeprefix("crystals__"))
+
+
+def read_occupancy(path: Path, identifier: str) -> np.ndarray | None:
+    """Return the occupancy of one sample of a field file, None where the file does not hold the sample."""
+    import h5py
+    import numpy as np
+
+    with h5py.File(path, "r") as file:
+        samples = file["sample"][()] if "sample" in file else np.arange(len(file["occupancy"]))
+        names = [f"s{int(sample):06d}" for sample in samples]
+        if identifier not in names:
+            return None
+        return file["occupancy"][names.index(identifier)].astype(np.float64)

@@ -1,0 +1,91 @@
+"""Place a directed acyclic graph in layers, so that few lines cross and no line runs through a box.
+
+The steps of Sugiyama, Tagawa and Toda, IEEE Trans. Syst. Man Cybern. 11, 109 (1981), doi:10.1109/TSMC.1981.4308636:
+layers, points along long edges, order by the mean of the neighbours, then positions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
+SWEEPS = 12
+BEND = 0.42  # room that a passing line takes, in units of the room of a box
+
+Key = Hashable
+Point = tuple[float, float]
+
+
+def layers_of(nodes: Sequence[Key], edges: Sequence[tuple[Key, Key]]) -> dict[Key, int]:
+    """Return the layer of each node: below all its sources; a node without sources stands just above its targets."""
+    sources, targets = defaultdict(list), defaultdict(list)
+    for source, target in edges:
+        sources[target].append(source)
+        targets[source].append(target)
+    layer: dict[Key, int] = {}
+
+    def place(node: Key) -> int:
+        if node not in layer:
+            layer[node] = 1 + max((place(source) for source in sources[node]), default=-1)
+        return layer[node]
+
+    for node in nodes:
+        place(node)
+    for node in sorted(nodes, key=lambda n: -layer[n]):
+        if targets[node]:
+            # as low as the targets allow, so that what is used late stands late
+            layer[node] = min(layer[target] for target in targets[node]) - 1
+    lowest = min(layer.values(), default=0)
+    return {node: value - lowest for node, value in layer.items()}
+
+
+def place_layers(
+    nodes: Sequence[Key], edges: Sequence[tuple[Key, Key]]
+) -> tuple[dict[Key, Point], dict[tuple[Key, Key], list[Point]]]:
+    """Return the place (x, layer) of each node and the points that each edge runs through, ends included.
+
+    Boxes of one layer are at least 1 apart in x.
+    """
+    layer = layers_of(nodes, edges)
+    rows: list[list[Key]] = [[] for _ in range(max(layer.values(), default=0) + 1)]
+    for node in nodes:
+        rows[layer[node]].append(node)
+    neighbours: dict[Key, list[Key]] = defaultdict(list)
+    chains: dict[tuple[Key, Key], list[Key]] = {}
+    for source, target in dict.fromkeys(edges):
+        bends: list[Key] = [("bend", source, target, k) for k in range(layer[source] + 1, layer[target])]
+        for k, bend in enumerate(bends, start=layer[source] + 1):
+            rows[k].append(bend)
+        chains[source, target] = [source, *bends, target]
+        for upper, lower in zip(chains[source, target], chains[source, target][1:], strict=False):
+            neighbours[upper].append(lower)
+            neighbours[lower].append(upper)
+    x = {node: float(k) for row in rows for k, node in enumerate(row)}
+    real = set(nodes)
+    for sweep in range(SWEEPS):
+        for row in rows if sweep % 2 == 0 else reversed(rows):
+            wanted = {n: sum(x[m] for m in neighbours[n]) / max(len(neighbours[n]), 1) for n in row}
+            row.sort(key=lambda n: wanted[n])
+            spread(row, wanted, x, real)
+    depth = {node: float(k) for k, row in enumerate(rows) for node in row}
+    middle = (min(x.values(), default=0) + max(x.values(), default=0)) / 2
+    places = {node: (x[node] - middle, depth[node]) for node in x}
+    return {n: places[n] for n in nodes}, {edge: [places[n] for n in chain] for edge, chain in chains.items()}
+
+
+def spread(row: list[Key], wanted: dict[Key, float], x: dict[Key, float], real: set[Key]) -> None:
+    """Set x of a row as near as possible to what is wanted, keeping the order and the room of each node."""
+    room = [1.0 if node in real else BEND for node in row]
+    offsets = [0.0]
+    for left, right in zip(room, room[1:], strict=False):
+        offsets.append(offsets[-1] + (left + right) / 2)
+    # least squares under an order: pool neighbours that would overlap and give them their common mean
+    blocks: list[tuple[float, int]] = []
+    for node, offset in zip(row, offsets, strict=True):
+        blocks.append((wanted[node] - offset, 1))
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (b, m), (a, n) = blocks.pop(), blocks.pop()
+            blocks.append(((a * n + b * m) / (n + m), n + m))
+    shifts = [shift for shift, count in blocks for _ in range(count)]
+    for node, offset, shift in zip(row, offsets, shifts, strict=True):
+        x[node] = offset + shift
