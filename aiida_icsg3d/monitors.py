@@ -46,7 +46,8 @@ def training(
         return CalcJobMonitorResult(message=f"{DIVERGED}: {problem}")
     silence = time.time() - transport.get_attribute(remote).st_mtime
     if silence > stalled_seconds:
-        return CalcJobMonitorResult(message=f"{STALLED}: no progress for {silence:.0f} s, allowed are {stalled_seconds:.0f} s")
+        message = f"{STALLED}: no progress for {silence:.0f} s, allowed are {stalled_seconds:.0f} s"
+        return CalcJobMonitorResult(message=message)
     return None
 
 
@@ -76,5 +77,6 @@ def diverging(progress: list[dict[str, Any]], factor: float) -> str | None:
                 return f"{name} is {value} at epoch {line.get('done')}"
             lowest[name] = min(value, lowest.get(name, value))
             if lowest[name] > 0 and value > factor * lowest[name]:
-                return f"{name} is {value:.3g} at epoch {line.get('done')}, {factor:g} times its lowest {lowest[name]:.3g}"
+                times = f"more than {factor:g} times its lowest, {lowest[name]:.3g}"
+                return f"{name} is {value:.3g} at epoch {line.get('done')}, {times}"
     return None

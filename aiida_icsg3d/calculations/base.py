@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob
-from aiida.orm import Computer, Dict, RemoteData, SinglefileData, to_aiida_type
+from aiida.orm import Dict, FolderData, RemoteData, SinglefileData, to_aiida_type
 from pydantic import ValidationError
 
 from icsg3d_models.results import PROGRESS_FILE, RESULTS_FILE
@@ -29,7 +29,7 @@ class StageCalculation(CalcJob):
     :cvar stage: the subcommand.
     :cvar files: setting that names an input file -> the name that the CalcJob links it under.
     :cvar owned: settings that name outputs; the CalcJob leaves them at their defaults.
-    :cvar outputs: files to retrieve beside results.json and progress.jsonl.
+    :cvar retrieved_files: what to retrieve beside results.json and progress.jsonl.
     """
 
     CACHE_VERSION = 1
@@ -56,7 +56,7 @@ class StageCalculation(CalcJob):
             help=f"Settings of the stage, without paths; `icsg3d {cls.stage} --help` lists them.",
         )
         spec.inputs.validator = cls.validate_inputs
-        spec.output("results", valid_type=Dict, help="Content of results.json: status, counts, scalars, tables, versions.")
+        spec.output("results", valid_type=Dict, help="Content of results.json: status, counts, scalars, tables.")
         define_exit_codes(spec)
 
     @classmethod
@@ -93,9 +93,10 @@ class StageCalculation(CalcJob):
         for name, value in inputs.items():
             if not isinstance(value, RemoteData):
                 continue
-            if computer is not None and value.computer.uuid != computer.uuid:
+            there: Any = value.computer
+            if computer is not None and there.uuid != computer.uuid:
                 raise ValueError(
-                    f"{name} lies on computer {value.computer.label!r}, the code runs on {computer.label!r}; "
+                    f"{name} lies on computer {there.label!r}, the code runs on {computer.label!r}; "
                     "run both stages on one computer"
                 )
             if value.is_cleaned:
@@ -162,17 +163,19 @@ class StageCalculation(CalcJob):
         """Add the input files of the stage to the lists of ``info``, or write them into ``folder``."""
 
     @staticmethod
-    def copy_file(info: CalcInfo, node: SinglefileData, name: str) -> None:
-        """Have the file of a node copied to ``name``."""
-        info.local_copy_list.append((node.uuid, node.filename, name))
+    def copy_file(info: CalcInfo, node: SinglefileData | FolderData, name: str, path: str | None = None) -> None:
+        """Have the file of a node, or ``path`` of a folder, copied to ``name``."""
+        source = path if path is not None else node.filename
+        info.local_copy_list = [*(info.local_copy_list or []), (node.uuid, source, name)]
 
     def link_remote(self, info: CalcInfo, node: RemoteData, path: str, name: str | None = None) -> None:
         """Have ``path`` of a remote folder symlinked, so that gigabytes stay where they are.
 
         The validator has made sure that both jobs run on one computer.
         """
-        computer: Computer = node.computer
-        info.remote_symlink_list.append((computer.uuid, f"{node.get_remote_path()}/{path}", name or path))
+        computer: Any = node.computer
+        link = (computer.uuid, f"{node.get_remote_path()}/{path}", name or path)
+        info.remote_symlink_list = [*(info.remote_symlink_list or []), link]
 
 
 def spec_names(process: type[StageCalculation]) -> Iterable[str]:

@@ -31,7 +31,7 @@ STATUS_EXIT_CODES: dict[str, tuple[int, str]] = {
 """Status of ``results.json`` -> exit status and label; the message is the stage's own."""
 
 OUTPUT_EXIT_CODES: tuple[tuple[int, str, str], ...] = (
-    (301, "ERROR_RESULTS_MISSING", "the job left no results.json: it was killed or never began; see the standard error"),
+    (301, "ERROR_RESULTS_MISSING", "no results.json: the job was killed or never began; see its standard error"),
     (302, "ERROR_RESULTS_UNREADABLE", "results.json cannot be used: {message}"),
     (303, "ERROR_OUTPUT_MISSING", "the stage says that it completed, but {message} is not among the retrieved files"),
     (304, "ERROR_OUTPUT_UNREADABLE", "an output file cannot be used: {message}"),

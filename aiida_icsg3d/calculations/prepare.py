@@ -47,4 +47,4 @@ class PrepareCalculation(StageCalculation):
         if isinstance(source, SinglefileData):
             self.copy_file(info, source, self.linked_files(self.inputs)["source"])
         else:
-            info.local_copy_list.append((source.uuid, ".", SOURCE_FOLDER))
+            self.copy_file(info, source, SOURCE_FOLDER, ".")

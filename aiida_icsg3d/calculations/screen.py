@@ -10,6 +10,8 @@ from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida.orm import Dict, FolderData, RemoteData, SinglefileData
 
+from icsg3d_models.settings import ScreenSettings
+
 from ..data import TrainedModelData
 from .base import StageCalculation, check_network
 
@@ -54,14 +56,28 @@ class ScreenCalculation(StageCalculation):
 
     @classmethod
     def check_inputs(cls, inputs: Mapping[str, Any], ports: Any) -> None:
-        """Check that there is a predictor and that all are property models."""
+        """Check the reference, that there is a predictor, and that all are property models."""
         super().check_inputs(inputs, ports)
+        cls.check_reference(inputs, ports)
         if "predictors" not in ports:
             return
         if not inputs.get("predictors"):
             raise ValueError("no predictor is given; ranking needs at least one CGCNN model in `predictors`")
         for name, node in inputs["predictors"].items():
             check_network(f"predictors.{name}", node, "cgcnn")
+
+    @classmethod
+    def check_reference(cls, inputs: Mapping[str, Any], ports: Any) -> None:
+        """Refuse to ask for novelty without saying against what.
+
+        :raises ValueError: no reference.
+        """
+        asked = inputs["settings"].get_dict().get("require", ScreenSettings.model_fields["require"].default)
+        if "reference" in ports and "reference" not in inputs and "novel" in asked:
+            raise ValueError(
+                "candidates must be novel, but there is no `reference` to compare with; give the training set or its "
+                "fingerprint, or leave `novel` out of `settings.require`"
+            )
 
     @classmethod
     def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +95,7 @@ class ScreenCalculation(StageCalculation):
         if isinstance(crystals, RemoteData):
             self.link_remote(info, crystals, files["crystals"])
         else:
-            info.local_copy_list.append((crystals.uuid, files["crystals"], files["crystals"]))
+            self.copy_file(info, crystals, files["crystals"], files["crystals"])
         for name, file in zip(sorted(self.inputs.predictors), files["predictors"], strict=True):
             self.copy_file(info, self.inputs.predictors[name], file)
         if "reference" in self.inputs:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
-from aiida.orm import ArrayData, RemoteData
+from aiida.orm import ArrayData, RemoteData, SinglefileData
 
 from icsg3d_models.settings import StageSettings
 
@@ -17,6 +17,7 @@ from .base import StageCalculation, check_network
 DEADLINE_SHARE = 0.9  # of the wall time: the rest is for the last checkpoint, the test and the model file
 CHECKPOINT = "checkpoint"
 RESUME = "resume"
+FINGERPRINT = "fingerprint.h5"
 NEEDED = {"vae": "unet", "prior": "vae"}  # network -> model it is trained upon
 
 
@@ -31,7 +32,7 @@ class TrainCalculation(StageCalculation):
         "resume_from": RESUME,
     }
     owned = ("output", "checkpoint")
-    retrieved_files = ("model.safetensors", "metrics.csv")
+    retrieved_files = ("model.safetensors", "metrics.csv", FINGERPRINT)
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -47,7 +48,11 @@ class TrainCalculation(StageCalculation):
             help="Remote folder of an earlier training job on the same computer; training goes on from its checkpoint.",
         )
         spec.output("model", valid_type=TrainedModelData, required=False, help="Best weights by validation loss.")
-        spec.output("metrics", valid_type=ArrayData, required=False, help="Columns of metrics.csv, one value a validation.")
+        spec.output("metrics", valid_type=ArrayData, required=False, help="Columns of metrics.csv, a row a validation.")
+        spec.output(
+            "fingerprint", valid_type=SinglefileData, required=False,
+            help="Of the training set (written by a cgcnn): novelty can be judged by it without the data.",
+        )  # fmt: skip
 
     @classmethod
     def check_inputs(cls, inputs: Mapping[str, Any], ports: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from aiida.engine import ExitCode
 from aiida.orm import Dict, FolderData
@@ -13,6 +13,7 @@ from aiida.parsers import Parser
 
 from icsg3d_models.results import FORMAT_VERSION, RESULTS_FILE, STATUSES
 
+from ..calculations.base import StageCalculation
 from ..calculations.exit_codes import exit_code_of
 from ..values import storable
 
@@ -44,7 +45,7 @@ class StageParser(Parser):
                 return ExitCode(self.node.exit_status, self.node.exit_message)
             return self.exit_codes.ERROR_RESULTS_MISSING
         try:
-            results = read_results(self.retrieved, self.node.process_class.stage)
+            results = read_results(self.retrieved, cast(type[StageCalculation], self.node.process_class).stage)
         except ResultsError as exception:
             return self.exit_codes.ERROR_RESULTS_UNREADABLE.format(message=exception)
         self.out("results", Dict(storable(results)))
@@ -83,7 +84,7 @@ def read_results(retrieved: FolderData, stage: str) -> dict[str, Any]:
     :raises ResultsError: no JSON, another stage's, a newer format, or an unknown status.
     """
     try:
-        content = json.loads(retrieved.base.repository.get_object_content(RESULTS_FILE))
+        content = json.loads(retrieved.base.repository.get_object_content(RESULTS_FILE, "r"))
     except ValueError as exception:
         raise ResultsError(f"not valid JSON ({exception})") from exception
     if not isinstance(content, dict):

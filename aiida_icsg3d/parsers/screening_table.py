@@ -8,12 +8,12 @@ from typing import Any
 
 from aiida.orm import SinglefileData
 
-TEXT = ("id", "formula", "spacegroup_symbol", "duplicate_of")
+TEXT = ("id", "formula", "spacegroup_symbol", "duplicate_of", "reason")
 WHOLE = ("rank", "n_sites", "spacegroup_number")
 LENGTHS = ("a", "b", "c", "alpha", "beta", "gamma", "volume")  # Å, degrees, Å³
 TESTS = ("structure_valid", "composition_valid", "unique", "novel", "selected")
-COLUMNS = (*TEXT, *WHOLE, *LENGTHS, *TESTS)
-"""Columns every table has; ``predicted_<property>`` and ``uncertainty_<property>`` come on top."""
+COLUMNS = (*TEXT[:4], *WHOLE, *LENGTHS, *TESTS)
+"""Columns every table has; ``predicted_<property>`` and ``uncertainty_<property>`` come on top, and notes."""
 
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
@@ -44,7 +44,7 @@ def typed_row(row: dict[str, str]) -> dict[str, Any]:
             typed[name] = None
         elif name in TEXT:
             typed[name] = cell
-        elif name in TESTS:
+        elif name in (*TESTS, "novel_composition"):
             if cell.lower() not in _TRUTH:
                 raise ValueError(f"{row['id']}: {name} is {cell!r}; true or false is needed")
             typed[name] = _TRUTH[cell.lower()]

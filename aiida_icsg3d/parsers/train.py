@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from aiida.orm import ArrayData
+from aiida.orm import ArrayData, SinglefileData
 
+from ..calculations.train import FINGERPRINT
 from ..data import TrainedModelData
 from .base import StageParser
 
@@ -18,13 +19,15 @@ class TrainParser(StageParser):
     """Attach the model and the metrics; both also where the deadline or a signal ended the training."""
 
     def attach_outputs(self, results: dict[str, Any]) -> None:
-        """Attach ``metrics`` and ``model``."""
+        """Attach ``metrics``, ``model`` and ``fingerprint``."""
         names = self.retrieved.base.repository.list_object_names()
         if results["status"] == "completed" or "metrics.csv" in names:
             self.out("metrics", self.read_output("metrics.csv", read_metrics))
         model = self.read_output("model.safetensors", TrainedModelData)
         model.label = model.network
         self.out("model", model)
+        if FINGERPRINT in names:
+            self.out("fingerprint", self.read_output(FINGERPRINT, SinglefileData))
 
 
 def read_metrics(path: Path) -> ArrayData:

@@ -64,16 +64,17 @@ class DiscoverWorkChain(WorkChain):
             help="Remove fields, segments and checkpoints at the end.",
         )  # fmt: skip
         spec.inputs.validator = validate_discovery
+        steps: Any = cls
         spec.outline(
-            if_(cls.should_train)(cls.train),
-            cls.generate,
-            cls.screen,
-            cls.select,
-            if_(cls.should_relax)(cls.relax),
-            cls.results,
+            if_(steps.should_train)(steps.train),
+            steps.generate,
+            steps.screen,
+            steps.select,
+            if_(steps.should_relax)(steps.relax),
+            steps.results,
         )
         spec.output("summary", valid_type=Dict, required=False, help="`funnel` and `candidates`, best first.")
-        spec.output("table", valid_type=SinglefileData, required=False, help="screening.csv, one row a rebuilt crystal.")
+        spec.output("table", valid_type=SinglefileData, required=False, help="screening.csv, one row a crystal.")
         spec.output_namespace(
             "relaxed", valid_type=StructureData, dynamic=True, required=False, help="Relaxed crystals by id."
         )
@@ -85,8 +86,8 @@ class DiscoverWorkChain(WorkChain):
         spec.exit_code(420, "ERROR_NOTHING_REBUILT", message="no crystal came out of {label}<{pk}>: {message}")
         spec.exit_code(
             421, "ERROR_NOTHING_SELECTED",
-            message="no candidate passed the screening, {label}<{pk}>; the funnel was {funnel}. Draw more samples, allow "
-            "more elements, or require less in `screen.settings.require`",
+            message="no candidate passed the screening, {label}<{pk}>; the funnel was {funnel}. Draw more samples, "
+            "allow more elements, or require less in `screen.settings.require`",
         )  # fmt: skip
         spec.exit_code(422, "ERROR_ALL_RELAXATIONS_FAILED", message="{label}<{pk}>: {message}")
 
@@ -143,7 +144,6 @@ class DiscoverWorkChain(WorkChain):
         inputs = AttributeDict(self.exposed_inputs(ScreenWorkChain, "screen"))
         if "train" in self.ctx:
             inputs.screen.predictors = {"trained": self.ctx.train.outputs.cgcnn}
-            inputs.screen.setdefault("reference", self.inputs.train.dataset)
         else:
             inputs.screen.predictors = self.inputs.models.predictors
         # crystals.h5 is small and among the retrieved files, so the screening may run anywhere.
@@ -167,8 +167,9 @@ class DiscoverWorkChain(WorkChain):
             text = ", ".join(f"{key} {value}" for key, value in counts.items())
             return self.exit_codes.ERROR_NOTHING_SELECTED.format(label=node.process_label, pk=node.pk, funnel=text)
         self.ctx.chosen = ids[: self.inputs.n_relaxations.value]
-        if len(ids) < self.inputs.n_relaxations.value:
-            self.report(f"{self.inputs.n_relaxations.value} relaxations were asked for, {len(ids)} candidates are there")
+        asked = self.inputs.n_relaxations.value
+        if len(ids) < asked:
+            self.report(f"{asked} relaxations were asked for, {len(ids)} candidates are there")
         return None
 
     def should_relax(self) -> bool:
@@ -224,10 +225,11 @@ class DiscoverWorkChain(WorkChain):
             clean_called(self)
 
 
-def crystal(rebuild: ProcessNode, name: str) -> StructureData:
+def crystal(rebuild: Any, name: str) -> StructureData:
     """Return one crystal of a rebuild job, without loading the thousands of others."""
     label = f"crystals__{link_label(name)}"
-    return rebuild.base.links.get_outgoing(link_type=LinkType.CREATE, link_label_filter=label).one().node
+    node: Any = rebuild.base.links.get_outgoing(link_type=LinkType.CREATE, link_label_filter=label).one().node
+    return node
 
 
 def validate_discovery(inputs: Mapping[str, Any], _ports: Any) -> str | None:

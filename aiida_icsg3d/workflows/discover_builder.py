@@ -58,7 +58,6 @@ def fill_discovery(
     from .validate import ValidateWorkChain
 
     inputs = load_protocol("discover", protocol, overrides)
-    protocol_of = {"protocol": protocol}
     count = int(inputs["n_relaxations"] if n_relaxations is None else n_relaxations)
     known = {*STAGES, "icsg3d", "pw"}
     for name, given in (("codes", codes), ("options", options or {})):
@@ -82,26 +81,27 @@ def fill_discovery(
     if dataset is not None:
         training = TrainAllWorkChain.get_builder_from_protocol(
             code("train"), dataset, conditions=list(targets) if targets else None, seed=seed,
-            overrides=inputs["train"], options=options_of("train"), **protocol_of,
+            overrides=inputs["train"], options=options_of("train"), protocol=protocol,
         )  # fmt: skip
         fill(builder, "train", training)
+        reference = reference or dataset
     else:
         if isinstance(models, str):
             reference = reference or pretrained_fingerprint(models)
             models = pretrained_models(models)
         builder.models = check_models(models or {})
 
-    generation = GenerateWorkChain.get_builder_from_protocol(
+    generation: Any = GenerateWorkChain.get_builder_from_protocol(
         {stage: code(stage) for stage in GENERATION}, n_samples=n_samples, elements=elements, targets=targets,
-        base=base, seed=seed, overrides=inputs["generate"], **protocol_of,
+        base=base, seed=seed, overrides=inputs["generate"], protocol=protocol,
     )  # fmt: skip
     for stage in GENERATION:
         generation[stage].metadata.options = {**generation[stage].metadata.options, **options_of(stage)}
     fill(builder, "generate", generation)
 
-    screening = ScreenWorkChain.get_builder_from_protocol(
+    screening: Any = ScreenWorkChain.get_builder_from_protocol(
         code("screen"), reference=reference, elements=elements, seed=seed, overrides=inputs["screen"],
-        options=options_of("screen"), **protocol_of,
+        options=options_of("screen"), protocol=protocol,
     )  # fmt: skip
     settings = screening.screen.settings.get_dict()
     screening.screen.settings = {**settings, "top": max(settings.get("top", 10), count)}
@@ -110,7 +110,7 @@ def fill_discovery(
     if count:
         validation = ValidateWorkChain.get_builder_from_protocol(
             code("pw"), pseudo_family=pseudo_family, overrides=dict(inputs["validation"]), options=options_of("pw"),
-            **protocol_of,
+            protocol=protocol,
         )  # fmt: skip
         fill(builder, "validation", validation)
 

@@ -43,19 +43,21 @@ class GenerateWorkChain(WorkChain):
         spec.outline(cls.sample, cls.segment, cls.rebuild, cls.results)
         spec.output("sample_results", valid_type=Dict, required=False, help="Results of the sampling.")
         spec.output("segment_results", valid_type=Dict, required=False, help="Results of the segmentation.")
-        spec.output("results", valid_type=Dict, required=False, help="Results of the rebuilding, with the reasons of failures.")
+        spec.output("results", valid_type=Dict, required=False, help="Results of the rebuilding, with reasons.")
         spec.output(
             "crystals_folder", valid_type=RemoteData, required=False,
             help="Remote folder of the rebuild job with crystals.h5; its creator has every crystal as an output.",
         )  # fmt: skip
-        spec.output("crystals_retrieved", valid_type=FolderData, required=False, help="Retrieved files with crystals.h5.")
+        spec.output("crystals_retrieved", valid_type=FolderData, required=False, help="Files with crystals.h5.")
         for status, name in enumerate(STAGES, start=401):
             spec.exit_code(
                 status,
                 f"ERROR_{name.upper()}_FAILED",
                 message=f"the stage {name}, job <{{pk}}>, ended with exit status {{status}}: {{message}}",
             )
-        spec.exit_code(420, "ERROR_NOTHING_REBUILT", message="none of the {samples} samples could be rebuilt: {message}")
+        spec.exit_code(
+            420, "ERROR_NOTHING_REBUILT", message="none of the {samples} samples could be rebuilt: {message}"
+        )
 
     @classmethod
     def get_builder_from_protocol(
@@ -92,7 +94,7 @@ class GenerateWorkChain(WorkChain):
             settings["segment"]["elements"] = elements
         if base and settings["sample"]["mode"] == "prior":
             settings["sample"]["mode"] = "base"
-        builder = cls.get_builder()
+        builder: Any = cls.get_builder()
         builder.clean_workdir = Bool(inputs["clean_workdir"])
         for name in STAGES:
             stage = builder[name]

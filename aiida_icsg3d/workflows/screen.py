@@ -30,7 +30,7 @@ class ScreenWorkChain(WorkChain):
         spec.expose_outputs(ScreenCalculation, include=("results", "table", "selected"))
         spec.outputs["results"].required = False
         spec.exit_code(
-            401, "ERROR_SCREEN_FAILED", message="the stage screen, job <{pk}>, ended with exit status {status}: {message}"
+            401, "ERROR_SCREEN_FAILED", message="the screening, <{pk}>, ended with exit status {status}: {message}"
         )
         spec.exit_code(421, "ERROR_NOTHING_VALID", message="no crystal passed the screening: {message}")
 
@@ -61,7 +61,7 @@ class ScreenWorkChain(WorkChain):
         inputs = load_protocol("screen", protocol, overrides)
         settings = {"seed": seed, **inputs["screen"]["settings"]}
         settings.update({key: value for key, value in {"top": top, "elements": elements}.items() if value is not None})
-        builder = cls.get_builder()
+        builder: Any = cls.get_builder()
         builder.clean_workdir = Bool(inputs["clean_workdir"])
         builder.screen.code = code
         builder.screen.settings = settings

@@ -38,10 +38,11 @@ class TrainWorkChain(BaseRestartWorkChain):
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.expose_inputs(TrainCalculation, namespace="train")
+        steps: Any = cls
         spec.outline(
-            cls.setup,
-            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
-            cls.results,
+            steps.setup,
+            while_(steps.should_run_process)(steps.run_process, steps.inspect_process),
+            steps.results,
         )
         spec.expose_outputs(TrainCalculation)
         spec.exit_code(
@@ -82,7 +83,7 @@ class TrainWorkChain(BaseRestartWorkChain):
         :raises ValueError: an unknown network, protocol or key.
         """
         inputs = load_protocol("train", protocol, overrides)
-        builder = cls.get_builder()
+        builder: Any = cls.get_builder()
         fill_training(builder, code, network, inputs, seed, targets, options)
         builder.train.dataset = dataset
         for name, model in (("unet", unet), ("vae", vae)):
@@ -136,7 +137,8 @@ class TrainWorkChain(BaseRestartWorkChain):
         size = optimiser.get("batch_size", default_optimiser("batch_size"))
         smaller = max(int(size * self.defaults.batch_size_factor), self.defaults.minimum_batch_size)
         if smaller == size:
-            return ProcessHandlerReport(True, self.exit_codes.ERROR_OUT_OF_MEMORY_AT_SMALLEST_BATCH.format(batch_size=size))
+            exit_code = self.exit_codes.ERROR_OUT_OF_MEMORY_AT_SMALLEST_BATCH
+            return ProcessHandlerReport(True, exit_code.format(batch_size=size))
         optimiser["batch_size"] = smaller
         self.ctx.inputs.settings = Dict(settings)
         self.ctx.inputs.pop("checkpoint_folder", None)

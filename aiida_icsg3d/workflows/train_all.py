@@ -7,7 +7,7 @@ from typing import Any
 
 from aiida.common import AttributeDict
 from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain
-from aiida.orm import AbstractCode, ProcessNode
+from aiida.orm import AbstractCode, ProcessNode, SinglefileData
 
 from ..data import CrystalDatasetData, TrainedModelData
 from .protocols import load_protocol
@@ -32,12 +32,13 @@ class TrainAllWorkChain(WorkChain):
                 namespace_options={"help": f"Inputs of the TrainWorkChain of the {network}."},
             )
             spec.output(network, valid_type=TrainedModelData, required=False, help=f"The trained {network}.")
+        spec.output("fingerprint", valid_type=SinglefileData, required=False, help="Of the training set.")
         spec.outline(cls.train_unet_and_cgcnn, cls.train_vae, cls.train_prior, cls.wait_for_cgcnn, cls.results)
         for status, network in enumerate(NETWORKS, start=401):
             spec.exit_code(
                 status,
                 f"ERROR_{network.upper()}_FAILED",
-                message=f"the training of the {network}, TrainWorkChain<{{pk}}>, ended with exit status {{status}}: {{message}}",
+                message=f"the training of the {network}, <{{pk}}>, ended with exit status {{status}}: {{message}}",
             )
 
     @classmethod
@@ -64,7 +65,8 @@ class TrainAllWorkChain(WorkChain):
         if targets is None:
             targets = list(dataset.properties)
         if not targets:
-            raise ValueError(f"dataset {dataset.base.attributes.get('name')!r} has no property for the cgcnn to predict")
+            name = dataset.base.attributes.get("name")
+            raise ValueError(f"dataset {name!r} has no property for the cgcnn to predict")
         inputs = load_protocol("train", protocol, overrides)
         builder = cls.get_builder()
         builder.dataset = dataset
@@ -91,31 +93,23 @@ class TrainAllWorkChain(WorkChain):
         exit_code = self.exit_codes[f"ERROR_{network.upper()}_FAILED"]
         return exit_code.format(pk=node.pk, status=node.exit_status, message=node.exit_message or node.process_state)
 
-    def attach(self) -> None:
-        """Attach every model there is."""
-        for network in NETWORKS:
-            node = self.ctx.get(network)
-            if node is not None and "model" in node.outputs and network not in self.node.outputs:
-                self.out(network, node.outputs.model)
-
     def train_unet_and_cgcnn(self) -> ToContext:
         """Start both; wait for the U-Net only."""
         self.ctx.cgcnn = self.submit_training("cgcnn")
         return ToContext(unet=self.submit_training("unet"))
 
-    def train_vae(self) -> ToContext | ExitCode:
+    def train_vae(self) -> ToContext | None:
         """Train the VAE upon the U-Net."""
         return self.next_training("unet", "vae")
 
-    def train_prior(self) -> ToContext | ExitCode:
+    def train_prior(self) -> ToContext | None:
         """Train the prior upon the VAE."""
         return self.next_training("vae", "prior")
 
-    def next_training(self, before: str, network: str) -> ToContext | ExitCode:
-        """Train a network upon the one before, unless that one failed."""
-        if (exit_code := self.failure(before)) is not None:
-            self.attach()
-            return exit_code
+    def next_training(self, before: str, network: str) -> ToContext | None:
+        """Train a network upon the one before; nothing where that one failed, so that the CGCNN is not lost."""
+        if before not in self.ctx or not self.ctx[before].is_finished_ok:
+            return None
         return ToContext(**{network: self.submit_training(network, **{before: self.ctx[before].outputs.model})})
 
     def wait_for_cgcnn(self) -> ToContext:
@@ -123,6 +117,11 @@ class TrainAllWorkChain(WorkChain):
         return ToContext(cgcnn=self.ctx.cgcnn)
 
     def results(self) -> ExitCode | None:
-        """Attach the models."""
-        self.attach()
-        return self.failure("prior") or self.failure("cgcnn")
+        """Attach every model there is, and return the exit code of the first training that failed."""
+        trained = [network for network in NETWORKS if network in self.ctx]
+        for network in trained:
+            if "model" in self.ctx[network].outputs:
+                self.out(network, self.ctx[network].outputs.model)
+        if "fingerprint" in self.ctx.cgcnn.outputs:
+            self.out("fingerprint", self.ctx.cgcnn.outputs.fingerprint)
+        return next(filter(None, map(self.failure, trained)), None)

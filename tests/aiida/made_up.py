@@ -16,7 +16,9 @@ from icsg3d_models.datasets import Dataset
 from icsg3d_models.results import Report
 
 PEROVSKITE = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
-FORMULAS = {"SrTiO3": (38, 22, 8, 3.91), "InFO3": (49, 9, 8, 4.2), "BaZrO3": (56, 40, 8, 4.19), "KMgF3": (19, 12, 9, 3.99)}
+FORMULAS = {  # numbers of A, B, X and a (Å); InF and NaN look like numbers in a table
+    "SrTiO3": (38, 22, 8, 3.91), "InFO3": (49, 9, 8, 4.2), "BaZrO3": (56, 40, 8, 4.19), "KMgF3": (19, 12, 9, 3.99),
+}  # fmt: skip
 
 
 def crystals(count: int) -> Crystals:
@@ -116,5 +118,6 @@ def write_stage(directory: Path, stage: str, status: str = "completed", message:
         batch, selected = crystals(count), list(plan.get("selected", ["s000002", "s000001"]))
         write_screening(directory / "screening.csv", batch, selected)
         report.tables["selected"] = selected
-        report.tables["funnel"] = {k: count for k in ("crystals", "valid", "unique", "novel")} | {"selected": len(selected)}
+        funnel = dict.fromkeys(("crystals", "valid", "unique", "novel"), count)
+        report.tables["funnel"] = {**funnel, "selected": len(selected)}
     report.write(status, message)

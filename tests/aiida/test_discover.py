@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import StructureData
 
 from aiida_icsg3d.workflows.discover import DiscoverWorkChain
 

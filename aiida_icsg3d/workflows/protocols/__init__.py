@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+
 def load_protocol(name: str, protocol: str | None = None, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the inputs of a protocol with overrides merged in.
 
