@@ -15,11 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from .crystals import CrystalError, check_structure
-from .elements import NUMBER
+from .elements import NUMBER, SYMBOLS
 
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 _CELL_LINE = re.compile(r"^_cell_(length_[abc]|angle_\w+)\s+([-+.\d]+)(?:\(\d+\))?\s*$", re.MULTILINE)
+_OPERATIONS = ("_equiv_pos_as_xyz", "_operation_xyz")
+_FORMULA = re.compile(r"^_chemical_formula_sum\s+['\"]?([A-Za-z0-9. ]+?)['\"]?\s*$", re.MULTILINE)
 _IDENTITY = re.compile(r"^\s*(?:\d+\s+)?['\"]?\s*\+?x\s*,\s*\+?y\s*,\s*\+?z\s*['\"]?\s*$", re.IGNORECASE)
+_AMOUNT = re.compile(r"^([A-Z][a-z]?)(\d*\.?\d*)$")
 _SYMBOL = re.compile(r"^([A-Z][a-z]?)(?:\d*[+-]|0\+)?$")
 
 
@@ -40,36 +43,41 @@ def parse_plain(text: str) -> Crystal | None:
     values = dict(found)
     if len(found) != 6 or set(values) != set(_CELL):
         return None
-    lines = text.splitlines()
-    operations, sites, tags = 0, [], []
-    index = 0
-    while index < len(lines):
-        if lines[index].strip() != "loop_":
-            if lines[index].startswith(";"):
-                return None
-            index += 1
-            continue
-        index += 1
-        tags = []
-        while index < len(lines) and lines[index].lstrip().startswith("_"):
-            tags.append(lines[index].strip().lower())
-            index += 1
-        rows = []
-        while index < len(lines) and lines[index].strip() and lines[index].lstrip()[0] not in "_#;" \
-                and not lines[index].startswith(("loop_", "data_")):
-            rows.append(lines[index])
-            index += 1
-        if any(tag.endswith(("_equiv_pos_as_xyz", "_operation_xyz")) for tag in tags):
-            if len(tags) > 2 or len(rows) != 1 or not _IDENTITY.match(rows[0]):
-                return None
-            operations += 1
-        elif "_atom_site_fract_x" in tags:
-            if sites:
-                return None
-            sites = [tags.index("_atom_site_fract_x"), tags, rows]
-    if operations != 1 or not sites:
+    loops = _loops(text.splitlines())
+    if loops is None:
         return None
-    return _assemble([float(values[key]) for key in _CELL], sites[1], sites[2])
+    operations = [rows for tags, rows in loops if any(tag.endswith(_OPERATIONS) for tag in tags)]
+    sites = [loop for loop in loops if "_atom_site_fract_x" in loop[0]]
+    if len(operations) != 1 or len(operations[0]) != 1 or not _IDENTITY.match(operations[0][0]) or len(sites) != 1:
+        return None
+    return _assemble([float(values[key]) for key in _CELL], *sites[0])
+
+
+def _loops(lines: list[str]) -> list[tuple[list[str], list[str]]] | None:
+    """Return (tags, rows) of every loop, None where the text is not one row a line."""
+    loops: list[tuple[list[str], list[str]]] = []
+    in_loop = False
+    for line in lines:
+        word = line.strip()
+        if line.startswith(";"):
+            return None  # text over several lines
+        if not word or word.startswith("#"):
+            continue
+        if word.lower() == "loop_":
+            loops.append(([], []))
+            in_loop = True
+        elif word.startswith("_"):
+            if in_loop and not loops[-1][1]:
+                loops[-1][0].append(word.lower())
+            else:
+                in_loop = False  # a single item, or one after a loop
+        elif word.startswith("data_"):
+            in_loop = False
+        elif in_loop:
+            loops[-1][1].append(word)
+        elif len(word.split()) > 1:
+            return None  # neither item nor row: a value on a line of its own, or damage
+    return loops
 
 
 def _assemble(parameters: list[float], tags: list[str], rows: list[str]) -> Crystal | None:
@@ -157,4 +165,26 @@ def parse_cif(text: str) -> list[Crystal]:
     :raises CrystalError: with the reason, where there is none that can be used.
     """
     plain = parse_plain(text)
-    return [plain] if plain is not None else parse_full(text)
+    crystals = [plain] if plain is not None else parse_full(text)
+    stated = _FORMULA.findall(text)
+    if len(crystals) == len(stated) == 1:
+        check_formula(stated[0], crystals[0].numbers)
+    return crystals
+
+
+def check_formula(stated: str, numbers: np.ndarray) -> None:
+    """Refuse sites that do not add up to the formula which the file states: it is cut off or incomplete.
+
+    A formula that is not readable proves nothing and passes.
+
+    :raises CrystalError: the ratios differ.
+    """
+    parts = [_AMOUNT.match(word) for word in stated.split()]
+    amounts = {p.group(1): float(p.group(2) or 1) for p in parts if p is not None and p.group(1) in NUMBER}
+    if len(amounts) != len(parts) or not amounts:
+        return
+    found = {SYMBOLS[z]: n for z, n in zip(*np.unique(numbers, return_counts=True), strict=True)}
+    total, sites = sum(amounts.values()), len(numbers)
+    if set(found) != set(amounts) or any(abs(found[s] / sites - n / total) > 0.01 for s, n in amounts.items()):
+        listed = " ".join(f"{symbol}{n}" for symbol, n in found.items())
+        raise CrystalError(f"the sites add up to {listed}, but the file states {stated}; it is cut off or incomplete")

@@ -41,16 +41,20 @@ class GraphStore:
         sites = np.arange(n.sum()) + np.repeat(self.offsets[indices] - first_site, n)
         pairs = np.arange(e.sum()) + np.repeat(self.pair_offsets[indices] - (np.cumsum(e) - e), e)
         shift = np.repeat(first_site - self.offsets[indices], e)
-        arrays = (
-            self.numbers[sites],
-            np.repeat(np.arange(len(indices)), n),
-            self.source[pairs] + shift,
-            self.target[pairs] + shift,
-            self.distance[pairs],
-        )
-        return CrystalGraph(*(torch.from_numpy(a).to(self.device, non_blocking=True) for a in arrays), len(indices))
 
-    def batches(self, most_pairs: int = 200_000) -> Iterator[tuple[np.ndarray, CrystalGraph]]:
+        def put(array: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(array).to(self.device)
+
+        return CrystalGraph(
+            numbers=put(self.numbers[sites]),
+            owner=put(np.repeat(np.arange(len(indices)), n)),
+            source=put(self.source[pairs] + shift),
+            target=put(self.target[pairs] + shift),
+            distance=put(self.distance[pairs]),
+            size=len(indices),
+        )
+
+    def batches(self, most_pairs: int = 30_000) -> Iterator[tuple[np.ndarray, CrystalGraph]]:
         """Yield all crystals in order as (indices, graph), each graph of about ``most_pairs`` pairs at most."""
         group = (np.cumsum(self.pair_counts) - self.pair_counts) // most_pairs
         for value in np.unique(group):

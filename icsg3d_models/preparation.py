@@ -33,8 +33,11 @@ def run(settings: PrepareSettings, report: Report) -> None:
     wanted = dict(settings.properties)
     unknown = sorted(set(settings.required) - set(wanted))
     if unknown:
-        raise StageError("settings_rejected", f"required names {', '.join(unknown)}, which `properties` does not define; "
-                         f"it defines {', '.join(wanted) or 'none'}")  # fmt: skip
+        raise StageError(
+            "settings_rejected",
+            f"required names {', '.join(unknown)}, which `properties` does not define; "
+            f"it defines {', '.join(wanted) or 'none'}",
+        )
     records = read_records(settings.source, wanted, settings.cif_column, settings.id_column)
     report.inputs["source"] = source_hash(settings.source)
     names: list[str] = []
@@ -67,11 +70,15 @@ def run(settings: PrepareSettings, report: Report) -> None:
               + ("; ..." if len(rejected) > 3 else ""), file=sys.stderr)  # fmt: skip
     if len(keep) == 0:
         shown = "; ".join(f"{r['id']}: {r['reason']}" for r in rejected[:3])
-        raise StageError("input_unreadable", f"{settings.source}: not one of {len(records)} crystals can be used. {shown}")
+        raise StageError(
+            "input_unreadable", f"{settings.source}: not one of {len(records)} crystals can be used. {shown}"
+        )
     write_dataset(settings, report, batch.take(keep), [values[i] for i in keep])
 
 
-def write_dataset(settings: PrepareSettings, report: Report, crystals: Crystals, values: list[dict[str, float]]) -> None:
+def write_dataset(
+    settings: PrepareSettings, report: Report, crystals: Crystals, values: list[dict[str, float]]
+) -> None:
     """Split, write and record the dataset."""
     shares = (settings.split.train, settings.split.validation, settings.split.test)
     formulas = crystals.formulas()

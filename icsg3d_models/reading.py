@@ -156,7 +156,9 @@ def _from_zip(path: Path, columns: dict[str, str], id_column: str) -> Iterator[R
         raise StageError("input_unreadable", f"{path}: not a zip archive, or cut off ({exception})") from exception
     with archive:
         hidden = ("__MACOSX/", ".")
-        infos = [i for i in archive.infolist() if i.filename.lower().endswith(".cif") and not i.filename.startswith(hidden)]
+        infos = [
+            i for i in archive.infolist() if i.filename.lower().endswith(".cif") and not i.filename.startswith(hidden)
+        ]
         if not infos:
             raise StageError("input_missing", f"{path}: no .cif file in the archive")
         tables = [n for n in archive.namelist() if Path(n).name == PROPERTY_TABLE]

@@ -18,18 +18,15 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from ..elements import MAX_Z
+from ..settings import Positive, Strict
 
-Positive = Annotated[int, Field(ge=1)]
 
-
-class CGCNNConfig(BaseModel):
+class CGCNNConfig(Strict):
     """Configuration of the network."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     targets: list[str]
     """Names of the predicted properties."""
@@ -39,11 +36,11 @@ class CGCNNConfig(BaseModel):
     """Independent networks; their mean is the prediction and their spread the uncertainty."""
     width: Positive = 64
     """Channels of a site."""
-    convolutions: Positive = 3
+    convolutions: Positive = 2
     """Graph convolutions, each of which looks one cut-off further."""
-    cutoff: Annotated[float, Field(gt=1)] = 6.0
+    cutoff: Annotated[float, Field(gt=1)] = 5.0
     """Å; every neighbour closer than this takes part."""
-    radial: Positive = 24
+    radial: Positive = 20
     """Gaussians that describe a distance, equally spaced up to the cut-off."""
     hidden: Positive = 64
     """Channels of the readout."""
@@ -70,12 +67,12 @@ class CrystalGraph(NamedTuple):
     source: Tensor  # (E,) int64 site that receives
     target: Tensor  # (E,) int64 site that sends
     distance: Tensor  # (E,) float32 Å
-    count: int  # B
+    size: int  # B
 
     def to(self, device: torch.device | str) -> CrystalGraph:
         """Return the graph on another device."""
-        moved = (value.to(device) for value in self[:5])
-        return CrystalGraph(*moved, self.count)
+        numbers, owner, source, target, distance = (value.to(device) for value in self[:5])
+        return CrystalGraph(numbers, owner, source, target, distance, self.size)
 
 
 @functools.cache
@@ -102,10 +99,11 @@ def element_descriptors() -> np.ndarray:
 def _outer_shells(z: int) -> list[int]:
     """Return the electrons in the outermost s, p, d and f shell, filled in the order of n + l (Madelung)."""
     outer, left = [0, 0, 0, 0], z
-    for n, l in sorted(((n, l) for n in range(1, 9) for l in range(min(n, 4))), key=lambda q: (sum(q), q[0])):
+    shells = [(n, angular) for n in range(1, 9) for angular in range(min(n, 4))]
+    for _, angular in sorted(shells, key=lambda shell: (sum(shell), shell[0])):
         if left > 0:
-            outer[l] = min(left, 4 * l + 2)
-            left -= outer[l]
+            outer[angular] = min(left, 4 * angular + 2)
+            left -= outer[angular]
     return outer
 
 
@@ -172,8 +170,8 @@ class Member(nn.Module):
 
 def mean_by_crystal(values: Tensor, graph: CrystalGraph) -> Tensor:
     """Return the mean over the sites of each crystal, (N, F) -> (B, F)."""
-    total = values.new_zeros(graph.count, values.shape[1]).index_add(0, graph.owner, values)
-    return total / torch.bincount(graph.owner, minlength=graph.count).clamp(min=1)[:, None]
+    total = values.new_zeros(graph.size, values.shape[1]).index_add(0, graph.owner, values)
+    return total / torch.bincount(graph.owner, minlength=graph.size).clamp(min=1)[:, None]
 
 
 class CGCNN(nn.Module):

@@ -52,7 +52,9 @@ def describe(crystals: Crystals) -> Descriptors:
             pairs = slice(found.offsets[index], found.offsets[index + 1])
             first = chunk.offsets[index]
             numbers = chunk.sites(index)[1]
-            values.append(_one(numbers, found.source[pairs] - first, found.target[pairs] - first, found.distance[pairs]))
+            values.append(
+                _one(numbers, found.source[pairs] - first, found.target[pairs] - first, found.distance[pairs])
+            )
     return Descriptors(values)
 
 

@@ -12,7 +12,7 @@ from ..crystals import Crystals
 from .descriptors import DIFFERENT, IDENTICAL, Descriptors, distances
 
 # tolerances of MatterGen (Zeni et al. 2025, 10.1038/s41586-025-08628-5)
-TOLERANCES = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
+LTOL, STOL, ANGLE_TOL = 0.2, 0.3, 5.0
 
 
 class Matcher:
@@ -24,7 +24,7 @@ class Matcher:
 
     def __init__(self, crystals: Crystals, descriptors: Descriptors) -> None:
         self.crystals, self.descriptors = crystals, descriptors
-        self.matcher = StructureMatcher(**TOLERANCES)
+        self.matcher = StructureMatcher(ltol=LTOL, stol=STOL, angle_tol=ANGLE_TOL)
         self.reduced: dict[int, Structure] = {}
 
     def structure(self, index: int) -> Structure:

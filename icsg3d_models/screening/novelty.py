@@ -46,7 +46,9 @@ def judge_novelty(matcher: Matcher, formulas: list[str], reference: Path) -> Nov
     :raises StageError: the reference is missing or neither of the two.
     """
     if not reference.is_file():
-        raise StageError("input_missing", f"{reference}: no such file; `reference` takes a fingerprint or a dataset file")
+        raise StageError(
+            "input_missing", f"{reference}: no such file; `reference` takes a fingerprint or a dataset file"
+        )
     try:
         with h5py.File(reference, "r") as file:
             kind = file.attrs.get("format")
@@ -71,5 +73,9 @@ def judge_novelty(matcher: Matcher, formulas: list[str], reference: Path) -> Nov
             matcher.first_match(index, other, [place[i] for i in by_formula.get(formula, [])]) is None
             for index, formula in enumerate(formulas)
         ]
-        return Novelty(novel, [f not in by_formula for f in formulas], f"dataset {dataset.name}, {len(dataset)} crystals")
-    raise StageError("input_unreadable", f"{reference}: format {kind!r}; `reference` takes {FORMAT} or {DATASET_FORMAT}")
+        return Novelty(
+            novel, [f not in by_formula for f in formulas], f"dataset {dataset.name}, {len(dataset)} crystals"
+        )
+    raise StageError(
+        "input_unreadable", f"{reference}: format {kind!r}; `reference` takes {FORMAT} or {DATASET_FORMAT}"
+    )

@@ -44,7 +44,9 @@ def load_cgcnn(path: str | Path, device: torch.device | str = "cpu") -> CGCNN:
         raise
     except (RuntimeError, ValueError, TypeError) as exception:
         reason = " ".join(str(exception).split())[:200]
-        raise ModelFileError(f"{path}: configuration and weights do not fit this release ({reason}); train again") from None
+        raise ModelFileError(
+            f"{path}: configuration and weights do not fit this release ({reason}); train again"
+        ) from None
     return module.eval().to(device)
 
 

@@ -53,6 +53,7 @@ def write_table(path: str | Path, crystals: Crystals, candidates: Candidates, se
         "structure_valid", "composition_valid", "unique", "duplicate_of", "novel", "selected",
         "novel_composition", "reason",
     ]  # fmt: skip
+    volumes, counts = crystals.volumes, crystals.counts
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with open(temporary, "w", newline="", encoding="utf-8") as stream:
@@ -69,9 +70,9 @@ def write_table(path: str | Path, crystals: Crystals, candidates: Candidates, se
                 for value in (prediction.values[name][index], prediction.uncertainty[name][index])
             ]
             writer.writerow([
-                rank.get(index, ""), crystals.ids[index], candidates.formulas[index], int(crystals.counts[index]),
+                rank.get(index, ""), crystals.ids[index], candidates.formulas[index], int(counts[index]),
                 symbol, number or "",
-                *(f"{v:.6f}" for v in (*lattice.abc, *lattice.angles, crystals.volumes[index])),
+                *(f"{v:.6f}" for v in (*lattice.abc, *lattice.angles, volumes[index])),
                 *predicted,
                 sound, bool(candidates.composition_valid[index]), bool(candidates.unique[index]),
                 "" if duplicate is None else crystals.ids[duplicate],

@@ -16,7 +16,7 @@ from ..results import Report, StageError
 from ..settings import ScreenSettings
 from .candidates import Candidates
 from .descriptors import describe
-from .matching import TOLERANCES, Matcher
+from .matching import ANGLE_TOL, LTOL, STOL, Matcher
 from .novelty import find_reference, judge_novelty
 from .prediction import Prediction, predict_all
 from .ranking import funnel_masks, order, write_table
@@ -36,7 +36,7 @@ def run(settings: ScreenSettings, report: Report) -> None:
     if reference is None and "novel" in settings.require:
         raise StageError(
             "settings_rejected",
-            "`require` names `novel`, but there is nothing to compare with; give `reference` a training-set fingerprint "
+            "`require` names `novel`, but there is nothing to compare with; give `reference` a fingerprint "
             "(fingerprint.h5, written beside a property model) or a dataset file, or take `novel` out of `require`",
         )
     check_predictors(settings, report)
@@ -52,11 +52,13 @@ def run(settings: ScreenSettings, report: Report) -> None:
         funnel=funnel,
         selected=[crystals.ids[i] for i in selected],
         composition_test=composition_test(),
-        matcher=TOLERANCES,
+        matcher={"ltol": LTOL, "stol": STOL, "angle_tol": ANGLE_TOL},
     )
     words = ", ".join(f"{count} {name}" for name, count in funnel.items())
     if len(selected) == 0:
-        raise StageError("nothing_valid", f"no candidate passed the screening: {words}; {settings.table} names the reasons")
+        raise StageError(
+            "nothing_valid", f"no candidate passed the screening: {words}; {settings.table} names the reasons"
+        )
     if len(selected) < settings.top:
         note = f"{settings.top} candidates asked for, {len(selected)} selected: no more passed ({words})"
         report.tables.setdefault("notes", []).append(note)
@@ -72,7 +74,7 @@ def read_crystal_file(path: str) -> Crystals:
         raise StageError("input_missing", f"{path}: no such crystal file; `icsg3d rebuild` writes one")
     try:
         with h5py.File(path, "r") as file:
-            crystals = read_crystals(file["crystals"] if "crystals" in file else file)
+            crystals = read_crystals(file.get("crystals", file))
     except (OSError, KeyError, CrystalError) as exception:
         raise StageError("input_unreadable", f"{path}: not readable as a crystal file ({exception})") from exception
     if len(crystals) == 0:
@@ -91,7 +93,8 @@ def check_predictors(settings: ScreenSettings, report: Report) -> None:
         report.inputs[f"predictor:{Path(path).name}"] = file_hash(path)
     if settings.predictors and settings.rank_by not in targets:
         raise StageError(
-            "settings_rejected", f"`rank_by` is {settings.rank_by!r}; the predictors predict {', '.join(sorted(set(targets)))}"
+            "settings_rejected",
+            f"`rank_by` is {settings.rank_by!r}; the predictors predict {', '.join(sorted(set(targets)))}",
         )
 
 

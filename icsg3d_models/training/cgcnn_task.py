@@ -45,7 +45,9 @@ class CGCNNTask(Task):
         """
         if not settings.targets:
             known = ", ".join(dataset.properties) or "none"
-            raise StageError("settings_rejected", f"`targets` is empty; name properties to predict (the dataset has {known})")
+            raise StageError(
+                "settings_rejected", f"`targets` is empty; name properties to predict (the dataset has {known})"
+            )
         columns = np.stack([dataset.values(name) for name in settings.targets], axis=1)  # (B, T)
         train = columns[dataset.part("train")]
         for name, column in zip(settings.targets, train.T, strict=True):
