@@ -30,9 +30,10 @@ def pretrained_fingerprint(name: str) -> SinglefileData | None:
     entries = [e for e in folder.iterdir() if e.name.startswith(FINGERPRINT)] if folder.is_dir() else []
     if not entries:
         return None
-    with entries[0].open("rb") as stream:
-        node = SinglefileData(stream, filename=entries[0].name)
-    digest = node.base.caching.compute_hash()
-    query = QueryBuilder().append(SinglefileData, filters={"extras._aiida_hash": digest})
-    known = query.first(flat=True)
-    return known if known is not None else node.store()
+    content = entries[0].read_bytes()
+    label = f"{name} {FINGERPRINT}"
+    query = QueryBuilder().append(SinglefileData, filters={"label": label})
+    for node in query.all(flat=True):
+        if node.get_content(mode="rb") == content:
+            return node
+    return SinglefileData.from_bytes(content, filename=entries[0].name, label=label).store()

@@ -38,9 +38,11 @@ def typed_row(row: dict[str, str]) -> dict[str, Any]:
 
     :raises ValueError: a cell is not what its column holds.
     """
+    if None in row.values():
+        raise ValueError(f"the row of {row['id']} is cut off")
     typed: dict[str, Any] = {}
     for name, cell in row.items():
-        if cell in ("", None):
+        if cell == "":
             typed[name] = None
         elif name in TEXT:
             typed[name] = cell

@@ -33,14 +33,16 @@ class TrainParser(StageParser):
 def read_metrics(path: Path) -> ArrayData:
     """Return the columns of metrics.csv, one float64 array (n validations,) each; empty cells are NaN.
 
-    :raises ValueError: no row, or a cell that is no number.
+    :raises ValueError: no row, a row that is cut off, or a cell that is no number.
     """
     with open(path, encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     if not rows:
         raise ValueError("no row of metrics in the file")
+    if None in rows[-1].values():
+        raise ValueError(f"row {len(rows)} is cut off")
     arrays = ArrayData()
     for name in rows[0]:
-        values = [float(row[name]) if row[name] not in ("", None) else math.nan for row in rows]
+        values = [float(row[name]) if row[name] else math.nan for row in rows]
         arrays.set_array(name, np.asarray(values, dtype=np.float64))
     return arrays

@@ -16,8 +16,8 @@ from icsg3d_models.datasets import Dataset
 from icsg3d_models.results import Report
 
 PEROVSKITE = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
-FORMULAS = {  # numbers of A, B, X and a (Å); InF and NaN look like numbers in a table
-    "SrTiO3": (38, 22, 8, 3.91), "InFO3": (49, 9, 8, 4.2), "BaZrO3": (56, 40, 8, 4.19), "KMgF3": (19, 12, 9, 3.99),
+FORMULAS = {  # numbers of A, B, X and a (Å)
+    "SrTiO3": (38, 22, 8, 3.91), "InO3F": (49, 9, 8, 4.2), "BaZrO3": (56, 40, 8, 4.19), "KMgF3": (19, 12, 9, 3.99),
 }  # fmt: skip
 
 
