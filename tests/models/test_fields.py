@@ -45,13 +45,17 @@ def test_density_integrates_to_the_weights() -> None:
 def test_translation_by_a_voxel_rolls_the_field() -> None:
     weights = torch.ones(1, 2, 1)
     one = gaussian_density(SHEARED[None], SITES[None], weights, (16, 16, 16), 0.45)
-    moved = gaussian_density(SHEARED[None], SITES[None] + torch.tensor([1 / 16, 0, -2 / 16]), weights, (16, 16, 16), 0.45)
+    moved = gaussian_density(
+        SHEARED[None], SITES[None] + torch.tensor([1 / 16, 0, -2 / 16]), weights, (16, 16, 16), 0.45
+    )
     torch.testing.assert_close(moved, one.roll((1, -2), dims=(2, 4)), atol=1e-5, rtol=1e-4)
 
 
 def test_supercell_repeats_the_field() -> None:
     cell = SHEARED
-    twice = torch.cat([SITES * torch.tensor([0.5, 1, 1]), SITES * torch.tensor([0.5, 1, 1]) + torch.tensor([0.5, 0, 0])])
+    twice = torch.cat(
+        [SITES * torch.tensor([0.5, 1, 1]), SITES * torch.tensor([0.5, 1, 1]) + torch.tensor([0.5, 0, 0])]
+    )
     double = cell * torch.tensor([[2.0], [1.0], [1.0]])
     small = gaussian_density(cell[None], SITES[None], torch.ones(1, 2, 1), (16, 16, 16), 0.45)
     large = gaussian_density(double[None], twice[None], torch.ones(1, 4, 1), (32, 16, 16), 0.45)
@@ -106,7 +110,8 @@ def test_element_codes_tell_all_elements_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("symbol", "expected"), [("H", (1, 1)), ("He", (1, 32)), ("C", (2, 28)), ("Ti", (4, 18)), ("La", (6, 3)), ("Pb", (6, 28))]
+    ("symbol", "expected"),
+    [("H", (1, 1)), ("He", (1, 32)), ("C", (2, 28)), ("Ti", (4, 18)), ("La", (6, 3)), ("Pb", (6, 28))],
 )
 def test_positions_in_the_long_periodic_table(symbol: str, expected: tuple[int, int]) -> None:
     assert position(NUMBER[symbol]) == expected

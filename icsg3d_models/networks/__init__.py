@@ -1,0 +1,1 @@
+"""Networks, one a file, each with its configuration class."""
