@@ -18,10 +18,9 @@ PREFERRED = (
         for functional in ("PBE", "PBEsol")
     ),
     *(
-        f"PseudoDojo/{version}/{functional}/SR/{protocol}/upf"
-        for version in ("0.5", "0.4")
+        f"PseudoDojo/{version}/SR/{protocol}/upf"
         for protocol in ("standard", "stringent")
-        for functional in ("PBE", "PBEsol", "LDA")
+        for version in ("0.5/PBE", "0.4/PBE", "0.4/PBEsol", "0.4/LDA")
     ),
 )
 MAKE_ONE = (

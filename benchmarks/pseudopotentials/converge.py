@@ -8,6 +8,8 @@ that of the pressure does not. The cut-off of an element is the lowest rung from
 the tolerance, the largest over the solids that decide it.
 
     python converge.py cutoffs.json    # minutes on one core; a rung that is in the file is not run again
+
+It also writes what the package ships, aiida_icsg3d/pseudos/lda_cutoffs.json.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ LADDER = (15, 20, 25, 30, 35, 40, 50, 60)
 """ecutwfc in Ry; the last is the reference."""
 TOLERANCES = {"low": 5e-3, "normal": 2e-3, "high": 5e-4}
 STRAIN = 0.01
+RECORD = Path(__file__).parents[2] / "aiida_icsg3d" / "pseudos" / "lda_cutoffs.json"
 
 FCC, BCC, CUBIC = 2, 3, 1
 # solid -> (ibrav, a in Å, shifted k mesh, sites in units of the conventional cube, elements that it decides).
@@ -92,9 +95,7 @@ def run(solid: str, cutoff: float, strain: float, pw: str, pseudos: Path) -> dic
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         (scratch / "x.in").write_text(pw_input(solid, cutoff, strain, pseudos, scratch))
-        output = subprocess.run(
-            [pw, "-in", "x.in"], cwd=scratch, capture_output=True, text=True, check=False
-        ).stdout
+        output = subprocess.run([pw, "-in", "x.in"], cwd=scratch, capture_output=True, text=True, check=False).stdout
     energy = re.search(r"^!\s+total energy\s+=\s+(\S+)", output, re.MULTILINE)
     pressure = re.search(r"P=\s*(\S+)", output)
     if energy is None or pressure is None:
@@ -138,11 +139,21 @@ def recommend(solids: dict[str, Any], tolerance: float) -> dict[str, dict[str, f
     return dict(sorted(cutoffs.items()))
 
 
+def record(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what the package ships: file, hash and cut-offs of each element, without the calculations."""
+    limits = ", ".join(f"{100 * value:g} % ({name})" for name, value in content["tolerances_da_over_a"].items())
+    return {
+        "description": "LDA (PZ) pseudopotentials of Debian's quantum-espresso-data; cut-offs of "
+        f"benchmarks/pseudopotentials: lattice constants within {limits} of those at {LADDER[-1]} Ry.",
+        "unit": "Ry",
+        "files": dict(sorted(content["files"].items())),
+        "cutoffs": content["cutoffs_Ry"],
+    }
+
+
 def main() -> None:
     """Run the ladders that are missing and write the file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
     parser.add_argument("--pw", default="pw.x")
     parser.add_argument("--pseudos", type=Path, default=Path("/usr/share/espresso/pseudo"))
@@ -162,6 +173,7 @@ def main() -> None:
             "solids": known,
         }
         options.output.write_text(json.dumps(content, indent=1) + "\n")
+    RECORD.write_text(json.dumps(record(content), indent=1) + "\n")
 
 
 if __name__ == "__main__":
