@@ -58,17 +58,23 @@ class Described:
         return self.structure_valid & self.composition_valid & np.isfinite(self.structure_prints).all(axis=1)
 
 
-def describe(crystals: Crystals, means: Means, name: str) -> Described:
+def describe(crystals: Crystals, means: Means, name: str, fingerprints: bool = True) -> Described:
     """Test and fingerprint every crystal of a batch.
 
     :param name: of the batch, for the progress.
+    :param fingerprints: False leaves the structure fingerprints out, with (B, 0), and with them the
+        test whether they exist.
     """
     features = [composition_features(crystals.sites(i)[1]) for i in range(len(crystals))]
+    prints = np.zeros((len(crystals), 0))
+    if fingerprints:
+        step = means.step(f"fingerprints of {name}")
+        prints = structure_fingerprints(crystals, means.workers, means.cache, step)
     return Described(
         crystals,
         structure_validity(crystals),
         composition_validity(crystals),
-        structure_fingerprints(crystals, means.workers, means.cache, means.step(f"fingerprints of {name}")),
+        prints,
         scaled_features(np.array(features).reshape(len(crystals), -1)),
     )
 

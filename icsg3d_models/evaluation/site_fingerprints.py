@@ -44,6 +44,8 @@ def motifs() -> dict[int, tuple[tuple[str, Any], ...]]:
         for name, entry in CN_OPT_PARAMS.get(coordination, {}).items():
             kind: Any = entry[0]
             parameters: Any = entry[1] if len(entry) > 1 else None
+            # a plain dictionary: pymatgen's keeps the comments of a YAML file and is slow to read
+            parameters = None if parameters is None else dict(parameters)
             found.append((name, LocalStructOrderParams([kind], parameters=[parameters])))
         if coordination == 1:
             found.append(("sgl_bd", LocalStructOrderParams(["sgl_bd"], parameters=[None])))

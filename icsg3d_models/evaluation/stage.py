@@ -58,8 +58,9 @@ def run(settings: EvaluateSettings, report: Report) -> None:
 
 def _common(settings: EvaluateSettings, report: Report, n_reference: int, means: Means) -> dict[str, Any]:
     """Return the conditions that both modes share."""
+    part = f", part {settings.part}" if is_dataset(report.directory / settings.reference) else ""
     return {
-        "reference": f"{settings.reference}, part {settings.part}, {n_reference} crystals",
+        "reference": f"{settings.reference}{part}, {n_reference} crystals",
         "sha256": dict(report.inputs),
         "seed": settings.seed,
         "workers": means.workers,
@@ -77,13 +78,15 @@ def _reconstruction(
             f"{settings.crystals}: {len(strangers)} ids are not in {settings.reference}, part "
             f"{settings.part}; first {strangers[0]!r}; a reconstruction is paired by id",
         )
-    values, rows = score_reconstruction(describe(crystals, means, "predictions"), reference, means)
-    ceiling, _ = score_reconstruction(describe(reference, means, "reference"), reference, means)
+    gate = settings.fingerprint_gate
+    values, rows = score_reconstruction(describe(crystals, means, "predictions", gate), reference, means)
+    ceiling, _ = score_reconstruction(describe(reference, means, "reference", gate), reference, means)
     report.counts.update(
         matched=sum(row["rms"] is not None for row in rows), missing=sum(not row["rebuilt"] for row in rows)
     )
     matcher = f"stol {reconstruction.STOL}, angle_tol {reconstruction.ANGLE_TOL}, ltol {reconstruction.LTOL}"
-    return Evaluation(values, {"reference": ceiling}, {"matcher": matcher}), rows
+    notes = {"matcher": matcher, "a crystal without a fingerprint": "not valid" if gate else "not tested"}
+    return Evaluation(values, {"reference": ceiling}, notes), rows
 
 
 def _generation(

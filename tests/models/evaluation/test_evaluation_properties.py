@@ -1,0 +1,73 @@
+"""Figures that need a predictor: Wasserstein distance of a property and the deviation from a target."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from crystals_by_hand import joined, perovskites
+
+from icsg3d_models.cli import main
+from icsg3d_models.crystals import Crystals, write_crystals
+from icsg3d_models.elements import NUMBER
+from icsg3d_models.modelfile import ModelHeader, save_model
+from icsg3d_models.networks.cgcnn import CGCNN, CGCNNConfig
+from icsg3d_models.screening.prediction import predict
+
+
+@pytest.fixture
+def predictor(tmp_path: Path) -> Path:
+    """An untrained network that knows a few elements."""
+    torch.manual_seed(0)
+    known = sorted(NUMBER[s] for s in ("Sr", "Ba", "Ti", "Zr", "O", "Cs", "F"))
+    config = CGCNNConfig(targets=["gap", "heat"], elements=known, members=1, width=8, convolutions=1, hidden=8)
+    path = tmp_path / "model.safetensors"
+    save_model(path, ModelHeader("cgcnn", config.model_dump(), {}), CGCNN(config).state_dict())
+    return path
+
+
+def write(path: Path, crystals: Crystals) -> None:
+    with h5py.File(path, "w") as file:
+        write_crystals(file.create_group("crystals"), crystals)
+
+
+def evaluate(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: object) -> dict:
+    chosen = {"threads": 1, "reference": "truth.h5", "predictors": ["model.safetensors"], **settings}
+    (folder / "settings.json").write_text(json.dumps(chosen))
+    monkeypatch.chdir(folder)
+    main(["evaluate", "settings.json"])
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_figures_are_those_of_the_valid_samples(
+    tmp_path: Path, predictor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, truth = perovskites("Sr Ti O", "Ba Ti O", "Cs Cs F"), perovskites("Sr Zr O", "Ba Zr O", a=4.2)
+    free = perovskites("Sr Ti O", "Sr Zr O", a=3.8)
+    for name, batch in {"crystals.h5": made, "truth.h5": truth, "free.h5": free}.items():
+        write(tmp_path / name, batch)
+    results = evaluate(tmp_path, monkeypatch, predicted_property="heat", target=0.3, unconditioned="free.h5")
+    assert results["status"] == "completed", results["message"]
+    mine, theirs, loose = (predict(b, predictor).values["heat"] for b in (made.take([0, 1]), truth, free))
+    found = results["scalars"]
+    # two values against two: the mean distance of the sorted ones
+    assert found["wasserstein_property"] == pytest.approx(np.abs(np.sort(mine) - np.sort(theirs)).mean(), rel=1e-5)
+    assert found["target_deviation"] == pytest.approx(np.abs(mine - 0.3).mean(), rel=1e-5)
+    assert found["unconditioned_target_deviation"] == pytest.approx(np.abs(loose - 0.3).mean(), rel=1e-5)
+    assert found["reference_wasserstein_property"] == 0
+    assert "| samples without target |" in (tmp_path / "evaluation.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("formula", "name", "words"), [("K Nb O", "heat", "K, Nb"), ("Sr Ti O", "hardness", "they have gap, heat")]
+)
+def test_what_cannot_be_predicted_is_named(
+    tmp_path: Path, predictor: Path, monkeypatch: pytest.MonkeyPatch, formula: str, name: str, words: str
+) -> None:
+    write(tmp_path / "crystals.h5", joined(perovskites(formula)))
+    write(tmp_path / "truth.h5", perovskites("Sr Zr O"))
+    results = evaluate(tmp_path, monkeypatch, predicted_property=name)
+    assert results["status"] == "input_incompatible"
+    assert words in results["message"]
