@@ -27,10 +27,10 @@ def print_table(rows: list[list[Any]], headers: list[str], nothing: str) -> None
 
 
 def given_or_all(runs: tuple[Any, ...]) -> list[Any]:
-    """Return the runs that were named, or all discovery runs of the profile."""
+    """Return the runs that were named, each once, or all discovery runs of the profile."""
     from ..candidates import discover_workchains
 
-    return list(runs) or discover_workchains()
+    return list({run.uuid: run for run in runs}.values()) or discover_workchains()
 
 
 @cmd_root.group("candidates")
@@ -59,10 +59,8 @@ def cmd_list(
 
     with in_one_sentence():
         chosen = given_or_all(runs)
-        if formula or elements:
-            found = find(chosen, formula, elements)
-        else:
-            found = ranking(chosen, key, descending)
+        by_content = bool(formula or elements)
+        found = find(chosen, formula, elements) if by_content else ranking(chosen, key, descending)
         rows = []
         for campaign, candidate in found[:limit]:
             formula_, group, a, _, energy, volume, rmsd, relaxed = table_row(campaign, candidate, None)

@@ -17,8 +17,8 @@ def list_models() -> None:
     rows = []
     for node in query.all(flat=True):
         made = f"trained by {node.creator.pk}" if node.creator else "imported"
-        rows.append([node.pk, node.network, node.label, card_data(node.card), made, f"{node.base.attributes.get('n_bytes') / 1e6:.2f}",
-                     node.sha256[:12]])  # fmt: skip
+        size = f"{node.base.attributes.get('n_bytes') / 1e6:.2f}"
+        rows.append([node.pk, node.network, node.label, card_data(node.card), made, size, node.sha256[:12]])
     print_table(rows, ["PK", "network", "label", "data", "origin", "MB", "SHA-256"],
                 "no trained models yet; import one with `aiida-icsg3d models import FILE`")  # fmt: skip
 

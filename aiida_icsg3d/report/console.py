@@ -38,7 +38,10 @@ def table_row(campaign: Campaign, candidate: Candidate, target: str | None) -> t
 
 def failure_word(candidate: Candidate) -> str:
     """Return what stands where a DFT energy is missing."""
-    return f"failed [{(candidate.relax or {}).get('exit_status')}]" if candidate.failed else "-"
+    if not candidate.failed:
+        return "-"
+    status = (candidate.relax or {}).get("exit_status")
+    return f"failed [{status}]" if status else "failed"
 
 
 def funnel_line(funnel: dict[str, int]) -> str:
@@ -50,10 +53,9 @@ def funnel_line(funnel: dict[str, int]) -> str:
 
 def failure_lines(campaign: Campaign) -> list[str]:
     """Return one line for each relaxation that failed, with its reason."""
+    failed = [(c, c.relax or {}) for c in campaign.selected if c.failed]
     return [
-        f"  {c.formula} ({c.id}): [{(c.relax or {}).get('exit_status')}] {(c.relax or {}).get('reason') or 'no reason given'}"
-        for c in campaign.selected
-        if c.failed
+        f"  {c.formula} ({c.id}): {failure_word(c)}, {relax.get('reason') or 'no reason given'}" for c, relax in failed
     ]
 
 

@@ -29,7 +29,7 @@ def _schemes() -> dict[str, dict[str, list[int]]]:
 def element_colour(symbol: str) -> np.ndarray:
     """Return the colour (3,) in 0..1 of an element: the VESTA scheme, a little less saturated for print."""
     rgb = np.array(_schemes()["VESTA"].get(symbol, [200, 200, 200]), dtype=float) / 255
-    return 0.88 * rgb + 0.12 * rgb.mean() + 0.02
+    return np.clip(0.88 * rgb + 0.12 * rgb.mean() + 0.02, 0, 1)
 
 
 def element_radius(symbol: str) -> float:

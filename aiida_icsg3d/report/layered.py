@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 
 SWEEPS = 12
 BEND = 0.42  # room that a passing line takes, in units of the room of a box
@@ -57,7 +58,7 @@ def place_layers(
         for k, bend in enumerate(bends, start=layer[source] + 1):
             rows[k].append(bend)
         chains[source, target] = [source, *bends, target]
-        for upper, lower in zip(chains[source, target], chains[source, target][1:], strict=False):
+        for upper, lower in pairwise(chains[source, target]):
             neighbours[upper].append(lower)
             neighbours[lower].append(upper)
     x = {node: float(k) for row in rows for k, node in enumerate(row)}
@@ -77,7 +78,7 @@ def spread(row: list[Key], wanted: dict[Key, float], x: dict[Key, float], real: 
     """Set x of a row as near as possible to what is wanted, keeping the order and the room of each node."""
     room = [1.0 if node in real else BEND for node in row]
     offsets = [0.0]
-    for left, right in zip(room, room[1:], strict=False):
+    for left, right in pairwise(room):
         offsets.append(offsets[-1] + (left + right) / 2)
     # least squares under an order: pool neighbours that would overlap and give them their common mean
     blocks: list[tuple[float, int]] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .artefacts import state
 from .campaign import FUNNEL, PREDICTED, Campaign, Candidate
-from .console import main_property, number
+from .console import failure_word, main_property, number
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -23,9 +23,11 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-t
 .muted { color: #5d6675 } code { background: #f1f3f7; padding: .1em .35em; border-radius: 4px }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th, td { padding: .32rem .6rem; text-align: right; border-bottom: 1px solid #e3e6ec; white-space: nowrap }
-th { font-weight: 600; color: #4a5263 } th.l, td.l { text-align: left } td.w { white-space: normal; text-align: left }
+th { font-weight: 600; color: #4a5263 } th.l, td.l { text-align: left }
+td.w { white-space: normal; text-align: left }
 tbody tr:hover { background: #f6f8fb } .bad { color: #b3382c } .good { color: #2c7a4b }
-.wide { overflow-x: auto } .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 1rem }
+.wide { overflow-x: auto }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 1rem }
 .card { border: 1px solid #e3e6ec; border-radius: 8px; padding: .8rem } .card h3 { margin: 0 0 .3rem; font-size: 1rem }
 img { max-width: 100% }
 """
@@ -121,7 +123,8 @@ def candidate_table(campaign: Campaign) -> str:
         return "<p>No crystal was screened.</p>"
     properties = campaign.properties
     heads = ["id", "formula", "space group", "a (Å)", *(f"predicted {p}" for p in properties), "novel",
-             "DFT energy (eV/atom)", "DFT space group", "DFT a (Å)", "volume (%)", "moved (Å)", "PK", "relaxed PK"]  # fmt: skip
+             "DFT energy (eV/atom)", "DFT space group", "DFT a (Å)", "volume (%)", "moved (Å)", "PK",
+             "relaxed PK"]  # fmt: skip
     left = {"id", "formula", "space group", "novel", "DFT space group"}
     rows = []
     best = campaign.best
@@ -129,11 +132,9 @@ def candidate_table(campaign: Campaign) -> str:
     for c in shown:
         row, relax = c.row, c.relax or {}
         generated, relaxed = campaign.structure(c), campaign.relaxed.get(c.id)
-        energy = (
-            cell(relax.get("energy_per_atom_eV"))
-            if not c.failed
-            else f"<td class='bad'>failed [{escape(str(relax.get('exit_status')))}]</td>"
-        )
+        energy = cell(relax.get("energy_per_atom_eV"))
+        if c.failed:
+            energy = f"<td class='bad'>{escape(failure_word(c))}</td>"
         rows.append("<tr>" + "".join([
             cell(c.id), cell(c.formula), cell(row.get("spacegroup_symbol")), cell(row.get("a")),
             *(predicted_cell(row, p) for p in properties),
@@ -211,7 +212,7 @@ def prediction_figures(campaign: Campaign) -> list[go.Figure]:
         ))  # fmt: skip
         # total energies of different compositions share no zero: the page says so, instead of a line
         scatter.update_layout(xaxis_title=f"predicted {escape(target)}",
-                              yaxis_title="DFT total energy (eV/atom), no common zero between compositions")  # fmt: skip
+                              yaxis_title="DFT total energy (eV/atom), no common zero of compositions")  # fmt: skip
         figures.append(style(scatter, 380))
     return figures
 

@@ -16,7 +16,7 @@ SHOWN = 3
 
 
 def make_panels(campaign: Campaign, limit: int = SHOWN) -> list[Panel]:
-    """Return the best candidates as rows of the picture: relaxed ones first; those alone where there are two or more."""
+    """Return the best candidates as rows of the picture: relaxed ones alone where there are two or more of them."""
     chosen = [c for c in campaign.best if c.uuid]
     relaxed = [c for c in chosen if c.relaxed_well and c.id in campaign.relaxed]
     chosen = relaxed[:limit] if len(relaxed) > 1 else chosen[: min(limit, 2)]
@@ -70,9 +70,9 @@ def relaxed_note(candidate: Candidate) -> str:
     """Return what DFT said in up to three lines."""
     relax = candidate.relax
     if not relax:
-        return "no DFT yet"
+        return "no DFT"
     if candidate.failed:
-        return f"failed [{relax.get('exit_status')}]"
+        return "DFT failed" + (f" [{relax['exit_status']}]" if relax.get("exit_status") else "")
     change = number(relax.get("volume_change_percent"), "+.1f").replace("-", "−")
     lines = [
         label_line(candidate.formula, relax.get("spacegroup_symbol"), relax.get("a")),

@@ -205,27 +205,16 @@ def relaxed_origin(panel: Panel, origin: np.ndarray) -> np.ndarray:
 
 
 def show(axes: Axes, image: np.ndarray | None, note: str, head: str) -> None:
-    """Show one image with its label below and, in the first row, its heading above."""
+    """Show one image with its label below and its heading above; without an image the label alone."""
     axes.set_axis_off()
+    style: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "fontsize": 9.5, "linespacing": 1.4}
     if image is None:
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1)
-        axes.text(0.5, 0.5, "not relaxed", ha="center", va="center", fontsize=11, color="#8a93a3", style="italic")
+        axes.text(0.5, 0.5, note, va="center", color="#8a93a3", **style)
     else:
         axes.imshow(image, interpolation="antialiased")
+        axes.text(0.5, -0.01, note, va="top", color="#1f2430", **style)
     if head:
-        axes.text(0.5, 1.0, head, transform=axes.transAxes, ha="center", va="bottom", fontsize=11, color="#4a5263")
-    axes.text(
-        0.5,
-        -0.01,
-        note,
-        transform=axes.transAxes,
-        ha="center",
-        va="top",
-        fontsize=9.5,
-        color="#1f2430",
-        linespacing=1.4,
-    )
+        axes.text(0.5, 1.0, head, va="bottom", color="#4a5263", **(style | {"fontsize": 11}))
 
 
 def draw_legend(figure: Figure, panels: list[Panel], height: float) -> None:

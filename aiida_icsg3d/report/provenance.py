@@ -64,9 +64,9 @@ def caption(step: Step) -> str:
     elif step.stage == "dataset":
         first = f"dataset {node.base.attributes.get('name', '')}"
     elif step.stage in ("crystal", "relaxed", "base", "symmetrised"):
-        first = f"{step.stage} {node.get_formula('hill_compact')}"
+        first = f"{step.stage} {node.get_pymatgen().composition.reduced_formula}"
     elif kind_of(step.stage) == "process":
-        first = str(node.process_label or step.stage).removesuffix("Calculation")
+        first = str(node.process_label or step.stage)
     else:
         first = f"{step.stage} (folder)"
     return f"{first[:30]}\nPK {node.pk} · {node.uuid[:8]}"
@@ -120,8 +120,8 @@ def with_matplotlib(steps: list[Step], edges: list[tuple[int, int, str]], svg: P
     axes.set_axis_off()
     axes.set_xlim(low, high)
     axes.set_ylim(-tall + STEP[1] / 2, STEP[1] / 2)
-    for source, target, label in edges:
-        draw_line(axes, [(x * STEP[0], -y * STEP[1]) for x, y in routes[source, target]], label)
+    for source, target, _ in edges:
+        draw_line(axes, [(x * STEP[0], -y * STEP[1]) for x, y in routes[source, target]])
     for step in steps:
         x, y = places[step.node.pk]
         draw_box(axes, step, (x * STEP[0], -y * STEP[1]))
@@ -130,8 +130,8 @@ def with_matplotlib(steps: list[Step], edges: list[tuple[int, int, str]], svg: P
     return "matplotlib"
 
 
-def draw_line(axes: Any, points: list[tuple[float, float]], label: str) -> None:
-    """Draw one link as a smooth line that enters and leaves boxes upright, with its label near the target."""
+def draw_line(axes: Any, points: list[tuple[float, float]]) -> None:
+    """Draw one link as a smooth line that enters and leaves boxes upright."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Curve
 
@@ -145,10 +145,6 @@ def draw_line(axes: Any, points: list[tuple[float, float]], label: str) -> None:
         codes += [Curve.CURVE4] * 3
     axes.add_patch(FancyArrowPatch(path=Curve(corners, codes), arrowstyle="-|>", mutation_scale=10, color="#8c95a5",
                                    linewidth=1.1, zorder=1))  # fmt: skip
-    # beside the middle of the last stretch
-    (xa, ya), (xb, yb) = points[-2:]
-    axes.text(0.25 * xa + 0.75 * xb + 0.05, 0.32 * ya + 0.68 * yb, label.split("__")[0][:20], fontsize=6.5,
-              color="#5d6675", va="center", zorder=3)  # fmt: skip
 
 
 def draw_box(axes: Any, step: Step, place: tuple[float, float]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 AMBIENT, DIFFUSE, SPECULAR, SHININESS = 0.46, 0.56, 0.34, 28.0
 LIGHT = np.array([-0.42, 0.58, 0.70]) / np.linalg.norm([-0.42, 0.58, 0.70])
-HALFWAY = (LIGHT + [0, 0, 1]) / np.linalg.norm(LIGHT + [0, 0, 1])
+HALFWAY = np.array([LIGHT[0], LIGHT[1], LIGHT[2] + 1]) / np.linalg.norm([LIGHT[0], LIGHT[1], LIGHT[2] + 1])
 
 
 @dataclass(frozen=True)

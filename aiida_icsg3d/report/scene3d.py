@@ -18,7 +18,7 @@ CELL_LINE = {"color": "#4a5263", "width": 3}
 
 def rgb(symbol: str) -> str:
     """Return the colour of an element for plotly."""
-    return "rgb({},{},{})".format(*(np.clip(element_colour(symbol), 0, 1) * 255).astype(int))
+    return "rgb({},{},{})".format(*(element_colour(symbol) * 255).astype(int))
 
 
 def mesh_of(field: Field, level: float, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -92,10 +92,9 @@ def crystal_traces(scene: Scene) -> list[Any]:
                                    hoverinfo="skip", showlegend=False))  # fmt: skip
     for symbol in dict.fromkeys(scene.symbols):
         x, y, z = scene.positions[[s == symbol for s in scene.symbols]].T
-        size = 26 * element_radius(symbol)
-        traces.append(go.Scatter3d(x=x, y=y, z=z, mode="markers", name=symbol,
-                                   marker={"size": size, "color": rgb(symbol), "line": {"color": "#3a4150", "width": 1}},
-                                   hovertemplate=symbol + "  %{x:.3f}, %{y:.3f}, %{z:.3f} Å<extra></extra>"))  # fmt: skip
+        ball = {"size": 26 * element_radius(symbol), "color": rgb(symbol), "line": {"color": "#3a4150", "width": 1}}
+        hover = symbol + "  %{x:.3f}, %{y:.3f}, %{z:.3f} Å<extra></extra>"
+        traces.append(go.Scatter3d(x=x, y=y, z=z, mode="markers", name=symbol, marker=ball, hovertemplate=hover))
     return traces
 
 

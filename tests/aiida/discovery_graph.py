@@ -19,7 +19,12 @@ from pymatgen.core import Lattice, Structure
 
 from aiida_icsg3d.data import CrystalDatasetData, TrainedModelData
 
-COLUMNS = ["rank", "id", "formula", "n_sites", "spacegroup_symbol", "spacegroup_number", "a", "b", "c", "alpha", "beta", "gamma", "volume", "predicted_formation_energy_per_atom", "uncertainty_formation_energy_per_atom", "structure_valid", "composition_valid", "unique", "duplicate_of", "novel", "selected", "novel_composition", "reason"]
+COLUMNS = (
+    "rank", "id", "formula", "n_sites", "spacegroup_symbol", "spacegroup_number", "a", "b", "c", "alpha",
+    "beta", "gamma", "volume", "predicted_formation_energy_per_atom", "uncertainty_formation_energy_per_atom",
+    "structure_valid", "composition_valid", "unique", "duplicate_of", "novel", "selected",
+    "novel_composition", "reason",
+)  # fmt: skip
 CRYSTALS = {  # id -> A, B, X, a (Å), predicted formation energy (eV/atom)
     "s000002": ("Pb", "Ti", "O", 3.97, -1.12),
     "s000005": ("Ba", "Nb", "N", 4.12, 0.02),
@@ -130,7 +135,7 @@ def as_table(rows: Iterable[dict[str, Any]]) -> orm.SinglefileData:
 
 
 def build_discovery(
-    folder: Path, computer: orm.Computer, summary: bool = True, trained_here: bool = True, reason: str = "not neutral"
+    folder: Path, summary: bool = True, trained_here: bool = True, reason: str = "not neutral"
 ) -> Discovery:
     """Store a discovery run: two candidates selected, one relaxed by DFT, the relaxation of the other failed.
 
@@ -138,6 +143,7 @@ def build_discovery(
     :param trained_here: whether the models were trained in this profile, from a dataset.
     :param reason: why the last crystal was set aside; tests put markup here.
     """
+    computer = local_computer(folder)
     found = Discovery(process(orm.WorkChainNode, "aiida.workflows:icsg3d.discover", {}, None))
     models: dict[str, TrainedModelData] = {}
     if trained_here:
@@ -157,11 +163,11 @@ def build_discovery(
     sample = process(orm.CalcJobNode, "aiida.calculations:icsg3d.sample",
                      {"vae": models["vae"], "prior": models["prior"], "settings": orm.Dict({"n_samples": 8})},
                      generate, computer)  # fmt: skip
-    fields = orm.RemoteData(remote_path="/scratch/fields", computer=computer)
+    fields = orm.RemoteData(remote_path=str(folder / "sample"), computer=computer)
     finish(sample, {"remote_folder": fields, "results": results("sample", 4.0, samples=8)})
     segment = process(orm.CalcJobNode, "aiida.calculations:icsg3d.segment",
                       {"unet": models["unet"], "fields_folder": fields}, generate, computer)  # fmt: skip
-    segments = orm.RemoteData(remote_path="/scratch/segments", computer=computer)
+    segments = orm.RemoteData(remote_path=str(folder / "segment"), computer=computer)
     finish(segment, {"remote_folder": segments, "results": results("segment", 3.0)})
     rebuild = process(orm.CalcJobNode, "aiida.calculations:icsg3d.rebuild",
                       {"fields_folder": fields, "segments_folder": segments}, generate, computer)  # fmt: skip
@@ -173,7 +179,8 @@ def build_discovery(
     finish(generate, {})
     screening = process(orm.WorkChainNode, "aiida.workflows:icsg3d.screen", {}, found.workchain)
     screen = process(orm.CalcJobNode, "aiida.calculations:icsg3d.screen",
-                     {"crystals_folder": crystals, "predictors__cgcnn": models["cgcnn"]}, screening, computer)  # fmt: skip
+                     {"crystals_folder": crystals, "predictors__cgcnn": models["cgcnn"]}, screening,
+                     computer)  # fmt: skip
     rows = screening_rows(reason)
     table = as_table(rows)
     passed = {"valid": 3, "unique": 3, "novel": 2, "selected": 2}
@@ -199,6 +206,16 @@ def build_discovery(
     return found
 
 
+def local_computer(folder: Path) -> orm.Computer:
+    """Return a stored, configured computer of this machine."""
+    plugins = {"transport_type": "core.local", "scheduler_type": "core.direct"}
+    _, computer = orm.Computer.collection.get_or_create(
+        label="here", hostname="localhost", workdir=str(folder), **plugins
+    )
+    computer.store().configure()
+    return computer
+
+
 def relax(found: Discovery, computer: orm.Computer, reason: str, ended: bool) -> dict[str, dict[str, Any]]:
     """Add the validation: PbTiO3 shrinks from 3.97 to 3.88 Å, the other one fails, or still runs."""
     inputs = {f"structures__{name}": found.crystals[name] for name in list(CRYSTALS)[:2]}
@@ -216,12 +233,13 @@ def relax(found: Discovery, computer: orm.Computer, reason: str, ended: bool) ->
             finish(job, {"output_structure": found.relaxed[name]})
             energy = orm.Dict({"energy": -5120.5}).store()
             finish(chain, {"output_structure": found.relaxed[name], "output_parameters": energy})
-            outcomes[name].update({
-                "status": "relaxed", "reason": None, "exit_status": 0, "energy_eV": -5120.5, "energy_per_atom_eV": -1024.1,
-                "volume_initial": 3.97**3, "volume_relaxed": 3.88**3, "volume_change_percent": 100 * ((3.88 / 3.97) ** 3 - 1),
+            outcomes[name] |= {
+                "status": "relaxed", "reason": None, "exit_status": 0, "energy_eV": -5120.5,
+                "energy_per_atom_eV": -1024.1, "volume_initial": 3.97**3, "volume_relaxed": 3.88**3,
+                "volume_change_percent": 100 * ((3.88 / 3.97) ** 3 - 1),
                 "a": 3.88, "b": 3.88, "c": 3.88, "spacegroup_symbol": "Pm-3m", "spacegroup_number": 221,
                 "rmsd_angstrom": 0.016,
-            })  # fmt: skip
+            }  # fmt: skip
         elif ended:
             finish(job, {}, 410, reason)
             finish(chain, {}, 401, reason)
