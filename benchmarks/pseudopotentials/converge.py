@@ -9,7 +9,8 @@ the tolerance, the largest over the solids that decide it.
 
     python converge.py cutoffs.json    # minutes on one core; a rung that is in the file is not run again
 
-It also writes what the package ships, aiida_icsg3d/pseudos/lda_cutoffs.json.
+It also writes what the package ships, aiida_icsg3d/pseudos/lda_cutoffs.json, and prints the tables of
+docs/pseudopotentials.md.
 """
 
 from __future__ import annotations
@@ -139,6 +140,26 @@ def recommend(solids: dict[str, Any], tolerance: float) -> dict[str, dict[str, f
     return dict(sorted(cutoffs.items()))
 
 
+def table(content: dict[str, Any]) -> str:
+    """Return the lattice errors and the recommended cut-offs as two Markdown tables."""
+    rungs = [str(cutoff) for cutoff in LADDER[:-1]]
+    lines = [
+        f"| solid | B (GPa) | {' | '.join(f'{rung} Ry' for rung in rungs)} | decides |",
+        f"|{'---|' * (len(rungs) + 3)}",
+    ]
+    for solid, entry in content["solids"].items():
+        errors = " | ".join(f"{100 * entry['lattice_error'][rung]:+.2f}" for rung in rungs)
+        decides = ", ".join(SOLIDS[solid][4]) or "-"
+        lines.append(f"| {solid} | {entry['bulk_modulus_kbar'] / 10:.0f} | {errors} | {decides} |")
+    names = list(content["cutoffs_Ry"])
+    lines += ["", f"| element | file | {' | '.join(names)} |", f"|{'---|' * (len(names) + 2)}"]
+    for element, entry in sorted(content["files"].items()):
+        pairs = [content["cutoffs_Ry"][name][element] for name in names]
+        cells = " | ".join(f"{pair['cutoff_wfc']:.0f} / {pair['cutoff_rho']:.0f}" for pair in pairs)
+        lines.append(f"| {element} | {entry['name']} | {cells} |")
+    return "\n".join(lines)
+
+
 def record(content: dict[str, Any]) -> dict[str, Any]:
     """Return what the package ships: file, hash and cut-offs of each element, without the calculations."""
     limits = ", ".join(f"{100 * value:g} % ({name})" for name, value in content["tolerances_da_over_a"].items())
@@ -173,6 +194,7 @@ def main() -> None:
             "solids": known,
         }
         options.output.write_text(json.dumps(content, indent=1) + "\n")
+    print(table(content))
     RECORD.write_text(json.dumps(record(content), indent=1) + "\n")
 
 
