@@ -116,7 +116,12 @@ def score_reconstruction(predicted: Described, true: Crystals, means: Means) -> 
     formulas = dict(zip(predicted.crystals.ids, predicted.crystals.formulas(), strict=True))
     right = [formulas.get(name) == formula for name, formula in zip(true.ids, true.formulas(), strict=True)]
     lost = int(true.counts[~there].sum())
+    spacing = np.cbrt(true.volumes / true.counts)  # Å
+    per_site, true_per_site = predicted.crystals.volumes / predicted.crystals.counts, true.volumes / true.counts
+    swelling = np.abs(per_site[order] / true_per_site[there] - 1)
     values |= {
+        "match_rmse_angstrom": match_rmse(distances * spacing),
+        "volume_error": float(swelling.mean()) if len(swelling) else np.nan,
         "composition_right": float(np.mean(right)),
         "species_accuracy": species_accuracy(errors, true),
         "sites_missing": (lost + sum(e.missing for e in found)) / n_sites,

@@ -1,7 +1,9 @@
 """How well the sites and the cell of a rebuilt crystal agree with the true ones, in the same frame.
 
 Unlike the match rate these figures see the origin and the choice of cell: they say what an encoding
-loses. Positions are compared at equal fractional coordinates in the true cell, the cells on their own.
+loses, and mean nothing where the rebuilt crystal is in another setting than the true one (there the RMSE
+of the matches in Å and the volume are what to look at). Positions are compared at equal fractional
+coordinates in the true cell, the cells on their own.
 """
 
 from __future__ import annotations

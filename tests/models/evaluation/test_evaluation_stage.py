@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from crystals_by_hand import joined, perovskites
+from crystals_by_hand import crystal, joined, perovskites
 
 from icsg3d_models.cli import main
 from icsg3d_models.crystals import Crystals, write_crystals
@@ -48,6 +48,8 @@ def test_reconstruction(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.Mo
     assert found["reference_match_rate_not_gated"] == 1
     assert found["reference_match_rate"] == pytest.approx(2 / 3)  # the ceiling: the truth is not all valid
     assert found["species_accuracy"] == pytest.approx(2 / 3)
+    assert found["volume_error"] == pytest.approx(0, abs=1e-9)
+    assert found["match_rmse_angstrom"] == pytest.approx(0, abs=1e-6)
     assert results["counts"]["missing"] == 1
     table = (tmp_path / "evaluation.md").read_text()
     assert "| match rate, gated by validity | 33.33 | 66.67 | % | higher |" in table
@@ -122,3 +124,18 @@ def test_processes_give_what_one_gives() -> None:
     ]
     assert seen[-1] == (50, 50)
     assert parallel_map(float.hex, items[:3], workers=2) == [float.hex(i) for i in items[:3]]
+
+
+def test_rmse_in_angstrom_and_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # as in the test of the match distance: RMS 0.02 a; every length 3 % too large
+    a, sites = 4.0, [[0, 0, 0], [0.54, 0.5, 0.5]]
+    write(tmp_path / "truth.h5", crystal(np.eye(3) * a, [[0, 0, 0], [0.5, 0.5, 0.5]], "Cs", "Cl"))
+    write(tmp_path / "crystals.h5", crystal(np.eye(3) * a * 1.03, sites, "Cs", "Cl"))
+    found = evaluate(tmp_path, monkeypatch, mode="reconstruction", reference="truth.h5", fingerprint_gate=False)[
+        "scalars"
+    ]
+    assert found["match_rmse_angstrom"] == pytest.approx(0.02 * a, rel=1e-6)
+    assert found["match_rmse_not_gated"] == pytest.approx(0.02 * 2 ** (1 / 3), rel=1e-6)
+    assert found["volume_error"] == pytest.approx(1.03**3 - 1)
+    assert found["length_error"] == pytest.approx(0.03 * a)
+    assert found["site_error_mean"] == pytest.approx(0.02 * a)  # 0 and 0.04 a
