@@ -173,7 +173,7 @@ class SegmentSettings(StageSettings):
     """Only these elements may be named; null: all that the model knows."""
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.35
     """Occupancy (1 at the centre of an atom) above which a voxel belongs to an atom."""
-    batch_size: Positive = 256
+    batch_size: Positive = 32
 
     @field_validator("elements")
     @classmethod

@@ -1,0 +1,87 @@
+"""Train all models on one data set, the way the shipped ones were trained.
+
+    python benchmarks/quality/train.py perov5 --source perov_5_train.csv --output results/perov5
+    python benchmarks/quality/train.py perov5 --output results/perov5 --ship icsg3d_models/pretrained/perov5
+
+Every stage is the project's own command ``icsg3d``, with the settings of ``<name>.json`` beside this file. A stage
+whose model file is there already is not run again; a stage that was stopped goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NETWORKS = ("unet", "vae", "prior", "cgcnn")
+
+
+def run_stage(stage: str, settings: dict[str, object], folder: Path) -> None:
+    """Run ``icsg3d STAGE`` in the folder and stop this program where it fails."""
+    name = str(settings.get("network", stage))
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(settings, indent=1))
+    subprocess.run([sys.executable, "-m", "icsg3d_models.cli", stage, path.name], cwd=folder, check=True)
+    shutil.move(folder / "results.json", folder / f"{name}_results.json")
+    if (folder / "metrics.csv").is_file():
+        shutil.move(folder / "metrics.csv", folder / f"{name}_metrics.csv")
+
+
+def train(recipe: dict[str, dict[str, object]], source: Path | None, folder: Path, seed: int, only: list[str]) -> None:
+    """Prepare the dataset and train every network that has no model file yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dataset.h5").is_file():
+        if source is None:
+            raise SystemExit("no dataset in the output folder yet: give --source, the data to prepare it from")
+        run_stage("prepare", {**recipe["prepare"], "source": str(source.resolve()), "seed": seed}, folder)
+    for network in only:
+        if (folder / f"{network}.safetensors").is_file():
+            continue
+        checkpoint = f"checkpoint_{network}"
+        settings = {**recipe[network], "seed": seed, "output": f"{network}.safetensors", "checkpoint": checkpoint}
+        if (folder / checkpoint / "last.pt").is_file():
+            settings["resume_from"] = checkpoint
+        run_stage("train", settings, folder)
+
+
+def ship(folder: Path, target: Path) -> None:
+    """Copy the models in half precision, with their cards and the fingerprint of the training set."""
+    from icsg3d_models.modelfile import load_weights, read_header, save_model
+
+    target.mkdir(parents=True, exist_ok=True)
+    hashes: dict[str, str] = {}
+    for network in NETWORKS:
+        header = read_header(folder / f"{network}.safetensors", network)
+        if network == "prior":
+            # The prior names the VAE it belongs to; that is now the shipped file.
+            header.config["vae_sha256"] = hashes["vae"]
+        weights = load_weights(folder / f"{network}.safetensors")
+        half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+        hashes[network] = save_model(target / f"{network}.safetensors", header, half)
+        (target / f"{network}.json").write_text(json.dumps(header.card, indent=1) + "\n")
+    shutil.copy(folder / "fingerprint.h5", target / "fingerprint.h5")
+
+
+def main() -> None:
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", help="name of a settings file beside this one, without .json")
+    parser.add_argument("--source", type=Path, help="data to prepare the dataset from, see `icsg3d prepare --help`")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the dataset, models and logs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="networks to train")
+    parser.add_argument("--ship", type=Path, help="instead of training, copy the models of --output there")
+    options = parser.parse_args()
+    if options.ship is not None:
+        ship(options.output, options.ship)
+        return
+    recipe = json.loads((HERE / f"{options.recipe}.json").read_text())
+    train(recipe, options.source, options.output, options.seed, options.only)
+
+
+if __name__ == "__main__":
+    main()
