@@ -99,31 +99,41 @@ def lineage(structure: StructureData, files: bool = False) -> list[Step]:
     """
     from aiida.orm import CalcJobNode, Node, ProcessNode, QueryBuilder, StructureData
 
-    nodes: dict[int, Node] = {structure.pk: structure}
+    nodes: dict[int, Node] = {pk_of(structure): structure}
 
-    def collect(start: Iterable[int], **relation: str) -> list[Node]:
+    def collect(start: Iterable[int], kind: Any = Node, filters: Any = None, **relation: str) -> list[Any]:
         query = QueryBuilder().append(Node, filters={"id": {"in": list(start)}}, tag="start")
-        return query.append(Node, **relation).distinct().all(flat=True)
+        keywords: dict[str, Any] = {**relation}
+        return query.append(kind, filters=filters, **keywords).distinct().all(flat=True)
 
-    nodes.update({node.pk: node for node in collect([structure.pk], with_descendants="start")})
+    nodes.update({pk_of(node): node for node in collect(nodes, with_descendants="start")})
     stages = {pk: stage_of(node) for pk, node in nodes.items()}
-    crystals = [pk for pk, stage in stages.items() if stage == "crystal"] or [structure.pk]
+    crystals = [pk for pk, stage in stages.items() if stage == "crystal"] or [pk_of(structure)]
     after = collect(crystals, with_ancestors="start")
-    nodes.update({n.pk: n for n in after if isinstance(n, (ProcessNode, StructureData))})
+    nodes.update({pk_of(n): n for n in after if isinstance(n, (ProcessNode, StructureData))})
     rebuilds = [pk for pk, stage in stages.items() if stage == "rebuild"]
     if rebuilds:
-        query = QueryBuilder().append(Node, filters={"id": {"in": rebuilds}}, tag="rebuild")
-        query.append(CalcJobNode, with_ancestors="rebuild", filters={"process_type": {"like": "%icsg3d.screen"}})
-        screens = query.distinct().all(flat=True)
-        nodes.update({node.pk: node for node in screens})
-        nodes.update({node.pk: node for node in collect([s.pk for s in screens], with_descendants="start")})
+        screens = collect(rebuilds, CalcJobNode, {"process_type": {"like": "%icsg3d.screen"}}, with_ancestors="start")
+        nodes.update({pk_of(node): node for node in screens})
+        before = collect([pk_of(node) for node in screens], with_descendants="start")
+        nodes.update({pk_of(node): node for node in before})
     steps = []
     for node in nodes.values():
         stage = stage_of(node)
         other_crystal = stage == "crystal" and node.pk not in crystals
         if stage is not None and not other_crystal and (files or stage not in FILES.values()):
             steps.append(Step(stage, node))
-    return sorted(steps, key=lambda step: (STAGES.index(step.stage), step.node.pk or 0))
+    return sorted(steps, key=lambda step: (STAGES.index(step.stage), pk_of(step.node)))
+
+
+def pk_of(node: Node) -> int:
+    """Return the PK of a stored node.
+
+    :raises ValueError: it is not stored, so nothing is linked to it yet.
+    """
+    if node.pk is None:
+        raise ValueError(f"{node} is not stored; store it first")
+    return node.pk
 
 
 def ranking(
@@ -169,7 +179,7 @@ def failures(workchain: ProcessNode) -> list[Failure]:
     return found
 
 
-def duplicates(structures: Sequence[StructureData], **tolerances: float) -> list[list[StructureData]]:
+def duplicates(structures: Sequence[StructureData], **tolerances: Any) -> list[list[StructureData]]:
     """Return groups of two or more equal crystals, compared only within a reduced formula.
 
     :param tolerances: ltol, stol, angle_tol of pymatgen's StructureMatcher (default 0.2, 0.3, 5 degrees).

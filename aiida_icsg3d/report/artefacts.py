@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .campaign import Campaign, Candidate
+from .campaign import Campaign, Candidate, output
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode, StructureData
@@ -88,8 +88,8 @@ def stage_facts(node: ProcessNode) -> list[dict[str, Any]]:
             "exit_status": job.exit_status,
             "elapsed_seconds": round((job.mtime - job.ctime).total_seconds(), 1),
         }
-        results = job.base.links.get_outgoing().all()
-        content = next((t.node.get_dict() for t in results if t.link_label in ("results", "output_parameters")), {})
+        results = output(job, "results")
+        content: dict[str, Any] = results.get_dict() if results is not None else {}
         for name in (
             "status",
             "counts",

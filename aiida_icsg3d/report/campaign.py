@@ -101,7 +101,8 @@ class Campaign:
         """Return the generated crystal, or None where it is not in the graph."""
         from aiida.orm import load_node
 
-        return load_node(candidate.uuid) if candidate.uuid else None
+        node: Any = load_node(candidate.uuid) if candidate.uuid else None
+        return node
 
     def find(self, id: str) -> Candidate:
         """Return the candidate of that id.
@@ -152,7 +153,7 @@ def read_campaign(node: ProcessNode) -> Campaign:
         raise NotACampaignError(f"{node.pk} is a {label}; give the PK or UUID of a DiscoverWorkChain")
     outputs = dict(outputs_of(node))
     descendants = node.called_descendants
-    table = outputs.get("table") or first_output(descendants, "table")
+    table = outputs.get("table") or first_table(descendants)
     rows = read_table(table) if table is not None else []
     if "summary" in outputs:
         summary = outputs["summary"].get_dict()
@@ -193,13 +194,16 @@ def _output_links() -> tuple[Any, ...]:
     return (LinkType.RETURN, LinkType.CREATE)
 
 
-def first_output(processes: list[ProcessNode], label: str) -> Any:
-    """Return the first output of that label among the processes, or None."""
-    for process in processes:
-        for name, data in outputs_of(process):
-            if name == label:
-                return data
-    return None
+def output(process: ProcessNode, label: str) -> Any:
+    """Return one output of a process, or None, without loading its other outputs: there may be 10,000 crystals."""
+    triples = process.base.links.get_outgoing(link_type=_output_links(), link_label_filter=label).all()
+    return triples[0].node if triples else None
+
+
+def first_table(processes: list[ProcessNode]) -> SinglefileData | None:
+    """Return the table of the first screening that has one, or None."""
+    tables = (output(process, "table") for process in processes if is_stage(process, "screen"))
+    return next((table for table in tables if table is not None), None)
 
 
 def is_stage(process: ProcessNode, stage: str) -> bool:
@@ -227,6 +231,7 @@ def relaxed_structure(relax: dict[str, Any]) -> StructureData | None:
     from aiida.orm import load_node
 
     try:
-        return dict(outputs_of(load_node(relax.get("workchain_uuid")))).get("output_structure")
+        node: Any = load_node(relax.get("workchain_uuid"))
     except (NotExistent, ValueError):
         return None
+    return output(node, "output_structure")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,8 +82,8 @@ def build_scene(structure: Structure, origin: np.ndarray) -> Scene:
 
     for site, point in enumerate(frac):
         choices = [(0, 1) if abs(x) <= 2 * EDGE else (0,) for x in point]
-        for image in np.stack(np.meshgrid(*choices, indexing="ij"), axis=-1).reshape(-1, 3):
-            add(site, tuple(int(i) for i in image))
+        for corner in product(*choices):
+            add(site, corner)
     bonds: list[tuple[int, int]] = []
     polyhedra: list[tuple[int, np.ndarray]] = []
     neighbours = find_bonds(cell, frac, site_symbols)

@@ -14,6 +14,7 @@ from .console import failure_word, main_property, number
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+YES_NO = {"True": "yes", "False": "no"}
 SHOWN_ROWS, SHOWN_CRYSTALS = 200, 4
 INK, ACCENT, SOFT = "#1f2430", "#3b6fb6", "#9bb7dc"
 STYLE = """
@@ -138,7 +139,7 @@ def candidate_table(campaign: Campaign) -> str:
         rows.append("<tr>" + "".join([
             cell(c.id), cell(c.formula), cell(row.get("spacegroup_symbol")), cell(row.get("a")),
             *(predicted_cell(row, p) for p in properties),
-            cell({True: "yes", False: "no"}.get(row.get("novel"))), energy, cell(relax.get("spacegroup_symbol")),
+            cell(YES_NO.get(str(row.get("novel")))), energy, cell(relax.get("spacegroup_symbol")),
             cell(relax.get("a")), cell(relax.get("volume_change_percent"), "+.1f"), cell(relax.get("rmsd_angstrom")),
             cell(generated.pk if generated else None, "d"), cell(relaxed.pk if relaxed else None, "d"),
         ]) + "</tr>")  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .campaign import is_stage, outputs_of
+from .campaign import is_stage, output
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
@@ -21,7 +21,7 @@ def funnel_so_far(processes: list[ProcessNode]) -> dict[str, int]:
     results: dict[str, Any] = {}
     for process in processes:
         stage = next((name for name in REACHED if is_stage(process, name)), None)
-        content = dict(outputs_of(process)).get("results") if stage is not None else None
+        content = output(process, "results") if stage is not None else None
         if content is not None and stage is not None:
             results.setdefault(stage, content.get_dict())
     relaxations = relaxations_so_far(processes)
@@ -37,7 +37,7 @@ def relaxations_so_far(processes: list[ProcessNode]) -> dict[str, dict[str, Any]
     for process in processes:
         if not is_stage(process, "validate"):
             continue
-        results = dict(outputs_of(process)).get("results")
+        results = output(process, "results")
         if results is not None:
             found.update(results.get_dict())
             continue
@@ -56,7 +56,6 @@ def describe(validation: ProcessNode, identifier: str, relaxation: ProcessNode) 
              "workchain_uuid": relaxation.uuid}  # fmt: skip
     if not relaxation.is_finished_ok:
         return entry | {"status": FAILED, "reason": explain_failure(relaxation)}
-    outputs = dict(outputs_of(relaxation))
     generated = validation.inputs.structures[identifier]
-    energy = outputs["output_parameters"].get_dict()["energy"]
-    return entry | describe_relaxation(generated, outputs["output_structure"], energy)
+    energy = output(relaxation, "output_parameters").get_dict()["energy"]
+    return entry | describe_relaxation(generated, output(relaxation, "output_structure"), energy)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from aiida import orm
 from discovery_graph import Discovery, build_discovery
@@ -59,11 +57,10 @@ def test_lineage_of_a_crystal_from_elsewhere(aiida_profile: object) -> None:
     assert [step.stage for step in lineage(node.store())] == ["base"]
 
 
-def test_symmetrised_crystal_keeps_its_lineage(aiida_profile: object, tmp_path: Path) -> None:
+def test_symmetrised_crystal_keeps_its_lineage(runs: list[Discovery]) -> None:
     from aiida_icsg3d.workflows.relaxations import symmetrise_structure
 
-    run = build_discovery(tmp_path, summary=False, trained_here=False)
-    moved = symmetrise_structure(run.crystals["s000002"], orm.Float(0.1))
+    moved = symmetrise_structure(runs[1].crystals["s000002"], orm.Float(0.1))
     stages = [step.stage for step in lineage(moved)]
     assert stages[-4:] == ["symmetrise", "symmetrised", "relax", "relaxed"]
     assert "rebuild" in stages

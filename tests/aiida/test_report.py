@@ -33,6 +33,13 @@ def run(aiida_profile: object, tmp_path_factory: pytest.TempPathFactory) -> Disc
 
 
 @pytest.fixture(scope="module")
+def unfinished(aiida_profile: object, tmp_path_factory: pytest.TempPathFactory) -> tuple[Discovery, Path]:
+    """Return a run that still runs, with models from elsewhere, and the folder its jobs ran in."""
+    folder = tmp_path_factory.mktemp("unfinished")
+    return build_discovery(folder, summary=False, trained_here=False), folder
+
+
+@pytest.fixture(scope="module")
 def report(run: Discovery, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return the files of its report, with small pictures."""
     with pytest.MonkeyPatch.context() as patch:
@@ -122,10 +129,11 @@ def test_page_is_offline_and_escaped(report: dict[str, Path]) -> None:
         assert text in page.text
 
 
-def test_report_of_a_running_run(aiida_profile: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_of_a_running_run(
+    unfinished: tuple[Discovery, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("aiida_icsg3d.report.picture.DPI", 30)
-    unfinished = build_discovery(tmp_path, summary=False, trained_here=False)
-    files = write_report(unfinished.workchain, tmp_path / "report")
+    files = write_report(unfinished[0].workchain, tmp_path / "report")
     assert "picture" in files
     assert json.loads(files["metrics"].read_text())["workchain"]["state"] == "running"
 
@@ -176,29 +184,22 @@ def test_provenance_is_drawn_with_and_without_dot(
         assert png.read_bytes().startswith(b"\x89PNG")
 
 
-def test_generated_field_is_read_where_it_is_on_this_machine(aiida_profile: object, tmp_path: Path) -> None:
-    found = build_discovery(tmp_path, summary=False, trained_here=False)
+def test_generated_field_is_read_where_it_is_on_this_machine(unfinished: tuple[Discovery, Path]) -> None:
+    found, folder = unfinished
     assert generated_occupancy(found.crystals["s000005"]) is None  # no such file
-    (tmp_path / "sample").mkdir()
     fields = np.random.default_rng(0).random((2, 4, 4, 4)).astype(np.float16)
-    with h5py.File(tmp_path / "sample" / "fields.h5", "w") as file:
+    (folder / "sample").mkdir()
+    with h5py.File(folder / "sample" / "fields.h5", "w") as file:
         file["occupancy"], file["sample"] = fields, [2, 5]
     values = generated_occupancy(found.crystals["s000005"])
     np.testing.assert_array_equal(values, fields[1])
     assert generated_occupancy(found.crystals["s000007"]) is None  # not in the file
     assert generated_occupancy(found.relaxed["s000002"]) is None  # born of DFT, not of a field
-
-
-def test_fields_on_another_computer_are_left_there(aiida_profile: object, tmp_path: Path) -> None:
-    found = build_discovery(tmp_path, summary=False, trained_here=False)
-    (tmp_path / "sample").mkdir()
-    with h5py.File(tmp_path / "sample" / "fields.h5", "w") as file:
-        file["occupancy"] = np.ones((8, 2, 2, 2))
-    assert generated_occupancy(found.crystals["s000005"]) is not None
-    computer = local_computer(tmp_path)
+    # fields on another computer stay there
+    computer = local_computer(folder)
     computer.transport_type = "core.ssh"
-    assert found.jobs["rebuild"].inputs.fields_folder.computer.transport_type == "core.ssh"
     try:
         assert generated_occupancy(found.crystals["s000005"]) is None
     finally:
         computer.transport_type = "core.local"
+    shutil.rmtree(folder / "sample")
