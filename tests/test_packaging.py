@@ -138,5 +138,6 @@ assert "torch" not in sys.modules
 
 def test_torch_is_not_loaded_where_it_is_installed(tmp_path: Path, project: dict[str, Any]) -> None:
     modules = {target.partition(":")[0] for group in project["entry-points"].values() for target in group.values()}
-    code = "import importlib, sys\nfor m in sys.argv[1:]: importlib.import_module(m)\nassert 'torch' not in sys.modules\n"
+    code = "import importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
+    code += "assert 'torch' not in sys.modules\n"
     run_blocked((), code, tmp_path, *sorted(modules))
