@@ -34,7 +34,9 @@ def inputs(fake_code: Any, model: Any, dataset: Any, remote: Any) -> dict[str, d
         "sample": {"code": code, "vae": model("vae"), "prior": model("prior")},
         "segment": {"code": code, "unet": model("unet"), "fields_folder": remote()},
         "rebuild": {"code": code, "fields_folder": remote(), "segments_folder": remote()},
-        "screen": {"code": code, "crystals_folder": remote(), "predictors": {"a": model("cgcnn")}, "reference": dataset},
+        "screen": {
+            "code": code, "crystals_folder": remote(), "predictors": {"a": model("cgcnn")}, "reference": dataset,
+        },
     }
 
 
@@ -110,7 +112,8 @@ def test_fields_on_another_computer(inputs: Any, remote: Any, aiida_computer_loc
 def test_fields_that_were_cleaned(inputs: Any, remote: Any) -> None:
     folder = remote()
     folder.base.extras.set(folder.KEY_EXTRA_CLEANED, True)
-    assert "has been cleaned" in refuse("icsg3d.segment", {**inputs["segment"], "settings": Dict({}), "fields_folder": folder})
+    changed = {**inputs["segment"], "settings": Dict({}), "fields_folder": folder}
+    assert "has been cleaned" in refuse("icsg3d.segment", changed)
 
 
 def test_fields_stay_where_they_are(inputs: Any, prepared: Any) -> None:
@@ -183,7 +186,8 @@ def test_screen_takes_the_retrieved_folder(inputs: Any, prepared: Any, tmp_path:
     (tmp_path / "r" / "crystals.h5").write_bytes(b"crystals")
     folder = FolderData(tree=str(tmp_path / "r")).store()
     predictors = {"b": model("cgcnn", 1), "a": model("cgcnn", 2)}
-    info, settings = prepared("icsg3d.screen", {**inputs["screen"], "crystals_folder": folder, "predictors": predictors})
+    given = {**inputs["screen"], "crystals_folder": folder, "predictors": predictors}
+    info, settings = prepared("icsg3d.screen", given)
     assert settings == {
         "crystals": "crystals.h5", "reference": "reference.h5",
         "predictors": ["predictor_a.safetensors", "predictor_b.safetensors"],

@@ -96,7 +96,8 @@ def perovskite(a: float, b: str) -> StructureData:
 
 def test_dataset_from_structures() -> None:
     structures = {"x": perovskite(3.9, "Ti"), "y": perovskite(4.1, "Zr")}
-    node = CrystalDatasetData.from_structures(structures, {"gap": [1.0, np.nan]}, {"gap": "eV"}, shares=(1, 0, 0)).store()
+    gap = {"gap": [1.0, np.nan]}
+    node = CrystalDatasetData.from_structures(structures, gap, {"gap": "eV"}, shares=(1, 0, 0)).store()
     data = node.get_dataset()
     assert data.crystals.ids == ("x", "y")
     assert data.crystals.volumes == pytest.approx([3.9**3, 4.1**3])
