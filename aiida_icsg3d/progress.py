@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 from aiida import orm
+
+from icsg3d_models.results import PROGRESS_FILE
 
 STAGES: dict[str, tuple[str, str, float]] = {
     # process label -> (word, unit of what is counted, seconds that one of them takes where none has been run yet)
@@ -32,12 +36,14 @@ class Snapshot:
     :param done: how many of its processes have ended.
     :param total: how many there are to be.
     :param counts: process label -> how many have ended, of all stages.
+    :param inner: what the running process itself says: how much of how much; None where it says nothing.
     """
 
     label: str | None
     done: int
     total: int
     counts: dict[str, int]
+    inner: tuple[int, int] | None = None
 
     @property
     def text(self) -> str:
@@ -45,7 +51,14 @@ class Snapshot:
         if self.label is None:
             return "starting"
         word, unit, _ = STAGES[self.label]
-        return f"{word} ({self.done} of {self.total} {unit})" if self.total > 1 else word
+        text = f"{word} ({self.done} of {self.total} {unit})" if self.total > 1 else word
+        return f"{text}, {self.inner[0]} of {self.inner[1]}" if self.inner else text
+
+    @property
+    def share(self) -> float:
+        """How much of the present stage is done, from 0 to 1."""
+        part = self.inner[0] / self.inner[1] if self.inner and self.inner[1] else 0.0
+        return min((self.done + part) / max(self.total, 1), 1.0)
 
 
 def take_snapshot(node: orm.ProcessNode, planned: dict[str, int]) -> Snapshot:
@@ -56,13 +69,29 @@ def take_snapshot(node: orm.ProcessNode, planned: dict[str, int]) -> Snapshot:
     """
     called = [child for child in node.called_descendants if child.process_label in planned]
     counts = dict.fromkeys(planned, 0)
-    current = None
+    current, running = None, None
     for child in sorted(called, key=lambda c: c.pk or 0):
-        label = str(child.process_label)
-        counts[label] += int(child.is_terminated)
-        current = label
-    total = max(planned.get(current or "", 0), sum(c.process_label == current for c in called))
-    return Snapshot(current, counts.get(current or "", 0), total, counts)
+        current = str(child.process_label)
+        counts[current] += int(child.is_terminated)
+        running = child
+    if current is None:
+        return Snapshot(None, 0, sum(planned.values()), counts)
+    total = max(planned[current], sum(c.process_label == current for c in called))
+    return Snapshot(current, counts[current], total, counts, read_progress(running))
+
+
+def read_progress(node: orm.ProcessNode | None) -> tuple[int, int] | None:
+    """Return how much of how much a job on this machine has done, by the last line that it wrote about it."""
+    if not isinstance(node, orm.CalcJobNode) or node.is_terminated or node.computer is None:
+        return None
+    folder = node.get_remote_workdir()
+    if folder is None or node.computer.transport_type != "core.local":
+        return None  # nothing is fetched from another machine just to be shown
+    try:
+        line = json.loads((Path(folder) / PROGRESS_FILE).read_text(encoding="utf-8").splitlines()[-1])
+        return int(line["done"]), int(line["total"])
+    except (OSError, IndexError, KeyError, ValueError):  # not written yet, or half written
+        return None
 
 
 def typical_seconds(label: str) -> float:
@@ -98,9 +127,12 @@ def time_left(snapshot: Snapshot, planned: dict[str, int], expected: dict[str, f
     """
     left = 0.0
     for label, count in planned.items():
-        share = 1 - min(snapshot.counts[label] / max(count, 1), 1)
-        seconds = expected[label] * share
-        left += max(seconds - in_stage, 0.0) if label == snapshot.label else seconds
+        if label != snapshot.label:
+            left += expected[label] * (1 - min(snapshot.counts[label] / max(count, 1), 1))
+        elif snapshot.share > 0:  # what this run has shown is better than what is remembered
+            left += in_stage / snapshot.share * (1 - snapshot.share)
+        else:
+            left += max(expected[label] - in_stage, 0.0)
     return left
 
 
