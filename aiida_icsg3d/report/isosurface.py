@@ -63,6 +63,19 @@ def periodic_gaussians(cell: np.ndarray, frac: np.ndarray, weights: np.ndarray, 
     return np.fft.ifftn(structure * transform).real * n**3
 
 
+def refine(values: np.ndarray, n: int) -> np.ndarray:
+    """Return a periodic field on a grid of at least n^3 points, by its Fourier series: smooth, and periodic still."""
+    shape = tuple(max(n, size) for size in values.shape)
+    for axis, (size, wanted) in enumerate(zip(values.shape, shape, strict=True)):
+        if wanted == size:
+            continue
+        transform = np.fft.rfft(values, axis=axis)
+        if size % 2 == 0:  # the highest wave stands for both signs; only one of them is kept by rfft
+            np.moveaxis(transform, axis, 0)[-1] *= 0.5
+        values = np.fft.irfft(transform, n=wanted, axis=axis) * (wanted / size)
+    return values
+
+
 def nearest_site(cell: np.ndarray, frac: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return the index of the site nearest to each fractional point (M, 3), over the 27 nearest images."""
     shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)

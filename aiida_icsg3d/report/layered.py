@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from itertools import pairwise
 
-SWEEPS = 12
+SWEEPS = 80
+STRAIGHT = 4.0  # pull of a stretch between two bends, to that of one that ends at a box
 BEND = 0.42  # room that a passing line takes, in units of the room of a box
 
 Key = Hashable
@@ -65,13 +66,20 @@ def place_layers(
     real = set(nodes)
     for sweep in range(SWEEPS):
         for row in rows if sweep % 2 == 0 else reversed(rows):
-            wanted = {n: sum(x[m] for m in neighbours[n]) / max(len(neighbours[n]), 1) for n in row}
+            wanted = {node: pulled(node, neighbours[node], x, real) for node in row}
             row.sort(key=lambda n: wanted[n])
             spread(row, wanted, x, real)
     depth = {node: float(k) for k, row in enumerate(rows) for node in row}
     middle = (min(x.values(), default=0) + max(x.values(), default=0)) / 2
     places = {node: (x[node] - middle, depth[node]) for node in x}
     return {n: places[n] for n in nodes}, {edge: [places[n] for n in chain] for edge, chain in chains.items()}
+
+
+def pulled(node: Key, neighbours: list[Key], x: dict[Key, float], real: set[Key]) -> float:
+    """Return the mean place of the neighbours, in which stretches between two bends count more."""
+    weights = [1.0 if node in real or other in real else STRAIGHT for other in neighbours]
+    total = sum(weights)
+    return sum(w * x[other] for w, other in zip(weights, neighbours, strict=True)) / total if total else x[node]
 
 
 def spread(row: list[Key], wanted: dict[Key, float], x: dict[Key, float], real: set[Key]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .crystal import Scene, best_origin, build_scene, element_colour, element_radius
-from .isosurface import Field, draw_field, periodic_gaussians
+from .isosurface import Field, draw_field, periodic_gaussians, refine
 from .render import Camera, Canvas, look
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIGMA = 0.45  # Å, width of the occupancy of one atom
 LEVEL = 0.35  # occupancy (1 at the centre of an atom) at which the surface is drawn
-GRID = 48  # grid points of a field computed here
+GRID = 48  # least grid points along an axis of a field that is drawn
 VIEW = {"azimuth": 24.0, "elevation": 15.0}
 PANEL = 2.9  # inches
 DPI = 200
@@ -71,7 +71,7 @@ def occupancy(structure: Structure, values: np.ndarray | None = None) -> Field:
     if values is None:
         frac = np.asarray(structure.frac_coords)
         values = periodic_gaussians(cell, frac, np.ones(len(frac)), GRID, SIGMA)
-    return Field(np.asarray(values, dtype=np.float64), cell)
+    return Field(refine(np.asarray(values, dtype=np.float64), GRID), cell)
 
 
 def camera_for(cell: np.ndarray, points: np.ndarray, pixels: int, margin: float, extent: float) -> Camera:

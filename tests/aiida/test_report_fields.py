@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from aiida_icsg3d.report.isosurface import Field, draw_field, nearest_site, periodic_gaussians
+from aiida_icsg3d.report.isosurface import Field, draw_field, nearest_site, periodic_gaussians, refine
 from aiida_icsg3d.report.render import Camera, Canvas, look
 from aiida_icsg3d.report.scene3d import mesh_of
 
@@ -30,6 +30,21 @@ def test_gaussians_equal_the_sum_over_images() -> None:
     found = periodic_gaussians(SHEARED, frac, weights, 20, 0.5)
     # 20 points over 4.4 Å: the Gaussian is resolved to about 1e-6 of its height
     np.testing.assert_allclose(found, by_images(SHEARED, frac, weights, 20, 0.5), atol=2e-5)
+
+
+def test_refined_field_is_the_finer_field() -> None:
+    frac, weights = np.array([[0.13, 0.41, 0.77]]), np.ones(1)
+    for coarse in (15, 16):
+        values = periodic_gaussians(SHEARED, frac, weights, coarse, 0.7)
+        finer = periodic_gaussians(SHEARED, frac, weights, 32, 0.7)
+        # equal up to the waves that the coarse grid cannot hold
+        np.testing.assert_allclose(refine(values, 32), finer, atol=2e-4)
+    assert refine(values, 8) is values
+
+
+def test_refined_field_runs_through_the_given_points() -> None:
+    values = np.random.default_rng(1).random((8, 8, 8))
+    np.testing.assert_allclose(refine(values, 24)[::3, ::3, ::3], values, atol=1e-12)
 
 
 def test_integral_of_a_gaussian() -> None:
