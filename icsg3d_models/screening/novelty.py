@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,11 +39,14 @@ def find_reference(given: str | None, predictors: list[str]) -> Path | None:
     return beside if beside is not None and beside.is_file() else None
 
 
-def judge_novelty(matcher: Matcher, formulas: list[str], reference: Path) -> Novelty:
-    """Compare crystals with a fingerprint (by description) or a dataset file (by StructureMatcher).
+def judge_novelty(
+    matcher: Matcher, formulas: list[str], reference: Path, progress: Callable[[int], None] = lambda done: None
+) -> Novelty:
+    """Compare crystals with those of a fingerprint or a dataset file by StructureMatcher.
 
     :param matcher: the crystals, with valid structures.
     :param formulas: their reduced formulas.
+    :param progress: called with the number of crystals done.
     :raises StageError: the reference is missing or neither of the two.
     """
     if not reference.is_file():
@@ -55,27 +59,26 @@ def judge_novelty(matcher: Matcher, formulas: list[str], reference: Path) -> Nov
     except OSError as exception:
         raise StageError("input_unreadable", f"{reference}: not an HDF5 file, or damaged ({exception})") from exception
     if kind == FORMAT:
-        known = read_fingerprint(reference)
-        values = matcher.descriptors.values
-        novel = [not known.knows(f, v) for f, v in zip(formulas, values, strict=True)]
-        against = f"fingerprint of {known.name}, {len(known)} crystals"
-        return Novelty(novel, [f not in known.by_formula for f in formulas], against)
-    if kind == DATASET_FORMAT:
+        fingerprint = read_fingerprint(reference)
+        known, against = fingerprint.crystals, f"fingerprint of {fingerprint.name}"
+    elif kind == DATASET_FORMAT:
         dataset = read_dataset(reference)
-        by_formula: dict[str, list[int]] = defaultdict(list)
-        for index, formula in enumerate(dataset.crystals.formulas()):
-            by_formula[formula].append(index)
-        wanted = sorted({i for f in set(formulas) for i in by_formula.get(f, [])})
-        crystals = dataset.crystals.take(wanted)
-        other = Matcher(crystals, describe(crystals))
-        place = {old: new for new, old in enumerate(wanted)}
-        novel = [
-            matcher.first_match(index, other, [place[i] for i in by_formula.get(formula, [])]) is None
-            for index, formula in enumerate(formulas)
-        ]
-        return Novelty(
-            novel, [f not in by_formula for f in formulas], f"dataset {dataset.name}, {len(dataset)} crystals"
+        known, against = dataset.crystals, f"dataset {dataset.name}"
+    else:
+        raise StageError(
+            "input_unreadable", f"{reference}: format {kind!r}; `reference` takes {FORMAT} or {DATASET_FORMAT}"
         )
-    raise StageError(
-        "input_unreadable", f"{reference}: format {kind!r}; `reference` takes {FORMAT} or {DATASET_FORMAT}"
-    )
+    by_formula: dict[str, list[int]] = defaultdict(list)
+    for index, formula in enumerate(known.formulas()):
+        by_formula[formula].append(index)
+    wanted = sorted({i for f in set(formulas) for i in by_formula.get(f, [])})
+    place = {old: new for new, old in enumerate(wanted)}
+    part = known.take(wanted)
+    other = Matcher(part, describe(part))
+    novel = []
+    for index, formula in enumerate(formulas):
+        candidates = [place[i] for i in by_formula.get(formula, [])]
+        novel.append(matcher.first_match(index, other, candidates) is None)
+        if (index + 1) % 200 == 0:
+            progress(index + 1)
+    return Novelty(novel, [f not in by_formula for f in formulas], f"{against}, {len(known)} crystals")

@@ -120,7 +120,7 @@ def examine(
         duplicate_of[index] = None if other is None else int(sound[other])
     novel = new_composition = None
     if reference is not None:
-        found = judge_novelty(matcher, names, reference)
+        found = judge_novelty(matcher, names, reference, lambda done: report.progress(done, total, step="novelty"))
         novel, new_composition = np.zeros(total, dtype=bool), np.zeros(total, dtype=bool)
         novel[sound], new_composition[sound] = found.crystal, found.composition
         report.inputs["reference"] = file_hash(reference)

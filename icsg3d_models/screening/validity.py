@@ -26,7 +26,8 @@ def structure_problems(crystals: Crystals) -> list[str | None]:
     """
     problems: list[str | None] = [None] * len(crystals)
     sound = []
-    volumes = crystals.volumes
+    with np.errstate(invalid="ignore"):
+        volumes = crystals.volumes  # NaN for a cell that is not finite, which is found below
     for index in range(len(crystals)):
         frac, numbers = crystals.sites(index)
         if len(numbers) == 0:

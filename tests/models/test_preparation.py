@@ -144,7 +144,7 @@ def test_one_crystal_of_any_format_that_ase_reads(tmp_path: Path) -> None:
 
 def test_nothing_usable(tmp_path: Path) -> None:
     (tmp_path / "only.cif").write_text("no crystal here")
-    with pytest.raises(StageError, match="not one of 1 crystals can be used.*only: unreadable") as raised:
+    with pytest.raises(StageError, match=r"not one of 1 crystals can be used\. only: unreadable") as raised:
         prepare(tmp_path, source=str(tmp_path / "only.cif"))
     assert raised.value.status == "input_unreadable"
 

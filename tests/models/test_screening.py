@@ -111,7 +111,7 @@ def test_duplicates_are_found_in_any_description() -> None:
         rock_salt(),
         rock_salt().get_primitive_structure(),
         caesium_chloride(),  # same composition, another structure
-        Structure(first.lattice, first.species, first.frac_coords + [0.2, 0.4, 0.7]),
+        Structure(first.lattice, first.species, np.add(first.frac_coords, [0.2, 0.4, 0.7])),
     ]
     assert find_duplicates(*matcher_of(structures)) == [None, None, 0, 0, None, 4, None, 0]
 
@@ -137,7 +137,7 @@ def test_fingerprint_agrees_with_structure_matcher(tmp_path: Path) -> None:
     judge = StructureMatcher(ltol=LTOL, stol=STOL, angle_tol=ANGLE_TOL)
     expected = [not judge.fit(reference, structure) for structure in structures]
     assert 0.3 < np.mean(expected) < 0.8
-    assert np.mean(np.array(found.crystal) == expected) >= 0.98
+    assert np.mean(np.array(found.crystal) == expected) >= 0.99
     assert not any(found.composition)
 
 
