@@ -38,8 +38,9 @@ def run(settings: PrepareSettings, report: Report) -> None:
             f"required names {', '.join(unknown)}, which `properties` does not define; "
             f"it defines {', '.join(wanted) or 'none'}",
         )
-    records = read_records(settings.source, wanted, settings.cif_column, settings.id_column)
-    report.inputs["source"] = source_hash(settings.source)
+    source = str(report.directory / settings.source)
+    records = read_records(source, wanted, settings.cif_column, settings.id_column)
+    report.inputs["source"] = source_hash(source)
     names: list[str] = []
     crystals: list[Crystal] = []
     values: list[dict[str, float]] = []
@@ -91,7 +92,7 @@ def write_dataset(
         settings.citation,
     )
     report.tables["dataset"] = {
-        "content_hash": dataset.write(settings.dataset),
+        "content_hash": dataset.write(report.directory / settings.dataset),
         "elements": np.unique(crystals.numbers).tolist(),
         "sites": [int(crystals.counts.min()), int(crystals.counts.max())],
         "properties": {n: int(np.isfinite(v).sum()) for n, v in dataset.properties.items()},

@@ -31,11 +31,11 @@ class Novelty:
     against: str
 
 
-def find_reference(given: str | None, predictors: list[str]) -> Path | None:
+def find_reference(given: Path | None, predictors: list[Path]) -> Path | None:
     """Return the reference to compare with: the one given, else the fingerprint beside the first predictor."""
     if given is not None:
-        return Path(given)
-    beside = Path(predictors[0]).parent / FINGERPRINT_FILE if predictors else None
+        return given
+    beside = predictors[0].parent / FINGERPRINT_FILE if predictors else None
     return beside if beside is not None and beside.is_file() else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,9 @@ def predict(crystals: Crystals, model_path: str | Path, device: torch.device | s
     )
 
 
-def predict_all(crystals: Crystals, model_paths: list[str], device: torch.device | str = "cpu") -> Prediction:
+def predict_all(
+    crystals: Crystals, model_paths: Sequence[str | Path], device: torch.device | str = "cpu"
+) -> Prediction:
     """Predict by several models; where they share a property, return mean and combined uncertainty.
 
     The variance of the combination is the mean of the models' variances plus the variance between them.

@@ -30,22 +30,25 @@ def run(settings: ScreenSettings, report: Report) -> None:
     :raises StageError: an input does not fit, or ``nothing_valid`` where no crystal passes (the table is written).
     """
     device = select_device(settings, report)
-    crystals = read_crystal_file(settings.crystals)
-    report.inputs["crystals"] = file_hash(settings.crystals)
-    reference = find_reference(settings.reference, settings.predictors)
+    folder = report.directory
+    crystals = read_crystal_file(folder / settings.crystals)
+    report.inputs["crystals"] = file_hash(folder / settings.crystals)
+    predictors = [folder / path for path in settings.predictors]
+    given = None if settings.reference is None else folder / settings.reference
+    reference = find_reference(given, predictors)
     if reference is None and "novel" in settings.require:
         raise StageError(
             "settings_rejected",
             "`require` names `novel`, but there is nothing to compare with; give `reference` a fingerprint "
             "(fingerprint.h5, written beside a property model) or a dataset file, or take `novel` out of `require`",
         )
-    check_predictors(settings, report)
-    candidates = examine(settings, report, crystals, reference, str(device))
+    check_predictors(settings.rank_by, predictors, report)
+    candidates = examine(settings, report, crystals, predictors, reference, str(device))
     masks = funnel_masks(candidates, list(settings.require))
     values = candidates.prediction.values.get(settings.rank_by)
     ranked = order(masks["novel"], values, settings.descending)
     selected = ranked[: settings.top]
-    write_table(settings.table, crystals, candidates, selected)
+    write_table(folder / settings.table, crystals, candidates, selected)
     funnel = {name: int(mask.sum()) for name, mask in masks.items()} | {"selected": len(selected)}
     report.counts.update(funnel)
     report.tables.update(
@@ -65,12 +68,12 @@ def run(settings: ScreenSettings, report: Report) -> None:
         print(f"note: {note}", file=sys.stderr)
 
 
-def read_crystal_file(path: str) -> Crystals:
+def read_crystal_file(path: Path) -> Crystals:
     """Return the crystals of a crystal file or a dataset file.
 
     :raises StageError: missing, not readable, or empty.
     """
-    if not Path(path).is_file():
+    if not path.is_file():
         raise StageError("input_missing", f"{path}: no such crystal file; `icsg3d rebuild` writes one")
     try:
         with h5py.File(path, "r") as file:
@@ -82,24 +85,29 @@ def read_crystal_file(path: str) -> Crystals:
     return crystals
 
 
-def check_predictors(settings: ScreenSettings, report: Report) -> None:
+def check_predictors(rank_by: str, predictors: list[Path], report: Report) -> None:
     """Refuse settings that rank by what no predictor predicts; record the models.
 
     :raises StageError: `rank_by` is not predicted.
     """
     targets: list[str] = []
-    for path in settings.predictors:
+    for path in predictors:
         targets += read_header(path, "cgcnn").config["targets"]
-        report.inputs[f"predictor:{Path(path).name}"] = file_hash(path)
-    if settings.predictors and settings.rank_by not in targets:
+        report.inputs[f"predictor:{path.name}"] = file_hash(path)
+    if predictors and rank_by not in targets:
         raise StageError(
             "settings_rejected",
-            f"`rank_by` is {settings.rank_by!r}; the predictors predict {', '.join(sorted(set(targets)))}",
+            f"`rank_by` is {rank_by!r}; the predictors predict {', '.join(sorted(set(targets)))}",
         )
 
 
 def examine(
-    settings: ScreenSettings, report: Report, crystals: Crystals, reference: Path | None, device: str
+    settings: ScreenSettings,
+    report: Report,
+    crystals: Crystals,
+    predictors: list[Path],
+    reference: Path | None,
+    device: str,
 ) -> Candidates:
     """Apply every test and every model to all crystals."""
     total = len(crystals)
@@ -127,7 +135,7 @@ def examine(
         report.tables["reference"] = found.against
         report.counts["novel_composition"] = int(new_composition.sum())
     report.progress(total, total, step="prediction")
-    prediction = spread_out(predict_all(part, settings.predictors, device), sound, total)
+    prediction = spread_out(predict_all(part, predictors, device), sound, total)
     unique = valid & np.array([other is None for other in duplicate_of])
     candidates = Candidates(
         formulas, allowed, valid, composed, unique, duplicate_of, novel, new_composition, prediction,

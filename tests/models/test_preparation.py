@@ -47,9 +47,9 @@ def bad_cifs() -> dict[str, str]:
 
 
 def prepare(folder: Path, **settings: object) -> Report:
-    """Run the stage with its paths below ``folder``."""
+    """Run the stage in ``folder``."""
     report = Report("prepare", folder, quiet=True)
-    run(PrepareSettings(dataset=str(folder / "dataset.h5"), **settings), report)  # type: ignore[arg-type]
+    run(PrepareSettings(**settings), report)  # type: ignore[arg-type]
     return report
 
 

@@ -194,15 +194,8 @@ def write_inputs(folder: Path, structures: list[Structure], known: list[Structur
 def screen(folder: Path, **options: object) -> tuple[Report, list[dict[str, str]]]:
     """Run the stage in ``folder`` and return its report and table."""
     report = Report("screen", folder, quiet=True)
-    base = {"crystals": "crystals.h5", "predictors": ["cgcnn.safetensors"], "table": "screening.csv", "device": "cpu"}
-    paths = {
-        k: [str(folder / p) for p in v] if isinstance(v, list) else str(folder / str(v))
-        for k, v in (base | {k: v for k, v in options.items() if k == "reference"}).items()
-        if k != "device"
-    }
-    others = {k: v for k, v in options.items() if k != "reference"}
     try:
-        run(ScreenSettings(**(paths | others)), report)  # type: ignore[arg-type]
+        run(ScreenSettings(**({"device": "cpu"} | options)), report)  # type: ignore[arg-type]
     finally:
         if (folder / "screening.csv").exists():
             with open(folder / "screening.csv", encoding="utf-8") as stream:
