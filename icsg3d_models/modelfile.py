@@ -114,6 +114,10 @@ def save_model(path: str | Path, header: ModelHeader, weights: dict[str, torch.T
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, temporary, metadata=metadata)
+    # safetensors writes for the owner only; a model is for whoever may read its folder.
+    mask = os.umask(0)
+    os.umask(mask)
+    temporary.chmod(0o666 & ~mask)
     os.replace(temporary, path)
     return file_hash(path)
 
