@@ -25,7 +25,7 @@ from .settings import PrepareSettings
 
 CLOSEST = 0.3  # Å; two nuclei closer than this are a mistake of the file, not a crystal
 _POOL_FROM = 500  # crystals that need the slow parser; below, starting processes costs more than it saves
-_STEP = 1000
+_STEP = 200
 
 
 def run(settings: PrepareSettings, report: Report) -> None:
