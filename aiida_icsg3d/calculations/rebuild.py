@@ -10,6 +10,7 @@ from aiida.common.folders import Folder
 from aiida.orm import RemoteData, StructureData
 
 from .base import StageCalculation
+from .bulk import store_created
 
 
 class RebuildCalculation(StageCalculation):
@@ -30,6 +31,14 @@ class RebuildCalculation(StageCalculation):
             "crystals", valid_type=StructureData, dynamic=True, required=False,
             help="Every rebuilt crystal by its id; label `FORMULA ID`, the description names the seed.",
         )  # fmt: skip
+
+    def update_outputs(self) -> None:
+        """Attach new outputs, the crystals together."""
+        fresh = {name: node for name, node in self._outputs.get("crystals", {}).items() if not node.is_stored}
+        if fresh and self.metadata.store_provenance:
+            stored = store_created(self.node, {f"crystals__{name}": node for name, node in fresh.items()})
+            self._outputs["crystals"].update({name: stored[f"crystals__{name}"] for name in fresh})
+        super().update_outputs()
 
     def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
         """Link fields and segments."""

@@ -31,7 +31,7 @@ def test_overrides_are_merged() -> None:
     assert inputs["max_iterations"] == 2
     assert inputs["vae"]["settings"] == {"optimiser": {"max_epochs": 30, "batch_size": 4}, "threads": 1}
     assert "batch_size" not in inputs["unet"]["settings"]["optimiser"]
-    assert load_protocol("train", "fast")["max_iterations"] == 5
+    assert load_protocol("train", "fast")["max_iterations"] == 10
 
 
 @pytest.mark.parametrize(
