@@ -65,6 +65,13 @@ def main_property(campaign: Campaign) -> str | None:
     return next((n for n in names if "formation_energy" in n), names[0] if names else None)
 
 
+def readable(name: str) -> str:
+    """Return the name of a property in words, an energy per atom with its unit."""
+    if "energy" in name and name.endswith("_per_atom"):
+        return name.removesuffix("_per_atom").replace("_", " ") + " (eV/atom)"
+    return name.replace("_", " ")
+
+
 def candidate_table(campaign: Campaign, limit: int = SHOWN) -> str:
     """Return the table of the best candidates."""
     from tabulate import tabulate

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .artefacts import state
 from .campaign import FUNNEL, PREDICTED, Campaign, Candidate
-from .console import failure_word, main_property, number
+from .console import failure_word, main_property, number, readable
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -28,8 +28,9 @@ th { font-weight: 600; color: #4a5263 } th.l, td.l { text-align: left }
 td.w { white-space: normal; text-align: left }
 tbody tr:hover { background: #f6f8fb } .bad { color: #b3382c } .good { color: #2c7a4b }
 .wide { overflow-x: auto }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 1rem }
-.card { border: 1px solid #e3e6ec; border-radius: 8px; padding: .8rem } .card h3 { margin: 0 0 .3rem; font-size: 1rem }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 1rem }
+.card { min-width: 0; overflow: hidden; border: 1px solid #e3e6ec; border-radius: 8px; padding: .8rem }
+.card h3 { margin: 0 0 .3rem; font-size: 1rem }
 img { max-width: 100% }
 """
 
@@ -115,7 +116,7 @@ def cell(value: Any, pattern: str = ".3f") -> str:
     """Return a table cell: numbers formatted, everything else escaped."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"<td>{number(value, pattern)}</td>"
-    return f"<td class='l'>{escape(str(value)) if value not in (None, '') else '–'}</td>"
+    return f"<td class='l'>{escape(str(value))}</td>" if value not in (None, "") else "<td class='muted'>–</td>"
 
 
 def candidate_table(campaign: Campaign) -> str:
@@ -123,7 +124,7 @@ def candidate_table(campaign: Campaign) -> str:
     if not campaign.candidates:
         return "<p>No crystal was screened.</p>"
     properties = campaign.properties
-    heads = ["id", "formula", "space group", "a (Å)", *(f"predicted {p}" for p in properties), "novel",
+    heads = ["id", "formula", "space group", "a (Å)", *(f"predicted {readable(p)}" for p in properties), "novel",
              "DFT energy (eV/atom)", "DFT space group", "DFT a (Å)", "volume (%)", "moved (Å)", "PK",
              "relaxed PK"]  # fmt: skip
     left = {"id", "formula", "space group", "novel", "DFT space group"}
@@ -202,7 +203,7 @@ def prediction_figures(campaign: Campaign) -> list[go.Figure]:
     everything, chosen = values(campaign.candidates), values(campaign.selected)
     histogram.add_histogram(x=everything, name="all screened", marker_color=SOFT, nbinsx=40)
     histogram.add_histogram(x=chosen, name="selected", marker_color=ACCENT, nbinsx=40)
-    histogram.update_layout(barmode="overlay", xaxis_title=f"predicted {escape(target)}", yaxis_title="crystals")
+    histogram.update_layout(barmode="overlay", xaxis_title=f"predicted {escape(readable(target))}", yaxis_title="crystals")
     figures = [style(histogram)]
     pairs = [c for c in campaign.selected if c.relaxed_well and isinstance(c.row.get(key), (int, float))]
     if len(pairs) > 1:
@@ -212,7 +213,7 @@ def prediction_figures(campaign: Campaign) -> list[go.Figure]:
             marker={"size": 10, "color": ACCENT},
         ))  # fmt: skip
         # total energies of different compositions share no zero: the page says so, instead of a line
-        scatter.update_layout(xaxis_title=f"predicted {escape(target)}",
+        scatter.update_layout(xaxis_title=f"predicted {escape(readable(target))}",
                               yaxis_title="DFT total energy (eV/atom), no common zero of compositions")  # fmt: skip
         figures.append(style(scatter, 380))
     return figures

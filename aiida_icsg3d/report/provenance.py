@@ -93,9 +93,14 @@ def with_graphviz(steps: list[Step], edges: list[tuple[int, int, str]], svg: Pat
     from aiida.common.links import LinkType
     from aiida.orm import ProcessNode
     from aiida.orm.utils.links import LinkPair
-    from aiida.tools.visualization import Graph
+    from aiida.tools.visualization.graph import Graph, default_node_sublabels
 
-    graph = Graph(graph_attr={"rankdir": "TB"}, node_id_type="pk")
+    own = {step.node.pk: caption(step).splitlines()[0] for step in steps if step.stage in ("model", "dataset")}
+
+    def sublabel(node: Node) -> str:
+        return own.get(node.pk) or default_node_sublabels(node)
+
+    graph = Graph(graph_attr={"rankdir": "TB"}, node_id_type="pk", node_sublabel_fn=sublabel)
     by_pk = {step.node.pk: step.node for step in steps}
     for step in steps:
         graph.add_node(step.node)

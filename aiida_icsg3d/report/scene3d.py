@@ -78,8 +78,11 @@ def cell_trace(cell: np.ndarray) -> Any:
     return go.Scatter3d(x=x, y=y, z=z, mode="lines", line=CELL_LINE, hoverinfo="skip", showlegend=False)
 
 
-def crystal_traces(scene: Scene) -> list[Any]:
-    """Return bonds and one trace of balls for each element."""
+def crystal_traces(scene: Scene, size: float) -> list[Any]:
+    """Return bonds and one trace of balls for each element.
+
+    :param size: pixels for each Å of the radius of a ball.
+    """
     import plotly.graph_objects as go
 
     points: list[list[float | None]] = []
@@ -92,7 +95,7 @@ def crystal_traces(scene: Scene) -> list[Any]:
                                    hoverinfo="skip", showlegend=False))  # fmt: skip
     for symbol in dict.fromkeys(scene.symbols):
         x, y, z = scene.positions[[s == symbol for s in scene.symbols]].T
-        ball = {"size": 26 * element_radius(symbol), "color": rgb(symbol), "line": {"color": "#3a4150", "width": 1}}
+        ball = {"size": size * element_radius(symbol), "color": rgb(symbol), "line": {"color": "#3a4150", "width": 1}}
         hover = symbol + "  %{x:.3f}, %{y:.3f}, %{z:.3f} Å<extra></extra>"
         traces.append(go.Scatter3d(x=x, y=y, z=z, mode="markers", name=symbol, marker=ball, hovertemplate=hover))
     return traces
@@ -104,7 +107,7 @@ def crystal_figure(structure: Structure, values: np.ndarray | None = None, with_
 
     origin = best_origin(structure)
     scene = build_scene(structure, origin)
-    traces = [cell_trace(scene.cell), *crystal_traces(scene)]
+    traces = [cell_trace(scene.cell), *crystal_traces(scene, 13 if with_field else 26)]
     if with_field:
         traces += field_traces(structure, values, origin)
     figure = go.Figure(traces)
@@ -113,6 +116,6 @@ def crystal_figure(structure: Structure, values: np.ndarray | None = None, with_
         scene={"xaxis": hidden, "yaxis": hidden, "zaxis": hidden, "aspectmode": "data",
                "camera": {"projection": {"type": "orthographic"}, "eye": {"x": 1.6, "y": 0.75, "z": 0.45}}},
         margin={"l": 0, "r": 0, "t": 0, "b": 0}, height=360, legend={"orientation": "h", "y": 0},
-        paper_bgcolor="rgba(0,0,0,0)",
+        paper_bgcolor="rgba(0,0,0,0)", modebar={"bgcolor": "rgba(0,0,0,0)"},
     )  # fmt: skip
     return figure
