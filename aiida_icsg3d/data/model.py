@@ -8,6 +8,7 @@ from typing import Any
 
 from aiida.common.exceptions import ValidationError
 from aiida.orm import QueryBuilder, SinglefileData
+from aiida.orm.implementation.utils import clean_value
 from aiida.orm.nodes.caching import NodeCaching
 
 from icsg3d_models.modelfile import NETWORKS, file_hash, read_header
@@ -114,8 +115,9 @@ def describe_model(path: Path) -> dict[str, Any]:
     header = read_header(path)
     return {
         "network": header.network,
-        "config": storable(header.config),
-        "card": storable(header.card),
+        # rounded as the database does on storing, so that a node read back or cloned still has these values
+        "config": clean_value(storable(header.config)),
+        "card": clean_value(storable(header.card)),
         "sha256": file_hash(path),
         "n_bytes": path.stat().st_size,
     }

@@ -12,7 +12,7 @@ import made_up
 import numpy as np
 import pytest
 from aiida.common.exceptions import ValidationError
-from aiida.orm import QueryBuilder, StructureData
+from aiida.orm import QueryBuilder, StructureData, load_node
 
 from aiida_icsg3d.data import CrystalDatasetData, TrainedModelData
 from icsg3d_models.crystals import CrystalError
@@ -118,6 +118,15 @@ def test_model_attributes(tmp_path: Path) -> None:
     assert node.card["seed"] == 3
     assert node.card["validation"] == {"loss": None}  # NaN, which the database does not take
     assert TrainedModelData.get_or_create(io.BytesIO(path.read_bytes())).pk == node.pk
+
+
+def test_clones_can_be_stored(tmp_path: Path) -> None:
+    """Caching clones the outputs; the database has rounded the numbers of the card by then."""
+    model = TrainedModelData(made_up.write_model(tmp_path / "m.safetensors", "cgcnn", seed=4)).store()
+    dataset = CrystalDatasetData(made_up.write_dataset(tmp_path / "d.h5")).store()
+    for node in (model, dataset):
+        twin = load_node(node.pk).clone().store()
+        assert twin.base.caching.compute_hash() == node.base.caching.compute_hash()
 
 
 @pytest.mark.parametrize(
