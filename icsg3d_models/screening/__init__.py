@@ -1,0 +1,1 @@
+"""Screening: validity, uniqueness, novelty, predictions and the ranking of candidates."""

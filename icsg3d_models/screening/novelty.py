@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 
+from ..crystals import Crystals
 from ..datasets import FORMAT as DATASET_FORMAT
 from ..datasets import read_dataset
 from ..results import StageError
@@ -18,17 +19,23 @@ from .matching import Matcher
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Known crystals, and what they are in words."""
+
+    crystals: Crystals
+    name: str
+
+
+@dataclass(frozen=True)
 class Novelty:
     """What is new about each crystal.
 
     :param crystal: no crystal of the reference is the same.
     :param composition: the reference has no crystal of this composition.
-    :param against: what was compared with, in words.
     """
 
     crystal: list[bool]
     composition: list[bool]
-    against: str
 
 
 def find_reference(given: Path | None, predictors: list[Path]) -> Path | None:
@@ -39,35 +46,38 @@ def find_reference(given: Path | None, predictors: list[Path]) -> Path | None:
     return beside if beside is not None and beside.is_file() else None
 
 
+def read_reference(path: Path) -> Reference:
+    """Read what novelty is judged against.
+
+    :raises StageError: the file is missing, or neither a fingerprint nor a dataset file.
+    """
+    if not path.is_file():
+        raise StageError("input_missing", f"{path}: no such file; `reference` takes a fingerprint or a dataset file")
+    try:
+        with h5py.File(path, "r") as file:
+            kind = file.attrs.get("format")
+    except OSError as exception:
+        raise StageError("input_unreadable", f"{path}: not an HDF5 file, or damaged ({exception})") from exception
+    if kind == FORMAT:
+        fingerprint = read_fingerprint(path)
+        name = f"fingerprint of {fingerprint.name}, {len(fingerprint.crystals)} crystals"
+        return Reference(fingerprint.crystals, name)
+    if kind == DATASET_FORMAT:
+        dataset = read_dataset(path)
+        return Reference(dataset.crystals, f"dataset {dataset.name}, {len(dataset)} crystals")
+    raise StageError("input_unreadable", f"{path}: format {kind!r}; `reference` takes {FORMAT} or {DATASET_FORMAT}")
+
+
 def judge_novelty(
-    matcher: Matcher, formulas: list[str], reference: Path, progress: Callable[[int], None] = lambda done: None
+    matcher: Matcher, formulas: list[str], reference: Reference, progress: Callable[[int], None] = lambda done: None
 ) -> Novelty:
-    """Compare crystals with those of a fingerprint or a dataset file by StructureMatcher.
+    """Compare crystals with those of the reference by StructureMatcher.
 
     :param matcher: the crystals, with valid structures.
     :param formulas: their reduced formulas.
     :param progress: called with the number of crystals done.
-    :raises StageError: the reference is missing or neither of the two.
     """
-    if not reference.is_file():
-        raise StageError(
-            "input_missing", f"{reference}: no such file; `reference` takes a fingerprint or a dataset file"
-        )
-    try:
-        with h5py.File(reference, "r") as file:
-            kind = file.attrs.get("format")
-    except OSError as exception:
-        raise StageError("input_unreadable", f"{reference}: not an HDF5 file, or damaged ({exception})") from exception
-    if kind == FORMAT:
-        fingerprint = read_fingerprint(reference)
-        known, against = fingerprint.crystals, f"fingerprint of {fingerprint.name}"
-    elif kind == DATASET_FORMAT:
-        dataset = read_dataset(reference)
-        known, against = dataset.crystals, f"dataset {dataset.name}"
-    else:
-        raise StageError(
-            "input_unreadable", f"{reference}: format {kind!r}; `reference` takes {FORMAT} or {DATASET_FORMAT}"
-        )
+    known = reference.crystals
     by_formula: dict[str, list[int]] = defaultdict(list)
     for index, formula in enumerate(known.formulas()):
         by_formula[formula].append(index)
@@ -81,4 +91,4 @@ def judge_novelty(
         novel.append(matcher.first_match(index, other, candidates) is None)
         if (index + 1) % 200 == 0:
             progress(index + 1)
-    return Novelty(novel, [f not in by_formula for f in formulas], f"{against}, {len(known)} crystals")
+    return Novelty(novel, [f not in by_formula for f in formulas])

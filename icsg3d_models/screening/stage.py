@@ -17,7 +17,7 @@ from ..settings import ScreenSettings
 from .candidates import Candidates
 from .descriptors import describe
 from .matching import ANGLE_TOL, LTOL, STOL, Matcher
-from .novelty import find_reference, judge_novelty
+from .novelty import Reference, find_reference, judge_novelty, read_reference
 from .prediction import Prediction, predict_all
 from .ranking import funnel_masks, order, write_table
 from .uniqueness import find_duplicates
@@ -35,13 +35,17 @@ def run(settings: ScreenSettings, report: Report) -> None:
     report.inputs["crystals"] = file_hash(folder / settings.crystals)
     predictors = [folder / path for path in settings.predictors]
     given = None if settings.reference is None else folder / settings.reference
-    reference = find_reference(given, predictors)
-    if reference is None and "novel" in settings.require:
+    known = find_reference(given, predictors)
+    if known is None and "novel" in settings.require:
         raise StageError(
             "settings_rejected",
             "`require` names `novel`, but there is nothing to compare with; give `reference` a fingerprint "
             "(fingerprint.h5, written beside a property model) or a dataset file, or take `novel` out of `require`",
         )
+    reference = None if known is None else read_reference(known)
+    if known is not None and reference is not None:
+        report.inputs["reference"] = file_hash(known)
+        report.tables["reference"] = reference.name
     check_predictors(settings.rank_by, predictors, report)
     candidates = examine(settings, report, crystals, predictors, reference, str(device))
     masks = funnel_masks(candidates, list(settings.require))
@@ -106,7 +110,7 @@ def examine(
     report: Report,
     crystals: Crystals,
     predictors: list[Path],
-    reference: Path | None,
+    reference: Reference | None,
     device: str,
 ) -> Candidates:
     """Apply every test and every model to all crystals."""
@@ -131,8 +135,6 @@ def examine(
         found = judge_novelty(matcher, names, reference, lambda done: report.progress(done, total, step="novelty"))
         novel, new_composition = np.zeros(total, dtype=bool), np.zeros(total, dtype=bool)
         novel[sound], new_composition[sound] = found.crystal, found.composition
-        report.inputs["reference"] = file_hash(reference)
-        report.tables["reference"] = found.against
         report.counts["novel_composition"] = int(new_composition.sum())
     report.progress(total, total, step="prediction")
     prediction = spread_out(predict_all(part, predictors, device), sound, total)

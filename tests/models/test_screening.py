@@ -20,7 +20,7 @@ from icsg3d_models.results import Report, StageError
 from icsg3d_models.screening.descriptors import describe
 from icsg3d_models.screening.fingerprint import FingerprintError, read_fingerprint, write_fingerprint
 from icsg3d_models.screening.matching import ANGLE_TOL, LTOL, STOL, Matcher
-from icsg3d_models.screening.novelty import judge_novelty
+from icsg3d_models.screening.novelty import judge_novelty, read_reference
 from icsg3d_models.screening.ranking import order
 from icsg3d_models.screening.stage import run
 from icsg3d_models.screening.symmetry import space_group
@@ -133,7 +133,7 @@ def test_fingerprint_agrees_with_structure_matcher(tmp_path: Path) -> None:
     reference = perovskite()
     write_fingerprint(tmp_path / "fingerprint.h5", Crystals.from_structures([reference]), "one crystal")
     matcher, formulas = matcher_of(structures)
-    found = judge_novelty(matcher, formulas, tmp_path / "fingerprint.h5")
+    found = judge_novelty(matcher, formulas, read_reference(tmp_path / "fingerprint.h5"))
     judge = StructureMatcher(ltol=LTOL, stol=STOL, angle_tol=ANGLE_TOL)
     expected = [not judge.fit(reference, structure) for structure in structures]
     assert 0.3 < np.mean(expected) < 0.8
@@ -150,10 +150,11 @@ def test_novelty_against_a_dataset_and_its_fingerprint(dataset: Dataset, tmp_pat
     structures = [*(s.copy().make_supercell([1, 1, 2], in_place=False) for s in known), perovskite(), rock_salt()]
     matcher, formulas = matcher_of(structures)
     for name in ("dataset.h5", "fingerprint.h5"):
-        found = judge_novelty(matcher, formulas, tmp_path / name)
+        reference = read_reference(tmp_path / name)
+        found = judge_novelty(matcher, formulas, reference)
         assert found.crystal == [False, False, False, True, True]
         assert found.composition == [False, False, False, True, True]
-        assert str(len(dataset)) in found.against
+        assert str(len(dataset)) in reference.name
 
 
 def test_fingerprint_files_that_cannot_be_used(dataset_file: Path, tmp_path: Path) -> None:
@@ -167,9 +168,8 @@ def test_fingerprint_files_that_cannot_be_used(dataset_file: Path, tmp_path: Pat
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(FingerprintError, match="not readable"):
         read_fingerprint(path)
-    matcher, formulas = matcher_of([perovskite()])
     with pytest.raises(StageError, match="not an HDF5 file"):
-        judge_novelty(matcher, formulas, path)
+        read_reference(path)
 
 
 def test_order_leaves_out_what_has_no_prediction() -> None:
