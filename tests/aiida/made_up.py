@@ -45,7 +45,8 @@ def write_dataset(path: Path, count: int = 8, name: str = "made-up") -> Path:
 
 def write_model(path: Path, network: str, seed: int = 0) -> Path:
     """Write a model file of a network with one small weight."""
-    card: dict[str, Any] = {"data": {"name": "made-up"}, "seed": seed, "validation": {"loss": float("nan")}, "rate": 0.1 + 0.2}
+    card: dict[str, Any] = {"data": {"name": "made-up"}, "seed": seed, "rate": 0.1 + 0.2}
+    card["validation"] = {"loss": float("nan")}
     metadata = {
         "format": "icsg3d-model",
         "format_version": "1",
