@@ -16,6 +16,7 @@ from aiida import engine, load_profile
 from aiida.common.exceptions import ConfigurationError, NotExistent
 from aiida.manage import get_manager
 from aiida.orm import load_node
+from plumpy.exceptions import KilledError
 
 from aiida_icsg3d.progress import Reporter, expected_seconds, run_with_progress
 from aiida_icsg3d.pseudos import choose_family
@@ -180,6 +181,8 @@ def main() -> int:
         return submit(builder) if options.submit else run(builder, options)
     except ConfigurationError as exception:
         print(f"no AiiDA profile ({exception}); make one with `verdi presto --use-zeromq`", file=sys.stderr)
+    except KilledError:
+        print("interrupted; `verdi process list -a` shows how far the run got", file=sys.stderr)
     except (ValueError, OSError, NotExistent) as exception:
         print(exception, file=sys.stderr)
     return 1

@@ -16,6 +16,7 @@ from aiida import engine, load_profile, orm
 from aiida.common.exceptions import ConfigurationError, NotExistent
 from aiida.manage import get_manager
 from aiida.plugins import CalculationFactory, WorkflowFactory
+from plumpy.exceptions import KilledError
 
 from aiida_icsg3d.data import CrystalDatasetData
 from aiida_icsg3d.progress import Reporter, expected_seconds, run_with_progress
@@ -148,6 +149,8 @@ def main() -> int:
         return train(options, code, prepare(options, code))
     except ConfigurationError as exception:
         print(f"no AiiDA profile ({exception}); make one with `verdi presto --use-zeromq`", file=sys.stderr)
+    except KilledError:
+        print("interrupted; `verdi process list -a` shows how far the training got", file=sys.stderr)
     except (ValueError, OSError) as exception:
         print(exception, file=sys.stderr)
     return 1

@@ -156,7 +156,7 @@ def test_inputs_of_one_relaxation(process: Callable[..., Any]) -> None:
     parameters = inputs.base_relax.pw.parameters.get_dict()
     assert (parameters["SYSTEM"]["ecutwfc"], parameters["SYSTEM"]["ecutrho"]) == pytest.approx((40, 320))
     assert parameters["CONTROL"]["etot_conv_thr"] == pytest.approx(5 * 1e-4)
-    assert parameters["ELECTRONS"]["conv_thr"] == pytest.approx(5 * 1e-8)
+    assert parameters["ELECTRONS"]["conv_thr"] == pytest.approx(5 * 1e-7)
     assert set(inputs.base_relax.pw.pseudos) == {"Pb", "Ti", "O"}
     assert inputs.structure.get_pymatgen().get_space_group_info()[1] == 221
     assert inputs.structure.creator.process_label == "symmetrise_structure"
