@@ -102,14 +102,16 @@ def spread_of(values: list[float], name: str) -> str:
 def table(mode: str, results: list[dict[str, Any]], published: list[dict[str, Any]]) -> str:
     """Return the table of one mode as Markdown: this project, its ceilings, the published rows."""
     names = COLUMNS[mode]
-    lines = ["| | " + " | ".join(f"{KINDS[n].label}, {KINDS[n].unit}" for n in names) + " |", "|---" * (len(names) + 1) + "|"]
+    head = " | ".join(f"{KINDS[n].label}, {KINDS[n].unit}" for n in names)
+    lines = [f"| | {head} |", "|---" * (len(names) + 1) + "|"]
 
     def row(label: str, prefix: str = "") -> str:
         cells = [spread_of([r["scalars"].get(prefix + n, math.nan) for r in results], n) for n in names]
         return f"| {label} | {' | '.join(cells)} |"
 
-    lines.append(row("this project"))
-    lines += [row("the test part itself", "reference_"), row("the training part itself", "training_")][: 3 - len(lines) + 1]
+    lines += [row("this project"), row("the test part itself", "reference_")]
+    if mode == "generation":
+        lines.append(row("the training part itself", "training_"))
     for entry in published:
         cells = [str(entry["figures"].get(n, "-")) for n in names]
         lines.append(f"| {entry['name']} ({entry['source']}) | {' | '.join(cells)} |")
@@ -159,6 +161,7 @@ def main() -> None:
     conditions = json.loads((options.runs[0] / "generation" / "evaluation.json").read_text())["conditions"]
     kept = ("structure", "composition", "samples", "cut-offs of structure and composition", "uniqueness and novelty")
     lines += [*(describe(run) for run in options.runs), *(f"- {key}: {conditions[key]}" for key in kept)]
+    lines.append(f"- {published['note']}")
     page = options.page or options.runs[0].parent / f"{options.dataset}.md"
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(page.read_text(encoding="utf-8"))

@@ -19,6 +19,7 @@ from .workers import Progress, parallel_map
 
 LTOL, STOL, ANGLE_TOL = 0.2, 0.3, 5.0
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
+Kind = tuple[str, int]
 
 
 @functools.cache
@@ -28,8 +29,8 @@ def _matcher() -> Any:
     return StructureMatcher(ltol=LTOL, stol=STOL, angle_tol=ANGLE_TOL)
 
 
-def _reduced(arrays: Arrays) -> Any:
-    """Return what the matcher compares, the primitive cell of the Niggli cell; None where there is none."""
+def reduced(arrays: Arrays) -> Arrays | None:
+    """Return the primitive cell of the Niggli cell, which is what the matcher compares; None where there is none."""
     from pymatgen.core import Lattice, Structure
 
     cell, frac, numbers = arrays
@@ -37,35 +38,50 @@ def _reduced(arrays: Arrays) -> Any:
         return None
     try:
         structure = Structure(Lattice(cell), numbers.tolist(), frac)
-        return structure.get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
+        found = structure.get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
     except (ValueError, ArithmeticError, LookupError, RuntimeError, np.linalg.LinAlgError):
         return None
-
-
-def _same(one: Any, other: Any) -> bool:
-    if one is None or other is None or len(one) != len(other):
-        return False
-    return bool(_matcher().fit(one, other, skip_structure_reduction=True))
+    return found.lattice.matrix, found.frac_coords, np.array([site.specie.Z for site in found])
 
 
 def compare_group(group: tuple[list[Arrays], list[Arrays]]) -> tuple[list[int], list[bool]]:
-    """Compare crystals of one formula among themselves and with known ones.
+    """Compare crystals among themselves and with known ones.
 
-    :param group: samples and known crystals.
+    :param group: samples and known crystals, all reduced.
     :return: for each sample the index of the first sample it is the same as (its own where it is the
-        first of its kind), and whether it is the same as a known crystal. What cannot be reduced is the
-        same as nothing.
+        first of its kind), and whether it is the same as a known crystal.
     """
-    samples, known = ([_reduced(arrays) for arrays in part] for part in group)
+    from pymatgen.core import Lattice, Structure
+
+    samples, known = ([Structure(Lattice(c), z.tolist(), x) for c, x, z in part] for part in group)
+
+    def same(one: Structure, other: Structure) -> bool:
+        return bool(_matcher().fit(one, other, skip_structure_reduction=True))
+
     first: list[int] = []
     in_known: list[bool] = []
     for index, sample in enumerate(samples):
-        earlier = (j for j in range(index) if first[j] == j and _same(samples[j], sample))
+        earlier = (j for j in range(index) if first[j] == j and same(samples[j], sample))
         first.append(next(earlier, index))
         # a duplicate shares the answer of the first of its kind, so that the groups stay groups
         duplicate = first[index] != index
-        in_known.append(in_known[first[index]] if duplicate else any(_same(k, sample) for k in known))
+        in_known.append(in_known[first[index]] if duplicate else any(same(k, sample) for k in known))
     return first, in_known
+
+
+def _by_kind(crystals: Crystals, workers: int) -> dict[Kind, list[tuple[int, Arrays]]]:
+    """Return indices and reduced crystals by what must be equal for a match: formula and sites of the primitive cell.
+
+    What cannot be reduced is left out: it is the same as nothing.
+    """
+    items = [(crystals.cell[i], *crystals.sites(i)) for i in range(len(crystals))]
+    kinds: dict[Kind, list[tuple[int, Arrays]]] = defaultdict(list)
+    for index, (formula, found) in enumerate(
+        zip(crystals.formulas(), parallel_map(reduced, items, workers, chunk=32), strict=True)
+    ):
+        if found is not None:
+            kinds[formula, len(found[2])].append((index, found))
+    return kinds
 
 
 def compare(
@@ -74,25 +90,20 @@ def compare(
     """Return which crystals are unique and which are novel, (B,) bool each.
 
     Unique: the first of its kind in the batch. Novel: the same as no known crystal (all are where
-    nothing is known). Only crystals of the same reduced formula are compared.
+    nothing is known). What cannot be compared is both.
     """
-    mine, theirs = defaultdict(list), defaultdict(list)
-    for index, formula in enumerate(crystals.formulas()):
-        mine[formula].append(index)
-    for index, formula in enumerate(known.formulas() if known is not None else []):
-        if formula in mine:
-            theirs[formula].append(index)
-    items = [
-        (
-            [(crystals.cell[i], *crystals.sites(i)) for i in indices],
-            [(known.cell[i], *known.sites(i)) for i in theirs[formula]] if known is not None else [],
-        )
-        for formula, indices in mine.items()
-    ]
-    unique, novel = np.zeros(len(crystals), dtype=bool), np.zeros(len(crystals), dtype=bool)
-    for indices, (first, in_known) in zip(
+    unique, novel = np.ones(len(crystals), dtype=bool), np.ones(len(crystals), dtype=bool)
+    mine = _by_kind(crystals, workers)
+    theirs: dict[Kind, list[tuple[int, Arrays]]] = {}
+    if known is not None:
+        formulas = {formula for formula, _ in mine}
+        wanted = [i for i, formula in enumerate(known.formulas()) if formula in formulas]
+        theirs = _by_kind(known.take(wanted), workers)
+    items = [([r for _, r in group], [r for _, r in theirs.get(kind, [])]) for kind, group in mine.items()]
+    for group, (first, in_known) in zip(
         mine.values(), parallel_map(compare_group, items, workers, progress, chunk=4), strict=True
     ):
+        indices = [index for index, _ in group]
         unique[indices] = [f == i for i, f in enumerate(first)]
         novel[indices] = ~np.array(in_known)
     return unique, novel

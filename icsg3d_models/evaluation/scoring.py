@@ -17,7 +17,7 @@ from .distributions import densities, draw, element_counts, wasserstein
 from .novelty import compare, novel_compositions, stable_unique_novel
 from .reconstruction import match_distances, match_rate, match_rmse
 from .site_fingerprints import structure_fingerprints
-from .sites import compare_sites, lattice_errors, species_accuracy
+from .sites import SiteErrors, compare_sites, lattice_errors, species_accuracy
 from .validity import composition_validity, structure_validity
 from .workers import Progress
 
@@ -109,29 +109,14 @@ def score_reconstruction(predicted: Described, true: Crystals, means: Means) -> 
         **score_validity(predicted, len(true)),
     }
     errors = compare_sites(predicted.crystals, true)
-    found = [e for e in errors if e is not None]
-    displacements = np.concatenate([np.zeros(0), *(e.displacements for e in found)])
-    n_sites = len(true.numbers)
-    lengths, angles = lattice_errors(predicted.crystals.cell[order], true.cell[there])
     formulas = dict(zip(predicted.crystals.ids, predicted.crystals.formulas(), strict=True))
     right = [formulas.get(name) == formula for name, formula in zip(true.ids, true.formulas(), strict=True)]
-    lost = int(true.counts[~there].sum())
     spacing = np.cbrt(true.volumes / true.counts)  # Å
-    per_site, true_per_site = predicted.crystals.volumes / predicted.crystals.counts, true.volumes / true.counts
-    swelling = np.abs(per_site[order] / true_per_site[there] - 1)
-    values |= {
-        "match_rmse_angstrom": match_rmse(distances * spacing),
-        "volume_error": float(swelling.mean()) if len(swelling) else np.nan,
-        "composition_right": float(np.mean(right)),
-        "species_accuracy": species_accuracy(errors, true),
-        "sites_missing": (lost + sum(e.missing for e in found)) / n_sites,
-        "sites_spurious": sum(e.spurious for e in found) / max(len(predicted.crystals.numbers), 1),
-        "site_error_mean": float(displacements.mean()) if len(displacements) else np.nan,
-        "site_error_median": float(np.median(displacements)) if len(displacements) else np.nan,
-        "site_error_p90": float(np.percentile(displacements, 90)) if len(displacements) else np.nan,
-        "length_error": float(lengths.mean()) if len(lengths) else np.nan,
-        "angle_error": float(angles.mean()) if len(angles) else np.nan,
-    }
+    values["match_rmse_angstrom"] = match_rmse(distances * spacing)
+    values["composition_right"] = float(np.mean(right))
+    values |= score_sites(predicted.crystals, true, errors) | score_cells(
+        predicted.crystals.take(order), true.take(there.nonzero()[0])
+    )
     rows = [
         {
             "id": name,
@@ -144,6 +129,40 @@ def score_reconstruction(predicted: Described, true: Crystals, means: Means) -> 
         for i, (name, error) in enumerate(zip(true.ids, errors, strict=True))
     ]
     return values, rows
+
+
+def score_sites(predicted: Crystals, true: Crystals, errors: list[SiteErrors | None]) -> Values:
+    """Return the figures of sites in the frame of the truth.
+
+    :param errors: one a true crystal, None where there is no prediction.
+    """
+    found = [error for error in errors if error is not None]
+    lost = sum(int(n) for n, error in zip(true.counts, errors, strict=True) if error is None)
+    moved = np.concatenate([np.zeros(0), *(error.displacements for error in found)])
+    return {
+        "species_accuracy": species_accuracy(errors, true),
+        "sites_missing": (lost + sum(error.missing for error in found)) / len(true.numbers),
+        "sites_spurious": sum(error.spurious for error in found) / max(len(predicted.numbers), 1),
+        "site_error_mean": float(moved.mean()) if len(moved) else np.nan,
+        "site_error_median": float(np.median(moved)) if len(moved) else np.nan,
+        "site_error_p90": float(np.percentile(moved, 90)) if len(moved) else np.nan,
+    }
+
+
+def score_cells(predicted: Crystals, true: Crystals) -> Values:
+    """Return the mean errors of lengths, angles and volumes.
+
+    :param predicted: B crystals, paired with ``true``.
+    """
+    if len(true) == 0:
+        return {"length_error": np.nan, "angle_error": np.nan, "volume_error": np.nan}
+    lengths, angles = lattice_errors(predicted.cell, true.cell)
+    swelling = np.abs((predicted.volumes / predicted.counts) / (true.volumes / true.counts) - 1)
+    return {
+        "length_error": float(lengths.mean()),
+        "angle_error": float(angles.mean()),
+        "volume_error": float(swelling.mean()),
+    }
 
 
 def score_generation(
