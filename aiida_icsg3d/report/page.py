@@ -203,7 +203,8 @@ def prediction_figures(campaign: Campaign) -> list[go.Figure]:
     everything, chosen = values(campaign.candidates), values(campaign.selected)
     histogram.add_histogram(x=everything, name="all screened", marker_color=SOFT, nbinsx=40)
     histogram.add_histogram(x=chosen, name="selected", marker_color=ACCENT, nbinsx=40)
-    histogram.update_layout(barmode="overlay", xaxis_title=f"predicted {escape(readable(target))}", yaxis_title="crystals")
+    label = f"predicted {escape(readable(target))}"
+    histogram.update_layout(barmode="overlay", xaxis_title=label, yaxis_title="crystals")
     figures = [style(histogram)]
     pairs = [c for c in campaign.selected if c.relaxed_well and isinstance(c.row.get(key), (int, float))]
     if len(pairs) > 1:
@@ -213,7 +214,7 @@ def prediction_figures(campaign: Campaign) -> list[go.Figure]:
             marker={"size": 10, "color": ACCENT},
         ))  # fmt: skip
         # total energies of different compositions share no zero: the page says so, instead of a line
-        scatter.update_layout(xaxis_title=f"predicted {escape(readable(target))}",
+        scatter.update_layout(xaxis_title=label,
                               yaxis_title="DFT total energy (eV/atom), no common zero of compositions")  # fmt: skip
         figures.append(style(scatter, 380))
     return figures
