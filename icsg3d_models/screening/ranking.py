@@ -53,14 +53,15 @@ def write_table(path: str | Path, crystals: Crystals, candidates: Candidates, se
         "structure_valid", "composition_valid", "unique", "duplicate_of", "novel", "selected",
         "novel_composition", "reason",
     ]  # fmt: skip
-    volumes, counts = crystals.volumes, crystals.counts
+    counts = crystals.counts
+    with np.errstate(invalid="ignore", divide="ignore"):  # cells that are not valid have no angles
+        shapes = [(*lattice.abc, *lattice.angles, lattice.volume) for lattice in map(Lattice, crystals.cell)]
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(names)
         for index in range(len(crystals)):
-            lattice = Lattice(crystals.cell[index])
             sound = bool(candidates.structure_valid[index])
             symbol, number = space_group(crystals, index) if sound else ("", 0)
             duplicate = candidates.duplicate_of[index]
@@ -72,7 +73,7 @@ def write_table(path: str | Path, crystals: Crystals, candidates: Candidates, se
             writer.writerow([
                 rank.get(index, ""), crystals.ids[index], candidates.formulas[index], int(counts[index]),
                 symbol, number or "",
-                *(f"{v:.6f}" for v in (*lattice.abc, *lattice.angles, volumes[index])),
+                *(f"{value:.6f}" if np.isfinite(value) else "" for value in shapes[index]),
                 *predicted,
                 sound, bool(candidates.composition_valid[index]), bool(candidates.unique[index]),
                 "" if duplicate is None else crystals.ids[duplicate],

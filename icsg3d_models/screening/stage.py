@@ -118,8 +118,8 @@ def examine(
     reasons = structure_problems(crystals)
     valid = np.array([reason is None for reason in reasons])
     report.progress(0, total, step="validity")
-    formulas = [str(f) for f in crystals.formulas()]
-    composed = np.array([composition_valid(formula) for formula in formulas])
+    formulas = formulas_of(crystals)
+    composed = np.array([bool(formula) and composition_valid(formula) for formula in formulas])
     allowed = allowed_elements(crystals, settings.elements)
     # what has no valid structure is not compared, described or predicted
     sound = np.flatnonzero(valid)
@@ -150,6 +150,13 @@ def examine(
         **({"novel": float(novel.mean())} if novel is not None else {}),
     )
     return candidates
+
+
+def formulas_of(crystals: Crystals) -> list[str]:
+    """Return reduced formulas, empty for a crystal without sites or with one that is no element."""
+    named = [i for i, n in enumerate(crystals.counts) if n and crystals.sites(i)[1].min() > 0]
+    found = dict(zip(named, crystals.take(named).formulas(), strict=True))
+    return [str(found.get(index, "")) for index in range(len(crystals))]
 
 
 def explain(

@@ -265,6 +265,25 @@ def test_nothing_valid_still_writes_the_table(tmp_path: Path) -> None:
     assert len((tmp_path / "screening.csv").read_text().splitlines()) == 3
 
 
+def test_broken_crystals_are_named_and_the_others_screened(tmp_path: Path) -> None:
+    write_inputs(tmp_path, [perovskite()], [perovskite("Ba", "Ti")])
+    whole = Crystals.from_structures([perovskite()])
+    crystals = Crystals.from_arrays(
+        [whole.cell[0], np.full((3, 3), np.nan), np.zeros((3, 3)), 4 * np.eye(3), 4 * np.eye(3)],
+        [whole.frac, np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((0, 3)), np.zeros((1, 3))],
+        [whole.numbers, np.array([8]), np.array([8]), np.zeros(0), np.array([0])],
+        ["whole", "nan", "zero", "empty", "nothing"],
+    )
+    with h5py.File(tmp_path / "crystals.h5", "w") as file:
+        write_crystals(file, crystals)
+    report, rows = screen(tmp_path, top=1)
+    assert report.tables["selected"] == ["whole"]
+    reasons = [row["reason"].split(";")[0] for row in rows[1:]]
+    for reason, words in zip(reasons, ["NaN", "volume 0", "no sites", "without an element"], strict=True):
+        assert words in reason
+    assert rows[1]["a"] == ""
+
+
 def test_novelty_needs_a_reference(tmp_path: Path) -> None:
     write_inputs(tmp_path, candidates(), [perovskite()])
     (tmp_path / "fingerprint.h5").unlink()
