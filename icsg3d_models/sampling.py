@@ -20,7 +20,7 @@ from .modelfile import file_hash
 from .networks.loading import load_network
 from .networks.prior import Prior
 from .networks.vae import VAE
-from .registration import register
+from .registration import errors_of, register
 from .results import Report, StageError
 from .settings import SampleSettings
 
@@ -120,7 +120,7 @@ def from_prior(
 
 
 def from_base(settings: SampleSettings, report: Report, vae: VAE, generator: torch.Generator) -> Tensor:
-    """Return latents around base crystals, dealt evenly, or on the line between two."""
+    """Return latents of base crystals, around them, dealt evenly, or on the line between two."""
     device = generator.device
     assert settings.base is not None
     base = read_base(report.directory / settings.base)
@@ -128,11 +128,16 @@ def from_base(settings: SampleSettings, report: Report, vae: VAE, generator: tor
     if unknown:
         names = ", ".join(SYMBOLS[z] for z in unknown)
         raise StageError("input_incompatible", f"{settings.base}: the model does not know {names}")
-    registered, error = register(vae, base, device)
+    if settings.register_base:
+        base, error = register(vae, base, device)
+    else:
+        error = errors_of(vae, to_batch(base).to(device)).cpu().numpy()
     report.tables["base"] = [
         {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, error, strict=True)
     ]
-    mean, _ = encode(vae, to_batch(registered).to(device))
+    mean, _ = encode(vae, to_batch(base).to(device))
+    if settings.mode == "reconstruct":
+        return mean
     if settings.mode == "interpolate":
         if len(base) != 2:
             raise StageError("settings_rejected", f"mode `interpolate` needs two base crystals, received {len(base)}")

@@ -130,14 +130,18 @@ class TrainSettings(StageSettings):
 class SampleSettings(StageSettings):
     """Draw latents and decode them into fields."""
 
-    mode: Literal["prior", "base", "interpolate"] = "prior"
-    """`prior`: new crystals; `base`: around base crystals; `interpolate`: on the line between two base crystals."""
+    mode: Literal["prior", "base", "interpolate", "reconstruct"] = "prior"
+    """`prior`: new crystals; `base`: around base crystals; `interpolate`: on the line between two base crystals;
+    `reconstruct`: every base crystal once, encoded and decoded, in their order."""
     n_samples: Positive = 64
+    """How many; mode `reconstruct` takes as many as there are base crystals."""
     vae: str = "vae.safetensors"
     prior: str | None = "prior.safetensors"
     """Fitted latent prior (mode `prior`); null draws from N(0, 1), as ICSG3D did."""
     base: str | None = None
-    """Crystal file (HDF5) of base crystals (modes `base` and `interpolate`)."""
+    """Crystal file (HDF5) of base crystals (all modes but `prior`)."""
+    register_base: bool = True
+    """Put base crystals into the setting that the model understands best; false takes them as they are."""
     elements: list[str] | None = None
     """Only these elements; null: all that the models know."""
     targets: dict[str, float] = {}

@@ -37,14 +37,17 @@ COLUMNS = {
         *("wasserstein_density", "wasserstein_elements", "uniqueness", "novelty", "novel_compositions"),
     ),
 }
-NO_NOISE = 1e-6  # standard deviations of the latent: decode the encoding itself
 
 
 def stage(name: str, folder: Path, **settings: object) -> dict[str, Any]:
     """Run ``icsg3d NAME`` in the folder and return its results."""
     (folder / f"{name}.json").write_text(json.dumps(settings, indent=1))
-    subprocess.run([sys.executable, "-m", "icsg3d_models.cli", name, f"{name}.json"], cwd=folder, check=True)
+    command = [sys.executable, "-m", "icsg3d_models.cli", name, f"{name}.json"]
+    code = subprocess.run(command, cwd=folder, check=False).returncode
     results = json.loads((folder / "results.json").read_text())
+    # A model that rebuilds nothing is scored too, with zero.
+    if code and results["status"] != "nothing_rebuilt":
+        raise SystemExit(f"{name} in {folder}: {results['status']}, {results['message']}")
     shutil.move(folder / "results.json", folder / f"{name}_results.json")
     return results
 
@@ -66,7 +69,7 @@ def reconstruct(run: Path, folder: Path, seed: int, threads: int) -> dict[str, A
     test = dataset.crystals.take(dataset.part("test"))
     with h5py.File(folder / "base.h5", "w") as file:
         write_crystals(file.create_group("crystals"), test)
-    rebuild(run, folder, seed, mode="base", base="base.h5", n_samples=len(test), spread=NO_NOISE)
+    rebuild(run, folder, seed, mode="reconstruct", base="base.h5", register_base=False)
     with h5py.File(folder / "crystals.h5", "r") as file:
         found = read_crystals(file["crystals"])
     # sample i is test crystal i; a sample that was not rebuilt is not there and counts as a failure
