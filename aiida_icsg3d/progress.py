@@ -129,7 +129,7 @@ def time_left(snapshot: Snapshot, planned: dict[str, int], expected: dict[str, f
     for label, count in planned.items():
         if label != snapshot.label:
             left += expected[label] * (1 - min(snapshot.counts[label] / max(count, 1), 1))
-        elif snapshot.share > 0:  # what this run has shown is better than what is remembered
+        elif snapshot.inner and snapshot.share > 0:  # what this run has shown is better than what is remembered
             left += in_stage / snapshot.share * (1 - snapshot.share)
         else:
             left += max(expected[label] - in_stage, 0.0)
@@ -163,7 +163,8 @@ class Reporter:
             return
         now = self.clock()
         left = time_left(snapshot, self.planned, self.expected, now - self.stage_began)
-        line = f"{duration(now - self.began)}  {snapshot.text}, about {duration(left)} left"
+        rest = f"about {duration(left)} left" if left >= 1 else "longer than expected"
+        line = f"{duration(now - self.began)}  {snapshot.text}, {rest}"
         print(f"\r\033[K{line}" if terminal else line, end="" if terminal else "\n", file=self.stream, flush=True)
 
     def finish(self) -> None:

@@ -92,7 +92,8 @@ def test_time_left() -> None:
     half = Snapshot("SampleCalculation", 0, 1, sampling.counts, (32, 64))
     assert time_left(half, PLANNED, expected, in_stage=30) == 130
     relaxing = Snapshot("PwRelaxWorkChain", 1, 2, {"SampleCalculation": 1, "PwRelaxWorkChain": 1})
-    assert time_left(relaxing, PLANNED, expected, in_stage=60) == 60
+    assert time_left(relaxing, PLANNED, expected, in_stage=60) == 40
+    assert time_left(relaxing, PLANNED, expected, in_stage=200) == 0
 
 
 @pytest.mark.usefixtures("aiida_profile_clean")
@@ -114,11 +115,17 @@ def test_quiet_where_there_is_no_terminal() -> None:
         reporter.show(Snapshot("SampleCalculation", 0, 1, counts, (done, 64)))
     clock.now = 70
     reporter.show(Snapshot("PwRelaxWorkChain", 0, 2, {"SampleCalculation": 1, "PwRelaxWorkChain": 0}))
+    clock.now = 200
+    reporter.show(Snapshot("PwRelaxWorkChain", 1, 2, {"SampleCalculation": 1, "PwRelaxWorkChain": 1}))
     reporter.finish()
     lines = stream.getvalue().splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines[0].startswith("2 s  sampling, 1 of 64, about ")
-    assert lines[1:] == ["1 min 10 s  relaxing (0 of 2 crystals), about 1 min 40 s left", "1 min 10 s  done"]
+    assert lines[1:] == [
+        "1 min 10 s  relaxing (0 of 2 crystals), about 1 min 40 s left",
+        "3 min 20 s  relaxing (1 of 2 crystals), longer than expected",
+        "3 min 20 s  done",
+    ]
 
 
 def test_one_line_on_a_terminal() -> None:
