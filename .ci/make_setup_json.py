@@ -1,6 +1,6 @@
 """Write setup.json from pyproject.toml: metadata and entry points as the AiiDA plugin registry reads them.
 
-    python .ci/make_setup_json.py
+python .ci/make_setup_json.py
 """
 
 from __future__ import annotations
