@@ -93,7 +93,7 @@ class Prior(nn.Module):
         return velocity
 
     @torch.no_grad()
-    def sample(self, noise: Tensor, allowed: Tensor, targets: Tensor, guidance: float = 1.0, steps: int = 20) -> Tensor:
+    def sample(self, noise: Tensor, allowed: Tensor, targets: Tensor, guidance: float = 1.0, steps: int = 10) -> Tensor:
         """Carry noise to latents by Heun's method.
 
         :param noise: (B, Z) drawn from N(0, 1).
