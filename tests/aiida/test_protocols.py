@@ -29,8 +29,10 @@ def test_overrides_are_merged() -> None:
         "train", "fast", {"max_iterations": 2, "vae": {"settings": {"optimiser": {"batch_size": 4}, "threads": 1}}}
     )
     assert inputs["max_iterations"] == 2
-    assert inputs["vae"]["settings"] == {"optimiser": {"max_epochs": 8, "batch_size": 4, "learning_rate": 1.5e-3}, "threads": 1}
-    assert "batch_size" not in inputs["unet"]["settings"]["optimiser"]
+    given = load_protocol("train", "fast")
+    optimiser = {**given["vae"]["settings"]["optimiser"], "batch_size": 4}
+    assert inputs["vae"]["settings"] == {"optimiser": optimiser, "threads": 1}
+    assert inputs["unet"] == given["unet"]
     assert load_protocol("train", "fast")["max_iterations"] == 10
 
 
