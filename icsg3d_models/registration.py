@@ -9,6 +9,7 @@ then moved downhill in that error. So a model trained in one setting takes cryst
 from __future__ import annotations
 
 from itertools import permutations, product
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,9 +48,8 @@ def reduce_cell(
     """
     import spglib
 
-    primitive = spglib.find_primitive((cell, frac, numbers), symprec=SYMPREC)
-    if primitive is not None:
-        cell, frac, numbers = primitive
+    crystal: Any = (cell, frac, numbers)
+    cell, frac, numbers = map(np.asarray, spglib.find_primitive(crystal, symprec=SYMPREC) or crystal)
     reduced = spglib.niggli_reduce(cell)
     if reduced is None:
         raise CrystalError(f"{name}: the cell has no reduced form; is it singular?")
@@ -117,7 +117,7 @@ def register(vae: VAE, crystals: Crystals, device: torch.device) -> tuple[Crysta
         cell, frac, z = reduce_cell(crystals.cell[index], *crystals.sites(index), name)
         candidates, moved = settings_of(cell, frac)
         ids = [f"{name}-{i}" for i in range(len(candidates))]
-        batch = to_batch(Crystals.from_arrays(candidates, moved, [z] * len(candidates), ids)).to(device)
+        batch = to_batch(Crystals.from_arrays(list(candidates), list(moved), [z] * len(candidates), ids)).to(device)
         best = int(errors_of(vae, batch).argmin())
         cells.append(candidates[best])
         fracs.append(moved[best])

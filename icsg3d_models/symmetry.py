@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -17,7 +19,8 @@ def symmetrise(
     """
     import spglib
 
-    found = spglib.standardize_cell((cell, frac, numbers), to_primitive=True, no_idealize=False, symprec=tolerance)
+    crystal: Any = (cell, frac, numbers)
+    found = spglib.standardize_cell(crystal, to_primitive=True, no_idealize=False, symprec=tolerance)
     if found is None:
         return cell, frac, numbers
     return np.asarray(found[0]), np.asarray(found[1]) % 1.0, np.asarray(found[2])
