@@ -102,7 +102,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
 
 def save_model(path: str | Path, header: ModelHeader, weights: dict[str, torch.Tensor]) -> str:
     """Write a model file atomically and return its SHA-256."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     path = Path(path)
     metadata = {
@@ -112,14 +112,19 @@ def save_model(path: str | Path, header: ModelHeader, weights: dict[str, torch.T
         "config": json.dumps(header.config),
         "card": json.dumps(header.card),
     }
+    content = save({k: v.detach().cpu().contiguous() for k, v in weights.items()}, metadata=metadata)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, temporary, metadata=metadata)
-    # safetensors writes for the owner only; a model is for whoever may read its folder.
-    mask = os.umask(0)
-    os.umask(mask)
-    temporary.chmod(0o666 & ~mask)
+    temporary.write_bytes(_sorted_header(content))
     os.replace(temporary, path)
     return file_hash(path)
+
+
+def _sorted_header(content: bytes) -> bytes:
+    """Return a safetensors file with its header in sorted order, so that equal models are equal files."""
+    length = struct.unpack("<Q", content[:8])[0]
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header + content[8 + length :]
 
 
 def file_hash(path: str | Path) -> str:

@@ -20,9 +20,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import h5py
-
-from icsg3d_models.crystals import Crystals, read_crystals, write_crystals
 from icsg3d_models.datasets import read_dataset
 from icsg3d_models.evaluation.figures import KINDS, SHARE
 
@@ -64,22 +61,12 @@ def rebuild(run: Path, folder: Path, seed: int, **sampling: object) -> dict[str,
 
 
 def reconstruct(run: Path, folder: Path, seed: int, threads: int) -> dict[str, Any]:
-    """Encode and decode the test part and score what comes back, paired by id."""
-    dataset = read_dataset(run / "dataset.h5")
-    test = dataset.crystals.take(dataset.part("test"))
-    with h5py.File(folder / "base.h5", "w") as file:
-        write_crystals(file.create_group("crystals"), test)
-    rebuild(run, folder, seed, mode="reconstruct", base="base.h5", register_base=False)
-    with h5py.File(folder / "crystals.h5", "r") as file:
-        found = read_crystals(file["crystals"])
-    # sample i is test crystal i; a sample that was not rebuilt is not there and counts as a failure
-    names = tuple(test.ids[int(name.removeprefix("s"))] for name in found.ids)
-    with h5py.File(folder / "named.h5", "w") as file:
-        renamed = Crystals(found.cell, found.frac, found.numbers, found.offsets, names)
-        write_crystals(file.create_group("crystals"), renamed)
+    """Encode and decode the test part and score what comes back."""
     dataset_file = str((run / "dataset.h5").resolve())
+    rebuild(run, folder, seed, mode="reconstruct", base=dataset_file, base_part="test", register_base=False)
     cache = str((run / "fingerprints.h5").resolve())
-    chosen = {"mode": "reconstruction", "crystals": "named.h5", "reference": dataset_file, "cache": cache}
+    # sample i is test crystal i; a sample that was not rebuilt is not there and counts as a failure
+    chosen = {"mode": "reconstruction", "paired_by": "order", "reference": dataset_file, "cache": cache}
     return stage("evaluate", folder, seed=seed, threads=threads, **chosen)
 
 

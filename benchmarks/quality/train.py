@@ -64,6 +64,43 @@ def ship(folder: Path, target: Path) -> None:
         hashes[network] = save_model(target / f"{network}.safetensors", header, half)
         (target / f"{network}.json").write_text(json.dumps(header.card, indent=1) + "\n")
     shutil.copy(folder / "fingerprint.h5", target / "fingerprint.h5")
+    (target / "README.md").write_text(card_page(target), encoding="utf-8")
+
+
+def card_page(folder: Path) -> str:
+    """Return the model card of a set as Markdown; every number comes from the cards in the model files."""
+    from icsg3d_models.modelfile import file_hash, read_header
+
+    headers = {name: read_header(folder / f"{name}.safetensors", name) for name in NETWORKS}
+    first = headers["unet"].card
+    parts = ", ".join(f"{count} {part}" for part, count in first["split"].items())
+    lines = [
+        f"# Models of {first['data']['name']}",
+        "",
+        f"Trained on {parts} crystals, split by composition; content hash of the dataset "
+        f"`{first['data']['content_hash']}`.",
+        f"Data: {first['data']['citation']}. The data are not in this package; novelty is judged by `fingerprint.h5`.",
+        "",
+        "Weights are stored in half precision. Written by `benchmarks/quality/train.py` with the settings of "
+        f"`benchmarks/quality/{first['data']['name']}.json`, seed {first['seed']}:",
+        "",
+        f"    python benchmarks/quality/train.py {first['data']['name']} --source DATA.csv --output results",
+        f"    python benchmarks/quality/train.py {first['data']['name']} --output results --ship FOLDER",
+        "",
+        "| network | parameters | steps | seconds | device | test part | SHA-256 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, header in headers.items():
+        card = header.card
+        scores = ", ".join(f"{key} {value:.4g}" for key, value in card["test"].items())
+        digest = file_hash(folder / f"{name}.safetensors")[:16]
+        lines.append(
+            f"| {name} | {card['parameters']} | {card['steps']} | {card['seconds']:.0f} | {card['device']} | {scores} "
+            f"| `{digest}` |"
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
+    lines += ["", f"Versions: {versions}. Seconds are wall time on a machine that did other work as well.", ""]
+    return "\n".join(lines)
 
 
 def main() -> None:

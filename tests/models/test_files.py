@@ -111,6 +111,12 @@ def test_model_files_that_are_refused(tmp_path: Path) -> None:
         read_header(tmp_path / "none.safetensors")
 
 
+def test_equal_models_are_equal_files(tmp_path: Path) -> None:
+    files = [save(tmp_path / f"{i}.safetensors") for i in range(5)]
+    assert len({path.read_bytes() for path in files}) == 1
+    assert torch.equal(load_weights(files[0])["w"], torch.ones(100))
+
+
 def test_model_weights_of_another_program(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
