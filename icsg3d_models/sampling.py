@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .crystals import Crystals, read_crystals
+from .datasets import read_dataset
 from .devices import select_device
 from .elements import NUMBER, SYMBOLS
 from .encoding import decode, encode
@@ -123,7 +124,7 @@ def from_base(settings: SampleSettings, report: Report, vae: VAE, generator: tor
     """Return latents of base crystals, around them, dealt evenly, or on the line between two."""
     device = generator.device
     assert settings.base is not None
-    base = read_base(report.directory / settings.base)
+    base = read_base(report.directory / settings.base, settings.base_part)
     unknown = sorted(set(base.numbers.tolist()) - set(vae.config.elements))
     if unknown:
         names = ", ".join(SYMBOLS[z] for z in unknown)
@@ -153,13 +154,18 @@ def from_base(settings: SampleSettings, report: Report, vae: VAE, generator: tor
     return mean[rows] + settings.spread * width * noise
 
 
-def read_base(path: Path) -> Crystals:
-    """Return the base crystals of a crystal file.
+def read_base(path: Path, part: str | None = None) -> Crystals:
+    """Return the base crystals of a crystal file or, in their order, of one part of a dataset file.
 
-    :raises StageError: the file is missing, damaged or empty.
+    :param part: ``train``, ``validation`` or ``test``; None: all crystals of either kind of file.
+    :raises StageError: the file is missing or empty.
+    :raises icsg3d_models.crystals.CrystalError: the file is damaged, or no dataset where a part is asked for.
     """
     if not path.is_file():
         raise StageError("input_missing", f"{path}: no such file of base crystals")
+    if part is not None:
+        dataset = read_dataset(path)
+        return dataset.crystals.take(dataset.part(part))
     with h5py.File(path, "r") as file:
         crystals = read_crystals(file.get("crystals", file))
     if len(crystals) == 0:

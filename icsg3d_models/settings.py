@@ -139,7 +139,9 @@ class SampleSettings(StageSettings):
     prior: str | None = "prior.safetensors"
     """Fitted latent prior (mode `prior`); null draws from N(0, 1), as ICSG3D did."""
     base: str | None = None
-    """Crystal file (HDF5) of base crystals (all modes but `prior`)."""
+    """Crystal file or dataset file (HDF5) of base crystals (all modes but `prior`)."""
+    base_part: Literal["train", "validation", "test"] | None = None
+    """Part of the base crystals to take, where `base` is a dataset file; null: all."""
     register_base: bool = True
     """Put base crystals into the setting that the model understands best; false takes them as they are."""
     elements: list[str] | None = None
@@ -163,6 +165,8 @@ class SampleSettings(StageSettings):
     def _base_given(self) -> SampleSettings:
         if self.mode != "prior" and self.base is None:
             raise ValueError(f"mode {self.mode!r} needs `base`, a file of base crystals")
+        if self.base_part is not None and self.base is None:
+            raise ValueError("`base_part` needs `base`, a dataset file to take the part of")
         return self
 
 
@@ -234,7 +238,10 @@ class EvaluateSettings(StageSettings):
     """Score crystals by the published metrics, beside what the reference set itself scores."""
 
     mode: Literal["reconstruction", "generation"] = "generation"
-    """`reconstruction`: each crystal against the one of its id; `generation`: the batch against the set."""
+    """`reconstruction`: each crystal against its true one; `generation`: the batch against the set."""
+    paired_by: Literal["id", "order"] = "id"
+    """Reconstruction: `id`: the true crystal has the same id; `order`: s000012 is the true crystal 12 of the part,
+    counted from 0, which is how `icsg3d sample` numbers in mode `reconstruct`."""
     crystals: str = "crystals.h5"
     """What to score: a crystal file."""
     reference: str = "dataset.h5"
@@ -275,7 +282,9 @@ class EvaluateSettings(StageSettings):
     """One row a crystal."""
 
     @model_validator(mode="after")
-    def _target_predicted(self) -> EvaluateSettings:
+    def _fits_together(self) -> EvaluateSettings:
+        if self.paired_by == "order" and self.mode != "reconstruction":
+            raise ValueError("`paired_by` is for mode 'reconstruction'; new crystals have no true ones")
         if self.target is not None and not self.predictors:
             raise ValueError("`target` needs `predictors`, property models that say what was reached")
         if self.unconditioned is not None and self.target is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -44,6 +46,24 @@ def read_batch(path: str | Path, part: str = "all") -> Crystals:
     if len(set(crystals.ids)) != len(crystals):
         raise StageError("input_incompatible", f"{path}: an id is there twice; name each crystal once")
     return crystals
+
+
+def named_by_order(crystals: Crystals, truth: Crystals) -> Crystals:
+    """Return the crystals under the ids of their true ones: ``s000012`` gets the id of the true crystal 12, from 0.
+
+    :param truth: the base crystals of `icsg3d sample` in mode `reconstruct`, in their order; one that was not
+        rebuilt leaves its number out.
+    :raises StageError: an id is no number of a sample, or there are not so many true crystals.
+    """
+    numbers = [re.fullmatch(r"s(\d{6,})", name) for name in crystals.ids]
+    for name, number in zip(crystals.ids, numbers, strict=True):
+        if number is None or int(number[1]) >= len(truth):
+            raise StageError(
+                "input_incompatible",
+                f"{name!r} is no sample of {len(truth)} true crystals, which are s000000 to s{len(truth) - 1:06d}; "
+                "give the part that was reconstructed, or pair by id",
+            )
+    return replace(crystals, ids=tuple(truth.ids[int(number[1])] for number in numbers if number))
 
 
 def read_flags(path: str | Path, column: str, ids: tuple[str, ...]) -> np.ndarray:

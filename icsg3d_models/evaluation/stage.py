@@ -17,7 +17,7 @@ from . import novelty, reconstruction
 from .coverage import CUTOFFS
 from .distributions import draw
 from .figures import Evaluation
-from .inputs import is_dataset, read_batch, read_flags
+from .inputs import is_dataset, named_by_order, read_batch, read_flags
 from .properties import predicted_property
 from .scoring import Described, Means, Rows, Values, describe, score_generation, score_novelty, score_reconstruction
 from .validity import conditions
@@ -71,12 +71,15 @@ def _common(settings: EvaluateSettings, report: Report, n_reference: int, means:
 def _reconstruction(
     settings: EvaluateSettings, report: Report, crystals: Crystals, reference: Crystals, means: Means
 ) -> tuple[Evaluation, Rows]:
+    if settings.paired_by == "order":
+        crystals = named_by_order(crystals, reference)
     strangers = sorted(set(crystals.ids) - set(reference.ids))
     if strangers:
         raise StageError(
             "input_incompatible",
             f"{settings.crystals}: {len(strangers)} ids are not in {settings.reference}, part "
-            f"{settings.part}; first {strangers[0]!r}; a reconstruction is paired by id",
+            f"{settings.part}; first {strangers[0]!r}; give crystals with the ids of their true ones, or the numbered "
+            "ones of `icsg3d sample` with `paired_by` order",
         )
     gate = settings.fingerprint_gate
     values, rows = score_reconstruction(describe(crystals, means, "predictions", gate), reference, means)
@@ -85,7 +88,7 @@ def _reconstruction(
         matched=sum(row["rms"] is not None for row in rows), missing=sum(not row["rebuilt"] for row in rows)
     )
     matcher = f"stol {reconstruction.STOL}, angle_tol {reconstruction.ANGLE_TOL}, ltol {reconstruction.LTOL}"
-    notes = {"matcher": matcher, "a crystal without a fingerprint": "not valid" if gate else "not tested"}
+    notes = {"matcher": matcher, "paired by": settings.paired_by, "a crystal without a fingerprint": "not valid" if gate else "not tested"}
     return Evaluation(values, {"reference": ceiling}, notes), rows
 
 
