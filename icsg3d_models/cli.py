@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the ``icsg3d`` command."""
     parser = argparse.ArgumentParser(
         prog="icsg3d",
-        description="Crystals as voxel fields: prepare data, train, sample, segment, rebuild, screen.",
+        description="Crystals as voxel fields: prepare data, train, sample, segment, rebuild, screen, evaluate.",
         epilog="Every stage runs in the current directory, reads its settings from one JSON file and leaves "
         "results.json (status, counts, versions) and progress.jsonl. `icsg3d STAGE --help` lists the settings.",
     )

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from icsg3d_models.results import PROGRESS_FILE, RESULTS_FILE
 from icsg3d_models.settings import STAGES, StageSettings
 
-from ..data import TrainedModelData
+from ..data import CrystalDatasetData, TrainedModelData
 from .exit_codes import define_exit_codes
 
 SETTINGS_FILE = "settings.json"
@@ -182,6 +182,20 @@ def spec_names(process: type[StageCalculation]) -> Iterable[str]:
     """Return the names of the inputs that a stage itself defines, apart from what every CalcJob has."""
     common = set(CalcJob.spec().inputs)
     return [name for name in process.spec().inputs if name not in common]
+
+
+def check_part(name: str, node: CrystalDatasetData, part: str | None) -> int:
+    """Return how many crystals a part of a dataset has, and refuse an empty one.
+
+    :param part: a part of the split; None or ``all``: the whole dataset.
+    :raises ValueError: the part is empty.
+    """
+    parts = node.base.attributes.get("parts")
+    count = parts.get(part, node.n_crystals)
+    if count == 0:
+        others = ", ".join(f"{key} {value}" for key, value in parts.items())
+        raise ValueError(f"{name} (PK {node.pk}) has no crystal in its {part} part; it has {others}")
+    return int(count)
 
 
 def check_network(name: str, node: TrainedModelData, network: str) -> None:

@@ -13,8 +13,8 @@ from aiida.orm import StructureData
 
 from icsg3d_models.crystals import Crystals, write_crystals
 
-from ..data import TrainedModelData
-from .base import StageCalculation, check_network
+from ..data import CrystalDatasetData, TrainedModelData
+from .base import StageCalculation, check_network, check_part
 
 BASE_FILE = "base.h5"
 
@@ -37,7 +37,11 @@ class SampleCalculation(StageCalculation):
         )  # fmt: skip
         spec.input_namespace(
             "base", valid_type=StructureData, required=False, dynamic=True,
-            help="Base crystals of the modes `base` and `interpolate`, by a name.",
+            help="Base crystals of all modes but `prior`, by a name.",
+        )  # fmt: skip
+        spec.input(
+            "dataset", valid_type=CrystalDatasetData, required=False,
+            help="In place of `base`: base crystals of a dataset; `settings.base_part` takes one part of it.",
         )  # fmt: skip
 
     @classmethod
@@ -49,22 +53,34 @@ class SampleCalculation(StageCalculation):
                 check_network(name, inputs[name], name)
         if "base" not in ports:
             return
-        mode, n_base = inputs["settings"].get_dict().get("mode", "prior"), len(inputs.get("base", {}))
+        settings = inputs["settings"].get_dict()
+        mode, n_base = settings.get("mode", "prior"), len(inputs.get("base", {}))
+        if "dataset" in inputs:
+            if n_base:
+                raise ValueError("base crystals are given by `base` and by `dataset`; give one of the two")
+            n_base = check_part("dataset", inputs["dataset"], settings.get("base_part"))
+        elif settings.get("base_part") is not None:
+            raise ValueError("settings.base_part is a part of the input `dataset`, which is not given")
         if mode == "prior" and n_base:
-            raise ValueError("base crystals are given, but mode is 'prior'; set mode to 'base' or 'interpolate'")
+            raise ValueError(
+                "base crystals are given, but mode is 'prior'; set mode to 'base', 'interpolate' or 'reconstruct'"
+            )
         if mode == "interpolate" and n_base != 2:
             raise ValueError(f"mode 'interpolate' needs two base crystals, received {n_base}")
 
     @classmethod
     def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the names of the models and of the base crystals, where they are given."""
-        return {name: file if name == "vae" or inputs.get(name) else None for name, file in cls.files.items()}
+        given = {"vae": True, "prior": "prior" in inputs, "base": bool(inputs.get("base")) or "dataset" in inputs}
+        return {name: file if given[name] else None for name, file in cls.files.items()}
 
     def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
-        """Copy the models and write the base crystals."""
+        """Copy the models, and copy or write the base crystals."""
         for name in ("vae", "prior"):
             if name in self.inputs:
                 self.copy_file(info, self.inputs[name], self.files[name])
+        if "dataset" in self.inputs:
+            self.copy_file(info, self.inputs.dataset, BASE_FILE)
         if self.inputs.get("base"):
             names = sorted(self.inputs.base)
             structures = [self.inputs.base[name].get_pymatgen_structure() for name in names]

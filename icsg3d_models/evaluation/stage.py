@@ -88,7 +88,11 @@ def _reconstruction(
         matched=sum(row["rms"] is not None for row in rows), missing=sum(not row["rebuilt"] for row in rows)
     )
     matcher = f"stol {reconstruction.STOL}, angle_tol {reconstruction.ANGLE_TOL}, ltol {reconstruction.LTOL}"
-    notes = {"matcher": matcher, "paired by": settings.paired_by, "a crystal without a fingerprint": "not valid" if gate else "not tested"}
+    notes = {
+        "matcher": matcher,
+        "paired by": settings.paired_by,
+        "a crystal without a fingerprint": "not valid" if gate else "not tested",
+    }
     return Evaluation(values, {"reference": ceiling}, notes), rows
 
 

@@ -90,6 +90,16 @@ def write_screening(path: Path, batch: Crystals, selected: Sequence[str]) -> Pat
     return path
 
 
+def write_evaluation(directory: Path, batch: Crystals) -> None:
+    """Write evaluation.json, evaluation.md and evaluation.csv."""
+    figure = {"name": "match_rate", "label": "match rate", "unit": "fraction", "better": "higher", "value": 0.75}
+    figures = [{**figure, "reference": 1.0}, {**figure, "name": "match_rmse", "value": None}]
+    content = {"format_version": 1, "figures": figures, "conditions": {"sha256": {"crystals.h5": "ab"}, "seed": 7}}
+    (directory / "evaluation.json").write_text(json.dumps(content))
+    (directory / "evaluation.md").write_text("| figure | value |\n|---|---|\n| match rate | 75.00 |\n")
+    (directory / "evaluation.csv").write_text("\n".join(["id,rms", *(f"{name},0.01" for name in batch.ids)]) + "\n")
+
+
 def write_stage(directory: Path, stage: str, status: str = "completed", message: str = "", **plan: Any) -> None:
     """Write into ``directory`` what a stage leaves behind.
 
@@ -121,4 +131,7 @@ def write_stage(directory: Path, stage: str, status: str = "completed", message:
         report.tables["selected"] = selected
         funnel = dict.fromkeys(("crystals", "valid", "unique", "novel"), count)
         report.tables["funnel"] = {**funnel, "selected": len(selected)}
+    elif stage == "evaluate":
+        write_evaluation(directory, crystals(count))
+        report.scalars.update(match_rate=0.75, match_rmse=float("nan"))
     report.write(status, message)

@@ -14,7 +14,7 @@ from aiida.plugins import CalculationFactory
 
 from icsg3d_models.crystals import read_crystals
 
-STAGES = ("prepare", "train", "sample", "segment", "rebuild", "screen")
+STAGES = ("prepare", "train", "sample", "segment", "rebuild", "screen", "evaluate")
 
 
 def refuse(entry_point: str, inputs: dict[str, Any]) -> str:
@@ -35,8 +35,12 @@ def inputs(fake_code: Any, model: Any, dataset: Any, remote: Any) -> dict[str, d
         "segment": {"code": code, "unet": model("unet"), "fields_folder": remote()},
         "rebuild": {"code": code, "fields_folder": remote(), "segments_folder": remote()},
         "screen": {
-            "code": code, "crystals_folder": remote(), "predictors": {"a": model("cgcnn")}, "reference": dataset,
+            "code": code,
+            "crystals_folder": remote(),
+            "predictors": {"a": model("cgcnn")},
+            "reference": dataset,
         },
+        "evaluate": {"code": code, "crystals_folder": remote(), "reference": dataset},
     }
 
 

@@ -17,7 +17,7 @@ from aiida_icsg3d.parsers.screening_table import read_table
 from icsg3d_models.results import STATUSES
 from icsg3d_models.settings import STAGES
 
-OURS = ("prepare", "train", "sample", "segment", "rebuild", "screen")
+OURS = ("prepare", "train", "sample", "segment", "rebuild", "screen", "evaluate")
 
 
 def test_every_status_has_one_exit_code() -> None:
@@ -91,7 +91,7 @@ def test_train_out_of_time_before_the_first_epoch(parsed: Any, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("stage", "file"),
     [("prepare", "dataset.h5"), ("train", "model.safetensors"), ("train", "metrics.csv"),
-     ("rebuild", "crystals.h5"), ("screen", "screening.csv")],
+     ("rebuild", "crystals.h5"), ("screen", "screening.csv"), ("evaluate", "evaluation.json")],
 )  # fmt: skip
 def test_output_missing_or_damaged(stage: str, file: str, parsed: Any, tmp_path: Path) -> None:
     made_up.write_stage(tmp_path, stage)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from icsg3d_models.crystals import Crystals, write_crystals
+from icsg3d_models.datasets import Dataset, DatasetError
 from icsg3d_models.encoding import encode
 from icsg3d_models.fields.batches import to_batch
 from icsg3d_models.modelfile import ModelHeader, file_hash, save_model
@@ -140,6 +141,35 @@ def test_reconstruction_takes_every_base_crystal_once(folder: Path) -> None:
     mean, _ = encode(vae, to_batch(Crystals.from_structures(both)))
     with h5py.File(folder / "fields.h5") as file:
         np.testing.assert_allclose(file["latent"][()], mean.numpy(), atol=1e-4)
+
+
+def test_one_part_of_a_dataset_is_reconstructed_in_its_order(folder: Path) -> None:
+    kinds = {"a": 82, "b": 12, "c": 22, "d": 82, "e": 12}
+    crystals = Crystals.from_structures(
+        [s for name, first in kinds.items() for s in lead_titanate(name, first).structures()], list(kinds)
+    )
+    Dataset(crystals, {}, np.array([2, 0, 2, 1, 2], dtype=np.uint8)).write(folder / "dataset.h5")
+    settings = {"mode": "reconstruct", "base": "dataset.h5", "register_base": False, "device": "cpu"}
+    report = Report("sample", folder)
+    run(SampleSettings(**settings, base_part="test"), report)
+    assert report.counts["samples"] == 3
+    assert [row["id"] for row in report.tables["base"]] == ["a", "c", "e"]
+    vae = load_network(folder / "vae.safetensors", "vae", torch.device("cpu"))
+    assert isinstance(vae, VAE)
+    mean, _ = encode(vae, to_batch(crystals.take([0, 2, 4])))
+    with h5py.File(folder / "fields.h5") as file:
+        np.testing.assert_allclose(file["latent"][()], mean.numpy(), atol=1e-4)
+    report = Report("sample", folder)
+    run(SampleSettings(**settings), report)
+    assert [row["id"] for row in report.tables["base"]] == list(kinds)
+
+
+def test_a_part_of_what_has_no_parts(folder: Path) -> None:
+    write_base(folder, lead_titanate())
+    with pytest.raises(DatasetError, match="no icsg3d dataset"):
+        sample(folder, mode="reconstruct", base="base.h5", base_part="test")
+    with pytest.raises(ValueError, match="`base_part` needs `base`"):
+        SampleSettings(base_part="test")
 
 
 def test_axis_settings_are_the_rotations_of_the_cube() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -60,6 +61,25 @@ def test_reconstruction(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.Mo
     assert float(rows["c6"]["rms"]) == pytest.approx(0, abs=1e-6)
 
 
+def test_reconstruction_paired_by_order(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    # samples 0 and 2 of the test part c4, c5, c6; sample 1 was not rebuilt
+    found = dataset.crystals.take([4, 6])
+    write(tmp_path / "crystals.h5", replace(found, ids=("s000000", "s000002")))
+    settings = {"mode": "reconstruction", "paired_by": "order", "fingerprint_gate": False}
+    results = evaluate(tmp_path, monkeypatch, **settings)
+    assert results["status"] == "completed"
+    rows = {row["id"]: row["rms"] for row in csv.DictReader((tmp_path / "evaluation.csv").open())}
+    assert rows["c5"] == ""
+    assert [float(rows[name]) for name in ("c4", "c6")] == pytest.approx([0, 0], abs=1e-6)
+    write(tmp_path / "crystals.h5", replace(found, ids=("s000002", "s000000")))  # the wrong way round
+    assert evaluate(tmp_path, monkeypatch, **settings)["counts"]["matched"] == 0
+    for wrong in ("s000003", "c6"):
+        write(tmp_path / "crystals.h5", replace(found, ids=("s000000", wrong)))
+        results = evaluate(tmp_path, monkeypatch, **settings)
+        assert results["status"] == "input_incompatible"
+        assert f"'{wrong}' is no sample of 3 true crystals, which are s000000 to s000002" in results["message"]
+
+
 def test_generation(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     # one of the training set, one of the test set twice, one that is not valid; a fifth sample failed
     write(tmp_path / "crystals.h5", joined(perovskites("Sr Ti O", "Sr Zr O", "Sr Zr O"), perovskites("Cs Cs F")))
@@ -102,6 +122,7 @@ def test_same_seed_same_numbers(tmp_path: Path, dataset: Dataset, monkeypatch: p
         ({"samples": 1}, "input_incompatible", "2 crystals from 1 samples"),
         ({"mode": "reconstruction", "part": "train"}, "input_incompatible", "c4"),
         ({"target": 0.1}, "settings_rejected", "predictors"),
+        ({"paired_by": "order"}, "settings_rejected", "reconstruction"),
         ({"stability": "flags.csv"}, "input_incompatible", "perhaps"),
         ({"cutoffs": "perov5"}, "settings_rejected", "perov_5"),
     ],

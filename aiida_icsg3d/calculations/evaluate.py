@@ -1,0 +1,122 @@
+"""CalcJob that scores crystals by the published metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
+
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida.orm import Dict, FolderData, RemoteData, SinglefileData
+
+from icsg3d_models.settings import EvaluateSettings
+
+from ..data import CrystalDatasetData, TrainedModelData
+from .base import StageCalculation, check_network, check_part
+
+CRYSTALS = "crystals.h5"
+TRAINING = "training.h5"
+UNCONDITIONED = "unconditioned.h5"
+GENERATION_ONLY = ("training", "predictors", "stability", "unconditioned_folder")
+
+
+class EvaluateCalculation(StageCalculation):
+    """Score the crystals of a rebuild job, beside what the reference set itself scores.
+
+    A reconstruction: a sample job in mode ``reconstruct`` takes a part of a dataset, a segment and a rebuild job make
+    crystals of it, and this job, with ``mode`` reconstruction, ``paired_by`` order and the same dataset and ``part``,
+    compares each with its true one.
+    """
+
+    stage = "evaluate"
+    # Optional inputs are None: a file named here would be taken for given when the settings are checked alone.
+    files: ClassVar[Mapping[str, Any]] = {
+        "crystals": CRYSTALS,
+        "reference": "reference.h5",
+        "training": None,
+        "predictors": ["predictor.safetensors"],
+        "stability": None,
+        "unconditioned": None,
+    }
+    owned = ("cache", "evaluation", "table", "details")
+    retrieved_files = ("evaluation.json", "evaluation.md", "evaluation.csv")
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Declare inputs and outputs."""
+        super().define(spec)
+        spec.input(
+            "crystals_folder",
+            valid_type=(RemoteData, FolderData),
+            help="Remote folder of the rebuild job, or its retrieved folder where the evaluation runs on another "
+            "computer; either holds crystals.h5.",
+        )
+        spec.input(
+            "reference", valid_type=CrystalDatasetData,
+            help="The true crystals; `settings.part` says which part of them.",
+        )  # fmt: skip
+        spec.input(
+            "training", valid_type=CrystalDatasetData, required=False,
+            help="What novelty is judged against: its training part; default: that of `reference`.",
+        )  # fmt: skip
+        spec.input_namespace(
+            "predictors", valid_type=TrainedModelData, required=False, dynamic=True,
+            help="Property models by a name, which the generator has not seen; several are averaged.",
+        )  # fmt: skip
+        spec.input(
+            "stability", valid_type=SinglefileData, required=False,
+            help="CSV with the column `id` and the column `settings.stable_column`, for S.U.N.",
+        )  # fmt: skip
+        spec.input(
+            "unconditioned_folder", valid_type=(RemoteData, FolderData), required=False,
+            help="As `crystals_folder`, of samples drawn without the target.",
+        )  # fmt: skip
+        spec.output("evaluation", valid_type=Dict, required=False, help="`figures`, and `conditions` they depend on.")
+        spec.output("table", valid_type=SinglefileData, required=False, help="evaluation.md, the figures as a table.")
+        spec.output("details", valid_type=SinglefileData, required=False, help="evaluation.csv, one row a crystal.")
+
+    @classmethod
+    def check_inputs(cls, inputs: Mapping[str, Any], ports: Any) -> None:
+        """Check the predictors, the part, and that nothing is given that the mode leaves unused."""
+        super().check_inputs(inputs, ports)
+        settings = inputs["settings"].get_dict()
+        for name, node in inputs.get("predictors", {}).items():
+            check_network(f"predictors.{name}", node, "cgcnn")
+        if "reference" in inputs:
+            part = settings.get("part", EvaluateSettings.model_fields["part"].default)
+            check_part("reference", inputs["reference"], part)
+        if "training" in inputs:
+            check_part("training", inputs["training"], "train")
+        unused = [name for name in GENERATION_ONLY if inputs.get(name)]
+        if settings.get("mode") == "reconstruction" and unused:
+            raise ValueError(f"{', '.join(unused)} has no use in mode 'reconstruction'; leave it out")
+
+    @classmethod
+    def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the names of all files that are given."""
+        stability = inputs.get("stability")
+        return {
+            **cls.files,
+            "training": TRAINING if "training" in inputs else None,
+            "predictors": [f"predictor_{name}.safetensors" for name in sorted(inputs.get("predictors", {}))],
+            "stability": f"stability{PurePosixPath(stability.filename).suffix}" if stability is not None else None,
+            "unconditioned": UNCONDITIONED if "unconditioned_folder" in inputs else None,
+        }
+
+    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
+        """Link the crystals, and copy everything else."""
+        files = self.linked_files(self.inputs)
+        for port, name in (("crystals_folder", files["crystals"]), ("unconditioned_folder", files["unconditioned"])):
+            if port not in self.inputs:
+                continue
+            if isinstance(self.inputs[port], RemoteData):
+                self.link_remote(info, self.inputs[port], CRYSTALS, name)
+            else:
+                self.copy_file(info, self.inputs[port], name, CRYSTALS)
+        for port in ("reference", "training", "stability"):
+            if port in self.inputs:
+                self.copy_file(info, self.inputs[port], files[port])
+        predictors = self.inputs.get("predictors", {})
+        for name, file in zip(sorted(predictors), files["predictors"], strict=True):
+            self.copy_file(info, predictors[name], file)
