@@ -152,8 +152,9 @@ def submit(builder: Any) -> int:
 
 def run(builder: Any, options: argparse.Namespace) -> int:
     """Run here, show the progress, and write what came out of it."""
-    for handler in logging.getLogger("aiida").handlers:  # reports stay in `verdi process report`
-        handler.setLevel(logging.WARNING)
+    # What a restarted calculation warned of is in `verdi process report`; what failed is in the summary.
+    for handler in logging.getLogger("aiida").handlers:
+        handler.setLevel(logging.CRITICAL)
     planned = {"SampleCalculation": 1, "SegmentCalculation": 1, "RebuildCalculation": 1, "ScreenCalculation": 1}
     at_once = 1
     if options.n_relaxations:

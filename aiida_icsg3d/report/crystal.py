@@ -87,9 +87,15 @@ def build_scene(structure: Structure, origin: np.ndarray) -> Scene:
     bonds: list[tuple[int, int]] = []
     polyhedra: list[tuple[int, np.ndarray]] = []
     neighbours = find_bonds(cell, frac, site_symbols)
+    # Shells are completed beyond the cell around centres inside it; a centre on the boundary, which is drawn at
+    # every corner, gets its shell completed once, and only where there is no centre inside.
+    interior = [all(EDGE < x < 1 - EDGE for x in point) for point in frac]
+    central = [is_centre(site, neighbours, site_symbols) for site in range(len(frac))]
+    lonely = not any(i and c for i, c in zip(interior, central, strict=True))
+    whole = [i or lonely for i in interior]
     for (site, image), index in list(atoms.items()):
-        centre = is_centre(site, neighbours, site_symbols)
-        inside = all(-EDGE <= x <= 1 + EDGE for x in frac[site]) and not any(image)
+        centre = central[site]
+        inside = whole[site] and not any(image)
         shell = []
         for other, shift in neighbours[site]:
             key = (other, tuple(int(a + b) for a, b in zip(image, shift, strict=True)))
