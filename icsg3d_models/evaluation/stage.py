@@ -129,6 +129,8 @@ def _generation(
     if settings.unconditioned is not None:
         free = _read(settings.unconditioned, report)
         ceilings["unconditioned"] = score(describe(free, means, "samples without target"), len(free))
+    for name in (*settings.predictors, *filter(None, [settings.stability])):
+        report.inputs[name] = file_hash(report.directory / name)
     n_valid = int(batch.valid.sum())
     report.counts.update(asked=asked, valid=n_valid)
     notes: dict[str, Any] = {

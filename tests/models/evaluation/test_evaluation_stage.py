@@ -102,6 +102,7 @@ def test_generation(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.Monkey
     document = json.loads((tmp_path / "evaluation.json").read_text())
     assert {row["name"] for row in document["figures"]} == {name for name in found if name in document_names(document)}
     assert document["conditions"]["samples"] == "5 asked for, 4 rebuilt, 3 valid"
+    assert set(document["conditions"]["sha256"]) == {"crystals.h5", "dataset.h5", "stable.csv"}
 
 
 def document_names(document: dict) -> set[str]:
