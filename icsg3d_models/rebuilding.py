@@ -33,9 +33,9 @@ def refine_peaks(occupancy: Tensor, owner: Tensor, peak: Tensor) -> Tensor:
     the highest voxel has its maximum at the site. A maximum that lands more than a voxel away is not trusted,
     and the weighted centre of the 27 values is taken.
 
-    :param occupancy: (B, n, n, n); ``owner``: (R,) sample of each peak; ``peak``: (R, 3) voxel.
+    :param occupancy: (B, nx, ny, nz); ``owner``: (R,) sample of each peak; ``peak``: (R, 3) voxel.
     """
-    n = occupancy.shape[-1]
+    n = torch.tensor(occupancy.shape[1:], device=occupancy.device)
     stencil = _STENCIL.to(peak.device)
     index = (peak[:, None, :] + stencil) % n  # (R, 27, 3)
     values = occupancy[owner[:, None], index[..., 0], index[..., 1], index[..., 2]].clamp(min=1e-4)  # (R, 27)

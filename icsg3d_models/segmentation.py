@@ -34,19 +34,22 @@ def watershed(occupancy: Tensor, mask: Tensor) -> Tensor:
     All samples at once: each voxel points to the highest of its 27 neighbours, and pointers are doubled until they
     rest. Ties go to the first neighbour in row order, so a flat pair of voxels has one maximum.
 
-    :param occupancy: (B, n, n, n).
-    :param mask: (B, n, n, n) bool.
-    :return: (B, n, n, n) int64, flat index of the maximum within the sample, -1 outside the mask.
+    On a grid over a reduced cell, the vectors to the 26 neighbours hold all that bound a grid point's Voronoi cell,
+    so an isolated Gaussian has one maximum, the grid point closest to it. A long sheared cell can have more.
+
+    :param occupancy: (B, nx, ny, nz).
+    :param mask: (B, nx, ny, nz) bool.
+    :return: (B, nx, ny, nz) int64, flat index of the maximum within the sample, -1 outside the mask.
     """
-    batch, n = occupancy.shape[:2]
+    batch, nx, ny, nz = occupancy.shape
     padded = functional.pad(occupancy.unsqueeze(1), (1,) * 6, mode="circular")
     _, index = functional.max_pool3d(padded, 3, stride=1, return_indices=True)
     index = index[:, 0]
-    m = n + 2
-    x, y, z = index // (m * m), index // m % m, index % m
-    pointer = (((x - 1) % n * n + (y - 1) % n) * n + (z - 1) % n).reshape(batch, -1)
-    # Paths are at most n³ long; doubling follows 2^k steps in k rounds.
-    for _ in range(math.ceil(math.log2(n**3)) + 1):
+    my, mz = ny + 2, nz + 2
+    x, y, z = index // (my * mz), index // mz % my, index % mz
+    pointer = (((x - 1) % nx * ny + (y - 1) % ny) * nz + (z - 1) % nz).reshape(batch, -1)
+    # Paths are at most as long as there are voxels; doubling follows 2^k steps in k rounds.
+    for _ in range(math.ceil(math.log2(nx * ny * nz)) + 1):
         further = pointer.gather(1, pointer)
         if torch.equal(further, pointer):
             break
