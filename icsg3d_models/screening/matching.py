@@ -15,6 +15,13 @@ from .descriptors import DIFFERENT, IDENTICAL, Descriptors, distances
 LTOL, STOL, ANGLE_TOL = 0.2, 0.3, 5.0
 
 
+def primitive_structure(crystals: Crystals, index: int) -> Structure:
+    """Return one crystal in its reduced primitive cell, as StructureMatcher prepares it."""
+    frac, numbers = crystals.sites(index)
+    whole = Structure(Lattice(crystals.cell[index]), numbers.tolist(), frac)
+    return whole.get_reduced_structure().get_primitive_structure()
+
+
 class Matcher:
     """Compares crystals of a batch with each other or with those of another batch.
 
@@ -30,9 +37,7 @@ class Matcher:
     def structure(self, index: int) -> Structure:
         """Return the reduced primitive cell of one crystal, computed once."""
         if index not in self.reduced:
-            frac, numbers = self.crystals.sites(index)
-            whole = Structure(Lattice(self.crystals.cell[index]), numbers.tolist(), frac)
-            self.reduced[index] = whole.get_reduced_structure().get_primitive_structure()
+            self.reduced[index] = primitive_structure(self.crystals, index)
         return self.reduced[index]
 
     def first_match(self, index: int, other: Matcher, candidates: Iterable[int]) -> int | None:

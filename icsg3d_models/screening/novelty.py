@@ -14,15 +14,16 @@ from ..datasets import FORMAT as DATASET_FORMAT
 from ..datasets import read_dataset
 from ..results import StageError
 from .descriptors import describe
-from .fingerprint import FINGERPRINT_FILE, FORMAT, read_fingerprint
+from .fingerprint import FINGERPRINT_FILE, FORMAT, Fingerprint, read_fingerprint
 from .matching import Matcher
+from .pair_distances import separations
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Known crystals, and what they are in words."""
+    """What is known, a dataset's crystals or a fingerprint, and what it is in words."""
 
-    crystals: Crystals
+    known: Crystals | Fingerprint
     name: str
 
 
@@ -60,8 +61,7 @@ def read_reference(path: Path) -> Reference:
         raise StageError("input_unreadable", f"{path}: not an HDF5 file, or damaged ({exception})") from exception
     if kind == FORMAT:
         fingerprint = read_fingerprint(path)
-        name = f"fingerprint of {fingerprint.name}, {len(fingerprint.crystals)} crystals"
-        return Reference(fingerprint.crystals, name)
+        return Reference(fingerprint, f"fingerprint of {fingerprint.name}, {len(fingerprint)} crystals")
     if kind == DATASET_FORMAT:
         dataset = read_dataset(path)
         return Reference(dataset.crystals, f"dataset {dataset.name}, {len(dataset)} crystals")
@@ -71,13 +71,34 @@ def read_reference(path: Path) -> Reference:
 def judge_novelty(
     matcher: Matcher, formulas: list[str], reference: Reference, progress: Callable[[int], None] = lambda done: None
 ) -> Novelty:
-    """Compare crystals with those of the reference by StructureMatcher.
+    """Compare crystals with those of the reference: by StructureMatcher, or by the distances of a fingerprint.
 
     :param matcher: the crystals, with valid structures.
     :param formulas: their reduced formulas.
     :param progress: called with the number of crystals done.
     """
-    known = reference.crystals
+    if isinstance(reference.known, Fingerprint):
+        known_formula, is_known = _judge_by_fingerprint(matcher, reference.known)
+    else:
+        known_formula, is_known = _judge_by_crystals(matcher, formulas, reference.known)
+    novel = []
+    for index, formula in enumerate(formulas):
+        novel.append(not (known_formula(formula) and is_known(index, formula)))
+        if (index + 1) % 200 == 0:
+            progress(index + 1)
+    return Novelty(novel, [not known_formula(formula) for formula in formulas])
+
+
+Judge = tuple[Callable[[str], bool], Callable[[int, str], bool]]
+
+
+def _judge_by_fingerprint(matcher: Matcher, known: Fingerprint) -> Judge:
+    """Return what tells whether a formula is known, and whether crystal ``index`` of that formula is."""
+    return known.has_formula, lambda index, formula: known.holds(formula, separations(matcher.structure(index)))
+
+
+def _judge_by_crystals(matcher: Matcher, formulas: list[str], known: Crystals) -> Judge:
+    """Return the same for a dataset, by StructureMatcher."""
     by_formula: dict[str, list[int]] = defaultdict(list)
     for index, formula in enumerate(known.formulas()):
         by_formula[formula].append(index)
@@ -85,10 +106,8 @@ def judge_novelty(
     place = {old: new for new, old in enumerate(wanted)}
     part = known.take(wanted)
     other = Matcher(part, describe(part))
-    novel = []
-    for index, formula in enumerate(formulas):
-        candidates = [place[i] for i in by_formula.get(formula, [])]
-        novel.append(matcher.first_match(index, other, candidates) is None)
-        if (index + 1) % 200 == 0:
-            progress(index + 1)
-    return Novelty(novel, [f not in by_formula for f in formulas])
+
+    def is_known(index: int, formula: str) -> bool:
+        return matcher.first_match(index, other, [place[i] for i in by_formula[formula]]) is not None
+
+    return by_formula.__contains__, is_known

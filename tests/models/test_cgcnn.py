@@ -154,7 +154,7 @@ def test_learns_what_follows_from_the_sites(dataset: Dataset, tmp_path: Path) ->
     assert (prediction.uncertainty[TARGET] > 0).all()
     assert read_header(model).config["elements"] == [8, 9, 12, 13, 20, 22, 38, 56]
     # the fingerprint of the training part lies beside the model
-    assert len(read_fingerprint(tmp_path / "fingerprint.h5").crystals) == len(dataset.part("train"))
+    assert len(read_fingerprint(tmp_path / "fingerprint.h5")) == len(dataset.part("train"))
     strange = Crystals.from_structures([triclinic(), next(dataset.crystals.structures())])
     prediction = predict_all(strange, [str(model), str(model)])
     assert np.isnan(prediction.values[TARGET][0])

@@ -9,18 +9,15 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from icsg3d_models.crystals import Crystals, write_crystals
-from icsg3d_models.datasets import Dataset
 from icsg3d_models.modelfile import ModelHeader, save_model
 from icsg3d_models.networks.cgcnn import CGCNN, CGCNNConfig
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.screening.descriptors import describe
-from icsg3d_models.screening.fingerprint import FingerprintError, read_fingerprint, write_fingerprint
-from icsg3d_models.screening.matching import ANGLE_TOL, LTOL, STOL, Matcher
-from icsg3d_models.screening.novelty import judge_novelty, read_reference
+from icsg3d_models.screening.fingerprint import write_fingerprint
+from icsg3d_models.screening.matching import Matcher
 from icsg3d_models.screening.ranking import order
 from icsg3d_models.screening.stage import run
 from icsg3d_models.screening.symmetry import space_group
@@ -114,62 +111,6 @@ def test_duplicates_are_found_in_any_description() -> None:
         Structure(first.lattice, first.species, np.add(first.frac_coords, [0.2, 0.4, 0.7])),
     ]
     assert find_duplicates(*matcher_of(structures)) == [None, None, 0, 0, None, 4, None, 0]
-
-
-def disturbed(rng: np.random.Generator) -> Structure:
-    """Return PbTiO3 that is displaced, strained, or has its species on other sites."""
-    crystal = perovskite(length=rng.uniform(3.7, 4.3))
-    kind = rng.integers(5)
-    species = {0: ["Ti", "Pb", "O", "O", "O"], 1: ["O", "Ti", "Pb", "O", "O"], 2: ["Pb", "O", "Ti", "O", "O"]}
-    chosen = species.get(int(kind), ["Pb", "Ti", "O", "O", "O"])
-    moved = crystal.frac_coords + rng.normal(0, 0.03, (5, 3))
-    moved[:, 0] += rng.normal(0, 0.04, 5)
-    return Structure(crystal.lattice, chosen, moved)
-
-
-def test_fingerprint_agrees_with_structure_matcher(tmp_path: Path) -> None:
-    rng = np.random.default_rng(4)
-    structures = [disturbed(rng) for _ in range(150)]
-    reference = perovskite()
-    write_fingerprint(tmp_path / "fingerprint.h5", Crystals.from_structures([reference]), "one crystal")
-    matcher, formulas = matcher_of(structures)
-    found = judge_novelty(matcher, formulas, read_reference(tmp_path / "fingerprint.h5"))
-    judge = StructureMatcher(ltol=LTOL, stol=STOL, angle_tol=ANGLE_TOL)
-    expected = [not judge.fit(reference, structure) for structure in structures]
-    assert 0.3 < np.mean(expected) < 0.8
-    assert np.mean(np.array(found.crystal) == expected) >= 0.99
-    assert not any(found.composition)
-
-
-def test_novelty_against_a_dataset_and_its_fingerprint(dataset: Dataset, tmp_path: Path) -> None:
-    dataset.write(tmp_path / "dataset.h5")
-    write_fingerprint(tmp_path / "fingerprint.h5", dataset.crystals, "made-up")
-    known = list(dataset.crystals.structures())[:3]
-    swapped = known[0].copy()
-    swapped[0], swapped[1] = known[0][1].specie, known[0][0].specie
-    structures = [*(s.copy().make_supercell([1, 1, 2], in_place=False) for s in known), perovskite(), rock_salt()]
-    matcher, formulas = matcher_of(structures)
-    for name in ("dataset.h5", "fingerprint.h5"):
-        reference = read_reference(tmp_path / name)
-        found = judge_novelty(matcher, formulas, reference)
-        assert found.crystal == [False, False, False, True, True]
-        assert found.composition == [False, False, False, True, True]
-        assert str(len(dataset)) in reference.name
-
-
-def test_fingerprint_files_that_cannot_be_used(dataset_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(FingerprintError, match="no such fingerprint"):
-        read_fingerprint(tmp_path / "none.h5")
-    with pytest.raises(FingerprintError, match="no fingerprint"):
-        read_fingerprint(dataset_file)
-    path = tmp_path / "fingerprint.h5"
-    write_fingerprint(path, Crystals.from_structures([perovskite()]), "x")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FingerprintError, match="not readable"):
-        read_fingerprint(path)
-    with pytest.raises(StageError, match="not an HDF5 file"):
-        read_reference(path)
 
 
 def test_order_leaves_out_what_has_no_prediction() -> None:
