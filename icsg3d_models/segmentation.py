@@ -110,14 +110,10 @@ def _species_log_probability(
     allowed: list[int],
 ) -> Tensor:
     """Return the log probability of every allowed element at the given voxels, (M, E)."""
-    batch = species.shape[0]
-    count = torch.bincount(owner, minlength=batch)
-    column = torch.arange(len(owner), device=owner.device) - (torch.cumsum(count, 0) - count)[owner]
-    points = torch.zeros(batch, int(count.max()) if len(owner) else 1, 3, device=species.device)
-    points[owner, column] = torch.stack([voxel // (n * n), voxel // n % n, voxel % n], dim=1).float() / n
-    logits = unet.species_logits(features, species, points)[owner, column]
+    frac = torch.stack([voxel // (n * n), voxel // n % n, voxel % n], dim=1).float() / n
+    logits = unet.species_logits_of(features, species, owner, frac)
     barred = torch.tensor([z not in allowed for z in unet.config.elements], device=logits.device)
-    return logits.masked_fill(barred, -math.inf).log_softmax(dim=1).clamp(min=-50.0)
+    return logits.masked_fill_(barred, -math.inf).log_softmax(dim=1).clamp_(min=-50.0)
 
 
 def run(settings: SegmentSettings, report: Report) -> None:

@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..results import StageError
 from ..settings import Strict
+from .spectral import LARGEST, spectral_conv
 
 ConfigT = TypeVar("ConfigT", bound=Strict)
 
@@ -36,6 +38,12 @@ class PeriodicConv(nn.Conv3d):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, padding=1, padding_mode="circular")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, n, n, n) to (B, O, n, n, n)."""
+        if x.shape[-1] <= LARGEST:
+            return spectral_conv(x, self.weight, self.bias)
+        return super().forward(x)
 
 
 class ResidualBlock(nn.Module):
@@ -92,21 +100,32 @@ def sample_at(field: Tensor, frac: Tensor) -> Tensor:
     :param frac: (B, S, 3).
     :return: (B, S, C).
     """
-    batch, channels, n = field.shape[:3]
+    batch, sites = frac.shape[:2]
+    owner = torch.arange(batch, device=frac.device).repeat_interleave(sites)
+    return sample_points(field, owner, frac.reshape(-1, 3)).reshape(batch, sites, -1)
+
+
+def sample_points(field: Tensor, owner: Tensor, frac: Tensor) -> Tensor:
+    """Read a field at points that are listed one by one, as :func:`sample_at` does.
+
+    :param field: (B, C, n, n, n).
+    :param owner: (M,) sample of each point; ``frac``: (M, 3).
+    :return: (M, C).
+    """
+    n = field.shape[-1]
     position = (frac % 1.0) * n
     low = position.floor()
-    t = (position - low).unsqueeze(-1)  # (B, S, 3, 1)
+    t = position - low  # (M, 3)
     low = low.long() % n
-    high = (low + 1) % n
-    flat = field.reshape(batch, channels, n**3).transpose(1, 2)  # (B, n³, C)
-    result: Tensor | float = 0.0
-    for corner in range(8):
-        index = torch.zeros_like(low[..., 0])
-        weight = torch.ones_like(t[..., 0, :])
-        for axis in range(3):
-            upper = bool(corner >> axis & 1)
-            index = index * n + (high if upper else low)[..., axis]
-            weight = weight * (t[..., axis, :] if upper else 1 - t[..., axis, :])
-        result = result + weight * flat.gather(1, index.unsqueeze(-1).expand(-1, -1, channels))
-    assert isinstance(result, Tensor)
-    return result
+    index = torch.stack([low, (low + 1) % n], dim=2)  # (M, 3, 2)
+    share = torch.stack([1 - t, t], dim=2)
+    place = torch.tensor([n * n, n, 1], device=field.device)
+    x, y, z = (index * place[:, None]).unbind(1)  # (M, 2) each
+    corner = (owner[:, None] * n**3 + x).reshape(-1, 2, 1, 1) + y.reshape(-1, 1, 2, 1) + z.reshape(-1, 1, 1, 2)
+    x, y, z = share.unbind(1)
+    weight = x.reshape(-1, 2, 1, 1) * y.reshape(-1, 1, 2, 1) * z.reshape(-1, 1, 1, 2)
+    voxels = field.flatten(2).transpose(1, 2).flatten(0, 1)  # (B n³, C)
+    # One weighted sum of eight rows a point, without eight arrays in between.
+    return functional.embedding_bag(
+        corner.flatten(1), voxels, per_sample_weights=weight.flatten(1).to(voxels.dtype), mode="sum"
+    )

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..settings import Strict
-from .layers import PreActivatedConv, ResidualBlock, depth_to_space, sample_at, space_to_depth
+from .layers import PreActivatedConv, ResidualBlock, depth_to_space, sample_at, sample_points, space_to_depth
 
 
 class UNetConfig(Strict):
@@ -77,4 +77,10 @@ class UNet(nn.Module):
         """
         joined = torch.cat([features[-1], species], dim=1)
         logits: Tensor = self.species_head(sample_at(joined, frac))
+        return logits
+
+    def species_logits_of(self, features: list[Tensor], species: Tensor, owner: Tensor, frac: Tensor) -> Tensor:
+        """Return element logits, (M, E), at points (M, 3) that lie in the samples ``owner``, (M,)."""
+        joined = torch.cat([features[-1], species], dim=1)
+        logits: Tensor = self.species_head(sample_points(joined, owner, frac))
         return logits
