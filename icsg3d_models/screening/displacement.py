@@ -13,9 +13,9 @@ import numpy as np
 from .matching import ANGLE_TOL, LTOL, STOL
 from .pair_distances import REACH, Separations
 
-# Root mean square difference of lists that are the same, in units of (V/N)^(1/3): the best (and smallest) of 0.03, 0.035,
-# 0.04, 0.045 and 0.05 on half of Perov-5 (benchmarks/quality/novelty_agreement.py, --half development). The lists of a
-# fingerprint are rounded to 0.013.
+# Root mean square difference of lists that are the same, in units of (V/N)^(1/3): the best, and the smallest, of
+# 0.03, 0.035, 0.04, 0.045 and 0.05 on half of Perov-5 (benchmarks/quality/novelty_agreement.py, --half development).
+# The lists of a fingerprint are rounded to 0.013.
 TOLERANCE = 0.03
 FAR = 0.4  # lists that differ more cannot be brought together by forgivable displacements: not tried
 STARTS = 16

@@ -102,4 +102,4 @@ def test_predictions_and_the_fingerprint() -> None:
     assert found.reasons[:2] == [None, None]
     assert "Xe" in str(found.reasons[2])
     fingerprint = read_fingerprint(MODELS / "fingerprint.h5")
-    assert len(fingerprint.crystals) == read_header(MODELS / "cgcnn.safetensors").card["split"]["train"]
+    assert len(fingerprint) == read_header(MODELS / "cgcnn.safetensors").card["split"]["train"]
