@@ -1,16 +1,16 @@
 """The fingerprint of a training set: formulas and pair distances, by which novelty is judged without the data.
 
 For each crystal the reduced formula, the number of sites of the primitive cell, and sorted distances by pair of
-species, scaled to one volume per site and rounded to 0.013 of it (see ``pair_distances``): no cell, no
-coordinates, no properties, no names, no order. 3,408 perovskites take 87 kB.
+species, in units of (V/N)^(1/3) and rounded to 0.013 (see ``pair_distances``): no cell, no coordinates, no volume,
+no properties, no names, no order. 3,408 perovskites take 87 kB.
 
 Novelty judged by it agrees with StructureMatcher(ltol=0.2, stol=0.3, angle_tol=5) for 99.3 % of 2,000 mixed
-candidates made from the half of Perov-5 on which nothing was chosen: 99.6 % with A and B exchanged, 100 % displaced
-by up to 0.1 (V/N)^(1/3), 98.0 % by up to 0.2, where one in four is beyond what StructureMatcher forgives
-(`python benchmarks/quality/novelty_agreement.py dataset.h5 --pairs 250`).
+candidates made from the half of Perov-5 where the tolerance was not chosen: 99.6 % with A and B exchanged, 100 %
+displaced by up to 0.1 (V/N)^(1/3), 98.0 % by up to 0.2, where one in four is beyond what StructureMatcher
+forgives (`python benchmarks/quality/novelty_agreement.py dataset.h5 --pairs 250`).
 
-This keeps the data from being read off, not from being asked about: who guesses a crystal can test whether it is
-there, which is what a fingerprint is for, and formulas are plain.
+This is no encryption. Formulas are plain, and who guesses a crystal can test the guess and, where it is close,
+improve it by the distances, up to the scale. Do not pass on the fingerprint of crystals that must stay secret.
 """
 
 from __future__ import annotations
