@@ -16,17 +16,17 @@ from .results import Report, StageError
 from .settings import RebuildSettings
 from .symmetry import symmetrise
 
-_STENCIL = torch.tensor([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])  # (27, 3)
+STENCIL = torch.tensor([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])  # (27, 3)
 
 
 def _quadratic_fit() -> Tensor:
     """Return the (10, 27) least-squares map from 27 values to 1, x, y, z, xx, yy, zz, xy, xz, yz."""
-    x, y, z = _STENCIL.double().unbind(1)
+    x, y, z = STENCIL.double().unbind(1)
     design = torch.stack([torch.ones(27).double(), x, y, z, x * x, y * y, z * z, x * y, x * z, y * z], dim=1)
     return torch.linalg.pinv(design).float()
 
 
-def refine_peaks(occupancy: Tensor, owner: Tensor, peak: Tensor) -> Tensor:
+def refine_peaks(occupancy: Tensor, owner: Tensor, peak: Tensor, others: Tensor | None = None) -> Tensor:
     """Return fractional coordinates of maxima, finer than the grid, (R, 3).
 
     The logarithm of a Gaussian is a quadratic in any cell, so a quadratic fitted to the log of the 27 values around
@@ -34,11 +34,13 @@ def refine_peaks(occupancy: Tensor, owner: Tensor, peak: Tensor) -> Tensor:
     and the weighted centre of the 27 values is taken.
 
     :param occupancy: (B, nx, ny, nz); ``owner``: (R,) sample of each peak; ``peak``: (R, 3) voxel.
+    :param others: (R, 27) what neighbouring sites add to the values at ``peak + STENCIL``, taken off if known.
     """
     n = torch.tensor(occupancy.shape[1:], device=occupancy.device)
-    stencil = _STENCIL.to(peak.device)
+    stencil = STENCIL.to(peak.device)
     index = (peak[:, None, :] + stencil) % n  # (R, 27, 3)
-    values = occupancy[owner[:, None], index[..., 0], index[..., 1], index[..., 2]].clamp(min=1e-4)  # (R, 27)
+    values = occupancy[owner[:, None], index[..., 0], index[..., 1], index[..., 2]]  # (R, 27)
+    values = (values if others is None else values - others).clamp(min=1e-4)
     c = values.log() @ _quadratic_fit().to(values.device).T  # (R, 10)
     hessian = torch.stack(
         [2 * c[:, 4], c[:, 7], c[:, 8], c[:, 7], 2 * c[:, 5], c[:, 9], c[:, 8], c[:, 9], 2 * c[:, 6]], dim=1
