@@ -170,5 +170,7 @@ def test_record_is_what_the_benchmark_recommends() -> None:
     for name, tolerance in converge.TOLERANCES.items():
         assert converge.recommend(content["solids"], tolerance) == content["cutoffs_Ry"][name]
     assert json.loads(debian.RECORD.read_text()) == converge.record(content)
-    assert converge.table(content) in (ROOT / "docs" / "pseudopotentials.md").read_text()
+    page = (ROOT / "docs" / "pseudopotentials.md").read_text()
+    for part in converge.table(content).split("\n\n"):
+        assert part in page
     assert set(content["files"]) == set(content["cutoffs_Ry"]["normal"])

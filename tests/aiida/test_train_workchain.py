@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import ExitCode, run_get_node
-from aiida.orm import ArrayData, CalcJobNode, Dict, RemoteData
+from aiida.orm import ArrayData, CalcJobNode, RemoteData
 
 from aiida_icsg3d.calculations.train import TrainCalculation
 from aiida_icsg3d.monitors import DIVERGED, STALLED
+from aiida_icsg3d.workflows.protocols import load_protocol
 from aiida_icsg3d.workflows.train import TrainWorkChain
 
 EXIT = TrainCalculation.exit_codes
@@ -166,6 +167,10 @@ def test_builder_refuses(fake_code: Any, dataset: Any) -> None:
         build(fake_code(), "cgcnn", dataset, overrides={"cgcnn": {"settings": {"optimiser": {"max_epoch": 3}}}})
     with pytest.raises(ValueError, match="no such key"):
         build(fake_code(), "cgcnn", dataset, overrides={"cgcn": {}})
-    assert build(fake_code(), "cgcnn", dataset, targets=["x"]).train.settings == Dict(
-        {"network": "cgcnn", "seed": 0, "optimiser": {"max_epochs": 100}, "targets": ["x"]}
-    )
+    optimiser = load_protocol("train", "balanced")["cgcnn"]["settings"]["optimiser"]
+    assert build(fake_code(), "cgcnn", dataset, targets=["x"]).train.settings.get_dict() == {
+        "network": "cgcnn",
+        "seed": 0,
+        "optimiser": optimiser,
+        "targets": ["x"],
+    }
