@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import torch
@@ -33,17 +34,43 @@ def network_config(kind: type[ConfigT], options: dict[str, Any], **fixed: Any) -
         ) from None
 
 
+class Linear(nn.Linear):
+    """A linear layer that takes the product of oneDNN where no gradient is wanted.
+
+    torch takes that of MKL for float32, which reaches half of it on processors that are not Intel's.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, I) to (B, O)."""
+        if input.device.type != "cpu" or torch.is_grad_enabled() or not torch.backends.mkldnn.is_available():
+            return super().forward(input)
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, "none", [], "")
+        return product
+
+
+class FoldingConv(nn.Conv3d):
+    """A 1x1x1 convolution of :func:`space_to_depth` with blocks of 2, without the copy in between."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(8 * inputs, outputs, 1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, n, n, n) to (B, O, n/2, n/2, n/2)."""
+        weight = self.weight.reshape(self.out_channels, -1, 2, 2, 2)
+        return functional.conv3d(input, weight, self.bias, stride=2)
+
+
 class PeriodicConv(nn.Conv3d):
     """A 3x3x3 convolution that wraps around the cell."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, padding=1, padding_mode="circular")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(B, C, n, n, n) to (B, O, n, n, n)."""
-        if x.shape[-1] <= LARGEST:
-            return spectral_conv(x, self.weight, self.bias)
-        return super().forward(x)
+        if input.shape[-1] <= LARGEST:
+            return spectral_conv(input, self.weight, self.bias)
+        return functional.conv3d(wrap(input), self.weight, self.bias)
 
 
 class ResidualBlock(nn.Module):
@@ -77,20 +104,46 @@ class PreActivatedConv(nn.Module):
         return x + self.body(x)
 
 
+@lru_cache(maxsize=64)
+def _folding(n: int, block: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the order of voxels that :func:`space_to_depth` makes of n³ voxels, and its inverse, (n³,) each."""
+    m = n // block
+    order = torch.arange(n**3, device=device).reshape(m, block, m, block, m, block).permute(1, 3, 5, 0, 2, 4).flatten()
+    return order, order.argsort()
+
+
+@lru_cache(maxsize=16)
+def _wrapping(n: int, device: torch.device) -> Tensor:
+    """Return which of n³ voxels each of the (n + 2)³ voxels of the cell with one layer of images is."""
+    axis = torch.arange(-1, n + 1, device=device) % n
+    return ((axis[:, None, None] * n + axis[:, None]) * n + axis).flatten()
+
+
+def _voxels(x: Tensor, order: Tensor, rows: int) -> Tensor:
+    """Take voxels in another order; one indexed read is ten times as fast as a copy of permuted axes."""
+    return x.reshape(rows, -1).index_select(1, order)
+
+
 def space_to_depth(x: Tensor, block: int) -> Tensor:
     """Fold blocks of voxels into channels: (B, C, n, n, n) -> (B, C b³, n/b, n/b, n/b)."""
     batch, channels, n = x.shape[:3]
     m = n // block
-    x = x.reshape(batch, channels, m, block, m, block, m, block)
-    return x.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(batch, channels * block**3, m, m, m)
+    order, _ = _folding(n, block, x.device)
+    return _voxels(x, order, batch * channels).reshape(batch, channels * block**3, m, m, m)
 
 
 def depth_to_space(x: Tensor, block: int) -> Tensor:
     """Undo :func:`space_to_depth`: (B, C b³, m, m, m) -> (B, C, m b, m b, m b)."""
     batch, folded, m = x.shape[:3]
-    channels = folded // block**3
-    x = x.reshape(batch, channels, block, block, block, m, m, m)
-    return x.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(batch, channels, m * block, m * block, m * block)
+    channels, n = folded // block**3, m * block
+    _, order = _folding(n, block, x.device)
+    return _voxels(x, order, batch * channels).reshape(batch, channels, n, n, n)
+
+
+def wrap(x: Tensor) -> Tensor:
+    """Add one layer of periodic images on every side: (B, C, n, n, n) -> (B, C, n+2, n+2, n+2)."""
+    batch, channels, n = x.shape[:3]
+    return _voxels(x, _wrapping(n, x.device), batch * channels).reshape(batch, channels, n + 2, n + 2, n + 2)
 
 
 def sample_at(field: Tensor, frac: Tensor) -> Tensor:

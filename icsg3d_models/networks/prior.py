@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..settings import Strict
+from .layers import Linear
 
 
 class PriorConfig(Strict):
@@ -49,24 +50,24 @@ class Prior(nn.Module):
         latent, width = len(config.latent_mean), config.width
         self.register_buffer("latent_mean", torch.tensor(config.latent_mean), persistent=False)
         self.register_buffer("latent_std", torch.tensor(config.latent_std), persistent=False)
-        self.enter = nn.Linear(latent, width)
+        self.enter = Linear(latent, width)
         self.condition = nn.Sequential(
-            nn.Linear(32 + len(config.elements) + 1 + 2 * len(config.targets), width),
+            Linear(32 + len(config.elements) + 1 + 2 * len(config.targets), width),
             nn.SiLU(),
-            nn.Linear(width, width),
+            Linear(width, width),
         )
         self.layers = nn.ModuleList(
             nn.ModuleDict(
                 {
                     "norm": nn.LayerNorm(width, elementwise_affine=False),
-                    "modulate": nn.Linear(width, 2 * width),
-                    "inner": nn.Linear(width, 2 * width),
-                    "outer": nn.Linear(2 * width, width),
+                    "modulate": Linear(width, 2 * width),
+                    "inner": Linear(width, 2 * width),
+                    "outer": Linear(2 * width, width),
                 }
             )
             for _ in range(config.depth)
         )
-        self.leave = nn.Linear(width, latent)
+        self.leave = Linear(width, latent)
 
     def forward(self, z: Tensor, t: Tensor, allowed: Tensor, targets: Tensor) -> Tensor:
         """Return the velocity, (B, Z).

@@ -14,7 +14,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..settings import Strict
-from .layers import PreActivatedConv, ResidualBlock, depth_to_space, sample_at, sample_points, space_to_depth
+from .layers import (
+    FoldingConv,
+    PreActivatedConv,
+    ResidualBlock,
+    depth_to_space,
+    sample_at,
+    sample_points,
+    space_to_depth,
+)
 
 
 class UNetConfig(Strict):
@@ -39,7 +47,7 @@ class UNet(nn.Module):
         width = config.width
         self.enter = nn.Conv3d(8 + config.species_channels, width, 1)
         self.fine = PreActivatedConv(width)
-        self.down = nn.Conv3d(8 * width, 2 * width, 1)
+        self.down = FoldingConv(width, 2 * width)
         self.coarse = ResidualBlock(2 * width)
         self.up = nn.Conv3d(2 * width, 8 * width, 1)
         self.merge = PreActivatedConv(width)
@@ -60,7 +68,7 @@ class UNet(nn.Module):
         """
         entered = self.enter(torch.cat([space_to_depth(occupancy, 2), species], dim=1))
         fine = self.fine(entered)  # (B, W, n/2, ...)
-        coarse = self.coarse(self.down(space_to_depth(fine, 2)))  # (B, 2W, n/4, ...)
+        coarse = self.coarse(self.down(fine))  # (B, 2W, n/4, ...)
         merged = self.merge(fine + depth_to_space(self.up(coarse), 2))  # (B, W, n/2, ...)
         return [fine, coarse, merged]
 

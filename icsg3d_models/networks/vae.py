@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..settings import Strict
-from .layers import ResidualBlock, depth_to_space, space_to_depth
+from .layers import FoldingConv, ResidualBlock, depth_to_space, space_to_depth
 
 
 class VAEConfig(Strict):
@@ -48,7 +48,7 @@ class VAE(nn.Module):
         cells = (2 * coarse) ** 3
         self.enter = nn.Conv3d(folded, width, 1)
         self.encode_fine = ResidualBlock(width)
-        self.encode_down = nn.Conv3d(8 * width, 2 * width, 1)
+        self.encode_down = FoldingConv(width, 2 * width)
         self.encode_coarse = ResidualBlock(2 * width)
         flat = 2 * width * coarse**3
         self.to_latent = nn.Linear(flat + 6, 2 * latent)
@@ -75,7 +75,7 @@ class VAE(nn.Module):
         folded = torch.cat([voxels, space_to_depth(species, 2)], dim=1)
         view = torch.cat([voxels, functional.avg_pool3d(species, 2)], dim=1)
         fine = self.encode_fine(self.enter(folded))  # (B, W, n/4, ...)
-        coarse = self.encode_coarse(self.encode_down(space_to_depth(fine, 2)))  # (B, 2W, n/8, ...)
+        coarse = self.encode_coarse(self.encode_down(fine))  # (B, 2W, n/8, ...)
         mean, log_variance = self.to_latent(torch.cat([coarse.flatten(1), lattice], dim=1)).chunk(2, dim=1)
         return mean + self.view_to_latent(view.flatten(1)), log_variance.clamp(-12.0, 4.0)
 
