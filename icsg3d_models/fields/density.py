@@ -14,13 +14,10 @@ import math
 import torch
 from torch import Tensor
 
-CACHED_POINTS = 2**18  # points of one transform on a CPU: its 2-3 MB of intermediates stay in the cache
+from .series import products_pay, series_by_fft, series_by_products, signed_frequencies
 
-
-def _frequencies(n: int, device: torch.device, half: bool) -> Tensor:
-    """Return the integer frequencies of a length-n transform, all or the non-negative half."""
-    scale = torch.fft.rfftfreq(n, 1.0 / n) if half else torch.fft.fftfreq(n, 1.0 / n)
-    return scale.to(device)
+CACHED_POINTS = 2**21  # points of one transform on a CPU, 8 MB: much more, and memory is the limit
+NEGLIGIBLE = 5.7  # sigma |g| beyond which a Fourier term is below 1e-7 of the one at g = 0
 
 
 def gaussian_density(
@@ -47,24 +44,36 @@ def gaussian_density(
 
 def _density(cell: Tensor, frac: Tensor, weights: Tensor, grid: tuple[int, int, int], sigma: Tensor) -> Tensor:
     """Return the density of a few crystals in one transform; arguments as in :func:`gaussian_density`."""
-    nx, ny, nz = grid
-    device = cell.device
-    mx, my, mz = (_frequencies(n, device, half) for n, half in ((nx, False), (ny, False), (nz, True)))
+    limits = _band(cell, grid, sigma)
+    by_products = products_pay(grid, limits)
+    frequencies = signed_frequencies(limits if by_products else grid, by_products, cell.device)
 
-    def phase(axis: int, frequency: Tensor) -> Tensor:
-        angle = -2.0 * math.pi * frac[..., axis : axis + 1] * frequency
+    def phase(axis: int) -> Tensor:
+        angle = -2.0 * math.pi * frac[..., axis : axis + 1] * frequencies[axis]
         return torch.complex(angle.cos(), angle.sin())  # (B, S, frequencies)
 
     batch, sites, channels = weights.shape
-    plane = (phase(0, mx)[..., :, None] * phase(1, my)[..., None, :]).reshape(batch, sites, nx * ny)
-    line = weights[..., None] * phase(2, mz)[:, :, None]  # (B, S, C, nz/2+1)
-    factor = torch.bmm(plane.transpose(1, 2), line.reshape(batch, sites, -1))  # (B, nx*ny, C*(nz/2+1))
-    factor = factor.reshape(batch, nx, ny, channels, -1) * _damping(cell, (mx, my, mz), sigma)[:, :, :, None]
-    return torch.fft.irfftn(factor.permute(0, 3, 1, 2, 4).contiguous(), s=grid, dim=(2, 3, 4), norm="forward")
+    plane = (phase(0)[..., :, None] * phase(1)[..., None, :]).flatten(2)  # (B, S, X*Y)
+    line = weights[..., None] * phase(2)[:, :, None]  # (B, S, C, Z)
+    factor = torch.bmm(plane.transpose(1, 2), line.reshape(batch, sites, -1))  # (B, X*Y, C*Z)
+    factor = factor.reshape(batch, len(frequencies[0]), len(frequencies[1]), channels, -1)
+    factor = factor * _damping(cell, frequencies, sigma)[:, :, :, None]
+    return series_by_products(factor, frequencies, grid) if by_products else series_by_fft(factor, grid)
+
+
+def _band(cell: Tensor, grid: tuple[int, int, int], sigma: Tensor) -> tuple[int, int, int]:
+    """Return the largest frequency along each vector that float32 can tell from zero, or that the grid holds.
+
+    A frequency m along the vector a has ``|g| >= 2 pi |m| / |a|``.
+    """
+    widest = (cell.norm(dim=2) / sigma[:, None]).amax(dim=0) * (NEGLIGIBLE / (2.0 * math.pi))
+    # A cell that is not finite makes a field that is not, here as anywhere else.
+    x, y, z = (min((n - 1) // 2, int(limit)) for n, limit in zip(grid, widest.nan_to_num().tolist(), strict=True))
+    return x, y, z
 
 
 def _damping(cell: Tensor, frequencies: tuple[Tensor, Tensor, Tensor], sigma: Tensor) -> Tensor:
-    """Return exp(-sigma² g² / 2) / V for every frequency, (B, nx, ny, nz/2+1)."""
+    """Return exp(-sigma² g² / 2) / V for every frequency, (B, X, Y, Z)."""
     reciprocal = 2.0 * math.pi * torch.linalg.inv(cell)  # columns are reciprocal vectors
     metric = -0.5 * sigma[:, None, None] ** 2 * (reciprocal.transpose(1, 2) @ reciprocal)
     mx, my, mz = frequencies

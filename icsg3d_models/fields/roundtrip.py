@@ -162,18 +162,20 @@ def _decode(occupancy: Tensor, species: Tensor, cell: Tensor, sigma: Tensor, rou
     codes = element_codes(str(cell.device))
     peak = torch.stack([voxel // (ny * nz), voxel // nz % ny, voxel % nz], dim=1)
     frac = refine_peaks(occupancy, owner, peak)
-    numbers = _nearest_element(species[(owner, slice(None), *_voxel(frac, coarse).unbind(1))])
+    i, j, k = _voxel(frac, coarse).unbind(1)
+    numbers = _nearest_element(species[owner, :, i, j, k])
     for _ in range(rounds):
-        model, codes_model = _encode(_padded(cell, frac, numbers, owner), (nx, ny, nz), sigma)
+        sites_model, codes_model = _encode(_padded(cell, frac, numbers, owner), (nx, ny, nz), sigma)
+        coarse_peak = _voxel(frac, coarse)
+        i, j, k = coarse_peak.unbind(1)
+        own = _gaussian((coarse_peak / coarse - frac)[:, None], cell[owner], sigma[owner] * WIDER)
+        read = species[owner, :, i, j, k] - codes_model[owner, :, i, j, k] + own * codes[numbers]
         peak = _voxel(frac, grid)
         around = peak[:, None] + STENCIL.to(peak)  # (R, 27, 3)
         i, j, k = (around % grid).unbind(2)
         own = _gaussian(around / grid - frac[:, None], cell[owner], sigma[owner])
-        coarse_peak = _voxel(frac, coarse)
-        place = (owner, slice(None), *coarse_peak.unbind(1))
-        wide = _gaussian((coarse_peak / coarse - frac)[:, None], cell[owner], sigma[owner] * WIDER)
-        frac = refine_peaks(occupancy, owner, peak, model[owner[:, None], i, j, k] - own)
-        numbers = _nearest_element(species[place] - codes_model[place] + wide * codes[numbers])
+        frac = refine_peaks(occupancy, owner, peak, sites_model[owner[:, None], i, j, k] - own)
+        numbers = _nearest_element(read)
     return Sites(owner.cpu().numpy(), frac.double().cpu().numpy(), numbers.cpu().numpy())
 
 
