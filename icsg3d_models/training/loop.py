@@ -80,6 +80,7 @@ class Trainer:
             lr=options.learning_rate,
             betas=(0.9, 0.98),
             weight_decay=options.weight_decay,
+            fused=True,
         )
         self.average = copy.deepcopy(task.module).eval().requires_grad_(False)
         self.state = State()
