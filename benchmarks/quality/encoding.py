@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -121,8 +120,8 @@ def speed(page: Page, batch: int = 64) -> None:
         "",
         f"Random triclinic cells, batches of {batch}, one thread, process time, "
         f"{torch.backends.cpu.get_cpu_capability()}; measured ceilings {flops / 1e9:.0f} GFLOP/s (matrix product) and "
-        f"{copied / 1e9:.1f} GB/s (copy). The floor is the sum over sites and the cheaper of an FFT and of products with waves, all at the speed of the matrix product, or "
-        "the result written once, whichever is longer.",
+        f"{copied / 1e9:.1f} GB/s (copy). The floor is the sum over sites and the cheaper of an FFT and of products "
+        "with waves, all at the speed of the matrix product, or the result written once, whichever is longer.",
         "",
         "| field | cell Å | sites | µs/crystal, best | median | floor µs | share | faster than ICSG3D (best) |",
         "|---|---|---|---|---|---|---|---|",
@@ -139,8 +138,8 @@ def speed(page: Page, batch: int = 64) -> None:
             )
             floor = floor_seconds(length, grid, channels, sites, sigma, flops, copied)
             page.say(
-                f"| {grid}³ x {channels} | {length:g} | {sites} | {1e6 * best / batch:.0f} | {1e6 * median / batch:.0f} "
-                f"| {1e6 * floor:.0f} | {100 * floor * batch / best:.0f} % "
+                f"| {grid}³ x {channels} | {length:g} | {sites} | {1e6 * best / batch:.0f} "
+                f"| {1e6 * median / batch:.0f} | {1e6 * floor:.0f} | {100 * floor * batch / best:.0f} % "
                 + (f"| {ICSG3D_SECONDS * batch / best:,.0f} x |" if (grid, channels) == (32, 1) else "| |")
             )
 

@@ -62,7 +62,8 @@ def reduced_cells(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     import spglib
 
     change = np.tile(np.eye(3), (len(cells), 1, 1))
-    for index, cell in enumerate(cells):
+    for index in np.flatnonzero(np.abs(np.linalg.det(cells)) > 1e-3):
+        cell = cells[index]
         reduced = spglib.niggli_reduce(cell, eps=1e-6)
         if reduced is not None:
             change[index] = np.round(reduced @ np.linalg.inv(cell))

@@ -9,6 +9,7 @@ from icsg3d_models.elements import MAX_Z, NUMBER, SYMBOLS, code_table, position
 from icsg3d_models.fields.batches import CrystalBatch, to_batch
 from icsg3d_models.fields.density import gaussian_density, grid_for, peak_height, truncation
 from icsg3d_models.fields.occupancy import occupancy_field, species_field
+from icsg3d_models.fields.series import products_pay, series_by_fft, series_by_products, signed_frequencies
 
 SHEARED = torch.tensor([[4.0, 0.0, 0.0], [1.5, 3.9, 0.0], [-0.8, 1.1, 4.2]])
 SITES = torch.tensor([[0.02, 0.5, 0.97], [0.4, 0.1, 0.3]])
@@ -33,6 +34,39 @@ def test_density_is_the_sum_over_images(cell: torch.Tensor) -> None:
     expected = direct_sum(cell.numpy(), SITES.numpy(), weights[:, 0].numpy(), 16, 0.45)
     # The grid resolves sigma so well here that only float32 rounding is left.
     assert np.abs(density.numpy() - expected).max() < 2e-5 * expected.max()
+
+
+@pytest.mark.parametrize("grid", [(10, 12, 8), (9, 16, 7)])
+def test_products_of_waves_are_the_fourier_transform(grid: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    limits = (3, 4, 2)
+    few = torch.randn(2, 7, 9, 3, 3, dtype=torch.complex64)
+    # The transform takes a term and its mirror image to be conjugate; in the plane of m = 0 both are given.
+    few[..., 0] = (few[..., 0] + few[..., 0].flip(1, 2).conj()) / 2
+    x, y, z = (m.long() for m in signed_frequencies(limits, True, few.device))
+    full = torch.zeros(2, grid[0], grid[1], 3, grid[2] // 2 + 1, dtype=torch.complex64)
+    full[:, (x % grid[0])[:, None, None], (y % grid[1])[None, :, None], :, z] = few.permute(1, 2, 4, 0, 3)
+    products = series_by_products(few, signed_frequencies(limits, True, few.device), grid)
+    # Sums of 300 terms of size 1 in float32.
+    torch.testing.assert_close(products, series_by_fft(full, grid), atol=1e-4, rtol=1e-5)
+
+
+def test_both_ways_are_taken_and_one_sigma_a_crystal_is_the_same_as_one_by_one() -> None:
+    assert products_pay((32, 32, 32), (7, 7, 7))
+    assert not products_pay((64, 64, 64), (31, 31, 31))
+    cell, frac = SHEARED.expand(2, 3, 3), SITES.expand(2, 2, 3)
+    together = gaussian_density(cell, frac, torch.ones(2, 2, 1), (32, 36, 40), torch.tensor([0.12, 0.5]))
+    for index, sigma in enumerate((0.12, 0.5)):
+        # Alone, the wide one has a narrow spectrum and takes the other way.
+        alone = gaussian_density(cell[:1], frac[:1], torch.ones(1, 2, 1), (32, 36, 40), sigma)[0]
+        torch.testing.assert_close(together[index], alone, atol=2e-5 * peak_height(sigma), rtol=1e-5)
+
+
+def test_density_of_a_cell_that_is_not_finite_is_not_finite() -> None:
+    broken = torch.full((1, 3, 3), torch.nan)
+    density = gaussian_density(broken, SITES[None], torch.ones(1, 2, 1), (8, 8, 8), 0.45)
+    assert density.shape == (1, 1, 8, 8, 8)
+    assert density.isnan().all()
 
 
 def test_density_integrates_to_the_weights() -> None:
