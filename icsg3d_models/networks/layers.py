@@ -170,15 +170,16 @@ def sample_points(field: Tensor, owner: Tensor, frac: Tensor) -> Tensor:
     low = position.floor()
     t = position - low  # (M, 3)
     low = low.long() % n
-    index = torch.stack([low, (low + 1) % n], dim=2)  # (M, 3, 2)
-    share = torch.stack([1 - t, t], dim=2)
-    place = torch.tensor([n * n, n, 1], device=field.device)
-    x, y, z = (index * place[:, None]).unbind(1)  # (M, 2) each
-    corner = (owner[:, None] * n**3 + x).reshape(-1, 2, 1, 1) + y.reshape(-1, 1, 2, 1) + z.reshape(-1, 1, 1, 2)
-    x, y, z = share.unbind(1)
-    weight = x.reshape(-1, 2, 1, 1) * y.reshape(-1, 1, 2, 1) * z.reshape(-1, 1, 1, 2)
+    steps = torch.tensor([n * n, n, 1], device=field.device)
+    places = torch.cat([low * steps, (low + 1) % n * steps], dim=1)  # (M, 6): the lower x, y, z, then the upper
+    shares = torch.cat([1 - t, t], dim=1)
+    corner: Tensor = owner[:, None] * n**3
+    weight: Tensor = torch.ones((), device=field.device)
+    for axis in range(3):
+        # The eight corners in the order of the bits of 0 to 7.
+        chosen = axis + 3 * (torch.arange(8, device=field.device) >> (2 - axis) & 1)
+        corner = corner + places.index_select(1, chosen)
+        weight = weight * shares.index_select(1, chosen)
     voxels = field.flatten(2).transpose(1, 2).flatten(0, 1)  # (B n³, C)
     # One weighted sum of eight rows a point, without eight arrays in between.
-    return functional.embedding_bag(
-        corner.flatten(1), voxels, per_sample_weights=weight.flatten(1).to(voxels.dtype), mode="sum"
-    )
+    return functional.embedding_bag(corner, voxels, per_sample_weights=weight.to(voxels.dtype), mode="sum")
