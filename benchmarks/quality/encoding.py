@@ -191,8 +191,9 @@ def main() -> None:
         if path := getattr(arguments, name):
             sets[name] = some(read_dataset(path).crystals, arguments.number, rng)
     for name, crystals in sets.items():
-        page.row(f"{name}, 0.30 Å", crystals, **fixed)
-        page.row(f"{name}, 0.30 Å, overlap taken off in 8 rounds", crystals, rounds=8, **fixed)
+        listed = name == "prototypes"
+        page.row(f"{name}, 0.30 Å", crystals, listed, **fixed)
+        page.row(f"{name}, 0.30 Å, overlap taken off in 8 rounds", crystals, listed, rounds=8, **fixed)
     page.row("prototypes, sigma 0.2 Å for all", chosen, sigma=0.2)
     origin = variants(rng)["sheared four times"](chosen)
     page.row("prototypes sheared four times, grid over the cell as given", origin, listed=False, reduce=False)
