@@ -21,6 +21,7 @@ from measuring import (
     flops,
     header,
     parameter_bytes,
+    picture,
     product_ceiling,
     table,
     timed,
@@ -35,7 +36,7 @@ from icsg3d_models.networks.prior import Prior
 from icsg3d_models.networks.unet import UNet
 from icsg3d_models.networks.vae import VAE
 from icsg3d_models.rebuilding import assemble, refine_peaks
-from icsg3d_models.segmentation import segment
+from icsg3d_models.segmentation import segment, watershed
 from icsg3d_models.settings import RebuildSettings, SegmentSettings
 
 SHIPPED = Path(icsg3d_models.__file__).parent / "pretrained" / "perov5"
@@ -113,6 +114,18 @@ class Generator:
             "regions to crystal": (self.rebuild, self.fields[0].nbytes),
         }
 
+    def parts_of_segmentation(self) -> dict[str, Callable[[], object]]:
+        """Return the parts of the slowest stage."""
+        occupancy, species, _ = self.fields
+        with torch.no_grad():
+            features = self.unet.features(occupancy, species)
+            mask = self.unet.mask_logits(features) > 0
+        mask &= occupancy[:, 0] > SegmentSettings().threshold
+        return {
+            "U-Net": lambda: self.unet.mask_logits(self.unet.features(occupancy, species)),
+            "watershed": lambda: watershed(occupancy[:, 0], mask),
+        }
+
 
 def row(name: str, batch: int, time: Timing, operations: float, size: float, ceiling: float) -> list[str]:
     """Return one row of the table, everything divided by the batch."""
@@ -142,6 +155,7 @@ def main() -> None:
     ceiling = product_ceiling(options.repeats)
     rows: list[list[str]] = []
     best: dict[str, tuple[float, int]] = {}
+    parts: dict[str, float] = {}
     for batch in options.batch:
         generator = Generator(options.models, batch)
         sums = np.zeros(4)
@@ -150,6 +164,11 @@ def main() -> None:
             rows.append(row(name, batch, time, operations, size, ceiling))
             sums += time.process, time.wall, operations, size
             best[name] = min(best.get(name, (math.inf, 0)), (time.process / batch, batch))
+        for name, call in generator.parts_of_segmentation().items():
+            with torch.no_grad():
+                time, operations = timed(call, options.repeats), flops(call)
+            rows.append(row(f"of regions: {name}", batch, time, operations, 0, ceiling))
+            parts[name] = min(parts.get(name, math.inf), time.process / batch)
         rows.append(row(f"all, {generator.built} crystals", batch, Timing(sums[0], sums[1]), sums[2], sums[3], ceiling))
     least = sum(seconds for seconds, _ in best.values())
     chosen = ", ".join(f"{name} {batch}" for name, (_, batch) in best.items())
@@ -168,6 +187,10 @@ def main() -> None:
         "move: its parameters once a batch, what comes in and what goes out.",
         "",
     ]
+    if options.picture is not None:
+        bars = {name: 1e3 * seconds for name, (seconds, _) in best.items()}
+        bars |= {f"of regions: {name}": 1e3 * seconds for name, seconds in parts.items()}
+        picture(options.picture, f"One crystal: {1e3 * least:.2f} ms", bars)
     page = "\n".join(lines)
     options.output.write_text(page, encoding="utf-8")
     print(page)

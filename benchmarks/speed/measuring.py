@@ -97,3 +97,20 @@ def common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--repeats", type=int, default=7, help="repeats of each measurement; the least time counts")
     parser.add_argument("--output", type=Path, required=True, help="the Markdown page to write")
+    parser.add_argument("--picture", type=Path, help="a picture of where the time goes, .svg or .png")
+
+
+def picture(path: Path, title: str, milliseconds: dict[str, float]) -> None:
+    """Draw the time of every part as a bar; needs matplotlib, of the extra ``report``."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 0.45 * len(milliseconds) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    bars = axes.barh(list(milliseconds), list(milliseconds.values()), color="#4477aa")
+    axes.bar_label(bars, fmt="%.3f", padding=3)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel("ms a crystal (process time)")
+    axes.set_title(title, loc="left", fontsize="medium")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)

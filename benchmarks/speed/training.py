@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import Timing, common_options, header, product_ceiling, table, timed
+from measuring import Timing, common_options, header, picture, product_ceiling, table, timed
 from torch import Tensor
 
 from icsg3d_models import rebuilding, sampling, segmentation
@@ -123,11 +123,14 @@ def step_parts(folder: Path, options: argparse.Namespace, dataset: Dataset) -> l
         "loss and gradient": lambda: loss().backward(),
         "step: all, with clipping, AdamW and the moving average": lambda: trainer._step(indices),
     }
-    rows = []
+    rows, bars = [], {}
     for name, call in parts.items():
         time_ = timed(call, options.repeats)
         crystal = time_.process / len(batch)
+        bars[name] = 1e3 * crystal
         rows.append([name, f"{1e3 * time_.process:.1f}", f"{1e3 * crystal:.3f}", f"{1 / crystal:.0f}"])
+    if options.picture is not None:
+        picture(options.picture, f"One step of the VAE, batch of {len(batch)}", bars)
     return rows
 
 

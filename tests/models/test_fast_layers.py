@@ -1,0 +1,101 @@
+"""Layers that take a faster way give what the plain way gives."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from icsg3d_models.networks.layers import (
+    FoldingConv,
+    Linear,
+    PeriodicConv,
+    sample_at,
+    sample_points,
+    space_to_depth,
+    wrap,
+)
+from icsg3d_models.networks.prior import Prior, PriorConfig
+from icsg3d_models.networks.spectral import LARGEST, spectral_conv
+
+
+def direct(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return functional.conv3d(functional.pad(x, (1,) * 6, mode="circular"), weight, bias)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+def test_convolution_in_fourier_space_is_the_direct_one_with_its_gradients(n: int) -> None:
+    torch.manual_seed(n)
+    x = torch.randn(2, 3, n, n, n, dtype=torch.double, requires_grad=True)
+    weight = torch.randn(5, 3, 3, 3, 3, dtype=torch.double, requires_grad=True)
+    bias = torch.randn(5, dtype=torch.double, requires_grad=True)
+    ours, theirs = spectral_conv(x, weight, bias), direct(x, weight, bias)
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+    pull = torch.randn_like(theirs)
+    for mine, other in zip(
+        torch.autograd.grad(ours, (x, weight, bias), pull),
+        torch.autograd.grad(theirs, (x, weight, bias), pull),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-10)
+
+
+def test_layer_agrees_on_both_sides_of_the_size_at_which_it_changes_its_way() -> None:
+    torch.manual_seed(0)
+    layer = PeriodicConv(4, 4)
+    for n in (LARGEST, LARGEST + 1):
+        x = torch.randn(2, 4, n, n, n)
+        # Float32: sums of 108 terms of order 1.
+        torch.testing.assert_close(layer(x), direct(x, layer.weight, layer.bias), rtol=1e-4, atol=1e-5)
+
+
+def test_wrapping_is_circular_padding() -> None:
+    x = torch.randn(2, 3, 5, 5, 5)
+    assert torch.equal(wrap(x), functional.pad(x, (1,) * 6, mode="circular"))
+
+
+def test_folding_convolution_is_a_pointwise_one_of_folded_voxels() -> None:
+    torch.manual_seed(0)
+    layer, x = FoldingConv(3, 7), torch.randn(2, 3, 8, 8, 8)
+    plain = functional.conv3d(space_to_depth(x, 2), layer.weight, layer.bias)
+    torch.testing.assert_close(layer(x), plain, rtol=1e-5, atol=1e-5)
+    assert layer.weight.shape == (7, 24, 1, 1, 1)
+
+
+def test_linear_layer_gives_the_same_with_and_without_gradients() -> None:
+    torch.manual_seed(0)
+    layer, x = Linear(33, 17), torch.randn(5, 33)
+    with torch.no_grad():
+        quick = layer(x)
+    torch.testing.assert_close(quick, layer(x), rtol=1e-5, atol=1e-6)
+
+
+def test_points_are_read_from_their_own_sample() -> None:
+    field = torch.randn(3, 2, 4, 4, 4)
+    frac = torch.tensor([[0.25, 0.5, 0.75], [0.0, 0.0, 0.875], [0.25, 0.5, 0.75]])
+    owner = torch.tensor([2, 0, 1])
+    read = sample_points(field, owner, frac)
+    torch.testing.assert_close(read[0], field[2, :, 1, 2, 3])
+    torch.testing.assert_close(read[1], 0.5 * (field[0, :, 0, 0, 3] + field[0, :, 0, 0, 0]))  # across the face
+    torch.testing.assert_close(sample_at(field, frac[:1].expand(3, 1, 3))[1, 0], read[2])
+
+
+def test_prior_asked_the_same_for_all_gives_what_it_gives_one_by_one() -> None:
+    torch.manual_seed(0)
+    config = PriorConfig(
+        elements=[8, 22],
+        latent_mean=[0.0] * 4,
+        latent_std=[1.0] * 4,
+        targets=["energy"],
+        target_mean=[0.0],
+        target_std=[1.0],
+        width=16,
+    )
+    prior, noise = Prior(config).eval(), torch.randn(3, 4)
+    for target in (math.nan, 0.5):
+        allowed, targets = torch.tensor([[1.0, 0.0]]).expand(3, -1), torch.full((3, 1), target)
+        together = prior.sample(noise, allowed, targets, guidance=2.0)
+        rows = [prior.sample(noise[i : i + 1], allowed[:1], targets[:1], guidance=2.0) for i in range(3)]
+        torch.testing.assert_close(together, torch.cat(rows), rtol=1e-5, atol=1e-5)
+    mixed = torch.tensor([[math.nan], [0.5], [0.5]])
+    torch.testing.assert_close(prior.sample(noise, allowed, mixed, 2.0)[1:], together[1:], rtol=1e-5, atol=1e-5)
