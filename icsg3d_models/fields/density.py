@@ -74,15 +74,16 @@ def _band(cell: Tensor, grid: tuple[int, int, int], sigma: Tensor) -> tuple[int,
 
 def _damping(cell: Tensor, frequencies: tuple[Tensor, Tensor, Tensor], sigma: Tensor) -> Tensor:
     """Return exp(-sigma² g² / 2) / V for every frequency, (B, X, Y, Z)."""
-    reciprocal = 2.0 * math.pi * torch.linalg.inv(cell)  # columns are reciprocal vectors
-    metric = -0.5 * sigma[:, None, None] ** 2 * (reciprocal.transpose(1, 2) @ reciprocal)
+    normal = torch.linalg.cross(cell.roll(-1, 1), cell.roll(-2, 1))  # rows b x c, c x a, a x b
+    volume = (cell[:, :1] * normal[:, :1]).sum(dim=2, keepdim=True).abs()  # (B, 1, 1)
+    # g = 2 pi m . normal / V, without a solver; a flat cell has no density and gives NaN.
+    metric = -0.5 * (2.0 * math.pi * sigma[:, None, None] / volume) ** 2 * (normal @ normal.transpose(1, 2))
     mx, my, mz = frequencies
 
     def form(i: int, j: int, left: Tensor, right: Tensor) -> Tensor:
         return metric[:, i, j, None, None] * left * right
 
     gx, gy = mx[:, None], my[:, None]
-    volume = torch.linalg.det(cell).abs()[:, None, None]
     # The quadratic form as three planes: one exponential and two sums a frequency are all that is left in 3-D.
     xy = form(0, 0, gx, gx) + form(1, 1, my, my) + 2 * form(0, 1, gx, my) - volume.log()
     xz = form(2, 2, mz, mz) + 2 * form(0, 2, gx, mz)
