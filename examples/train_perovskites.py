@@ -144,7 +144,7 @@ def main() -> int:
         if get_manager().get_profile() is None:
             load_profile()
         for handler in logging.getLogger("aiida").handlers:  # reports stay in `verdi process report`
-            handler.setLevel(logging.WARNING)
+            handler.setLevel(logging.CRITICAL)
         code = find_code(options.code, "icsg3d.train", "icsg3d")
         return train(options, code, prepare(options, code))
     except ConfigurationError as exception:
