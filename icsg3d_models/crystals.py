@@ -107,9 +107,11 @@ class Crystals:
     ) -> Crystals:
         """Build a batch from one array per crystal: (3, 3), (n, 3) and (n,)."""
         counts = [len(z) for z in numbers]
+        wrapped = np.concatenate([np.zeros((0, 3)), *fracs]).astype(np.float64) % 1.0
+        wrapped[wrapped == 1.0] = 0.0  # what a tiny negative number wraps to
         return cls(
             np.asarray(cells, dtype=np.float64).reshape(-1, 3, 3),
-            np.concatenate([np.zeros((0, 3)), *fracs]).astype(np.float64) % 1.0,
+            wrapped,
             np.concatenate([np.zeros(0), *numbers]).astype(np.int64),
             np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             tuple(ids),

@@ -23,6 +23,11 @@ from icsg3d_models.settings import SampleSettings, Split
 from tests.models.conftest import perovskites
 
 
+def test_coordinates_are_wrapped_below_one() -> None:
+    frac = np.array([[-1e-18, 1.0, 2.25]])
+    assert Crystals.from_arrays([np.eye(3)], [frac], [np.array([1])], ["x"]).frac.tolist() == [[0.0, 0.0, 0.25]]
+
+
 def test_a_dataset_survives_the_file(dataset_file: Path) -> None:
     original, read = perovskites(), read_dataset(dataset_file)
     assert read.content_hash() == original.content_hash()
