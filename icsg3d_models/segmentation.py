@@ -7,7 +7,6 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .devices import select_device
 from .fieldfile import ArrayWriter, open_arrays
@@ -42,22 +41,38 @@ def watershed(occupancy: Tensor, mask: Tensor) -> Tensor:
     :return: (B, nx, ny, nz) int64, flat index of the maximum within the sample, -1 outside the mask.
     """
     batch, nx, ny, nz = occupancy.shape
-    padded = functional.pad(occupancy.unsqueeze(1), (1,) * 6, mode="circular")
-    _, index = functional.max_pool3d(padded, 3, stride=1, return_indices=True)
-    index = index[:, 0]
+    device, size = occupancy.device, nx * ny * nz
+    flat, inside = occupancy.reshape(-1), mask.reshape(-1)
+    result = torch.full((batch * size,), -1, dtype=torch.long, device=device)
+    if not inside.any():
+        return result.reshape(occupancy.shape)
+    # Ascent never comes below where it began: only voxels as high as the lowest of the mask take part.
+    high = (flat >= torch.where(inside, flat, math.inf).min()).nonzero()[:, 0]  # (M,)
+    axes = [torch.arange(-1, n + 1, device=device) % n for n in (nx, ny, nz)]
+    wrapped = ((axes[0][:, None, None] * ny + axes[1][:, None]) * nz + axes[2]).reshape(-1)  # of each padded voxel
+    padded = occupancy.reshape(batch, size).index_select(1, wrapped)
     my, mz = ny + 2, nz + 2
-    x, y, z = index // (my * mz), index // mz % my, index % mz
-    pointer = (((x - 1) % nx * ny + (y - 1) % ny) * nz + (z - 1) % nz).reshape(batch, -1)
+    three = torch.arange(3, device=device)
+    reach = ((three[:, None, None] * my + three[:, None]) * mz + three).reshape(-1)  # (27,), in the padded sample
+    first = torch.arange(size, device=device)
+    first = (first // (ny * nz) * my + first // nz % ny) * mz + first % nz  # padded voxel where the 27 begin
+    sample = torch.div(high, size, rounding_mode="floor")
+    start = sample * size
+    corner = first[high - start]
+    around = padded.take((sample * padded.shape[1] + corner)[:, None] + reach)  # (M, 27)
+    target = start + wrapped[corner + reach[around.argmax(dim=1)]]
+    result[high] = torch.arange(len(high), device=device)
+    pointer = result[target]
     # Paths are at most as long as there are voxels; doubling follows 2^k steps in k rounds.
-    for _ in range(math.ceil(math.log2(nx * ny * nz)) + 1):
-        further = pointer.gather(1, pointer)
+    for _ in range(math.ceil(math.log2(size)) + 1):
+        further = pointer[pointer]
         if torch.equal(further, pointer):
             break
         pointer = further
-    inside = mask.reshape(batch, -1)
+    maximum = high[pointer]
     # A region whose maximum lies outside the mask is no atom.
-    keep = inside & inside.gather(1, pointer)
-    return torch.where(keep, pointer, -1).reshape(occupancy.shape)
+    result[high] = torch.where(inside[high] & inside[maximum], maximum - start, -1)
+    return result.reshape(occupancy.shape)
 
 
 @torch.no_grad()

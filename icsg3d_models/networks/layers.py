@@ -34,6 +34,23 @@ def network_config(kind: type[ConfigT], options: dict[str, Any], **fixed: Any) -
         ) from None
 
 
+def _onednn_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return the product of oneDNN; an operator that torch keeps for its compiler and may change."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
+    return product
+
+
+@lru_cache(maxsize=1)
+def onednn_linear_works() -> bool:
+    """Try the operator once: where this torch lacks it, or it does something else, the public one is taken."""
+    weight, bias, x = torch.eye(3, 2), torch.arange(3.0), torch.ones(4, 2)
+    try:
+        found = _onednn_linear(x, weight, bias)
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+    return bool(torch.equal(found, functional.linear(x, weight, bias)))
+
+
 class Linear(nn.Linear):
     """A linear layer that takes the product of oneDNN where no gradient is wanted.
 
@@ -42,10 +59,9 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, I) to (B, O)."""
-        if input.device.type != "cpu" or torch.is_grad_enabled() or not torch.backends.mkldnn.is_available():
+        if input.device.type != "cpu" or torch.is_grad_enabled() or not onednn_linear_works():
             return super().forward(input)
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, "none", [], "")
-        return product
+        return _onednn_linear(input, self.weight, self.bias)
 
 
 class FoldingConv(nn.Conv3d):
