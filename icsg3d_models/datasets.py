@@ -135,16 +135,18 @@ def read_dataset(path: str | Path) -> Dataset:
         raise DatasetError(f"{path}: not readable as a dataset ({exception}); copy it again or {hint}") from exception
 
 
-def split_by_composition(formulas: list[str], shares: tuple[float, float, float], seed: int) -> np.ndarray:
-    """Return a (B,) split in which all crystals of one composition share a part.
+def split_by_group(groups: list[str], shares: tuple[float, float, float], seed: int) -> np.ndarray:
+    """Return a (B,) split in which all crystals of one group share a part.
 
-    Compositions are shuffled and dealt to the part that is furthest below its share, so small sets come
-    out near their shares too. A random split by crystal leaks: Perov-5 holds the same composition with
-    other site orders.
+    Groups are shuffled and dealt to the part that is furthest below its share, so small sets come
+    out near their shares too. The group is the composition wherever there are several: a random split by crystal
+    leaks, since Perov-5 holds the same composition with other site orders.
+
+    :param groups: (B,) name of the group of each crystal.
     """
-    unique, inverse, counts = np.unique(formulas, return_inverse=True, return_counts=True)
+    unique, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(unique))
-    goal = np.asarray(shares) * len(formulas)
+    goal = np.asarray(shares) * len(groups)
     filled = np.zeros(3)
     parts = np.zeros(len(unique), dtype=np.uint8)
     for index in order:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .fields.batches import CrystalBatch
+from .fields.grids import cube, half
 from .fields.occupancy import occupancy_field, species_field
 from .lattice import lattice_to_vector, vector_to_lattice
 from .networks.vae import VAE
@@ -21,11 +22,11 @@ def standardised_lattice(vae: VAE, cell: Tensor) -> Tensor:
 @torch.no_grad()
 def encode(vae: VAE, batch: CrystalBatch, size: int = 256) -> tuple[Tensor, Tensor]:
     """Return mean and log variance of the latents, (B, Z) each, of crystals in the setting given."""
-    n = vae.config.grid
+    grid = cube(vae.config.grid)
     pieces = [torch.zeros(2, 0, vae.config.latent, device=batch.cell.device)]
     for rows in torch.arange(len(batch)).split(size):
         some = batch.take(rows.to(batch.cell.device))
-        fields = occupancy_field(some, n), species_field(some, n // 2)
+        fields = occupancy_field(some, grid), species_field(some, half(grid))
         pieces.append(torch.stack(vae.encode(*fields, standardised_lattice(vae, some.cell))))
     mean, log_variance = torch.cat(pieces, dim=1)
     return mean, log_variance

@@ -17,7 +17,7 @@ import numpy as np
 
 from .cif import Crystal, parse_plain
 from .crystals import CrystalError, Crystals
-from .datasets import PARTS, Dataset, split_by_composition
+from .datasets import PARTS, Dataset, read_dataset, split_by_group
 from .graphs import closest_distances
 from .reading import CifText, Record, read_records
 from .results import Report, StageError
@@ -30,6 +30,9 @@ _STEP = 200
 
 def run(settings: PrepareSettings, report: Report) -> None:
     """Build the dataset file of ``settings`` and record what was used and what was not."""
+    if isinstance(settings.source, list):
+        join(settings, settings.source, report)
+        return
     wanted = dict(settings.properties)
     unknown = sorted(set(settings.required) - set(wanted))
     if unknown:
@@ -83,14 +86,49 @@ def write_dataset(
     """Split, write and record the dataset."""
     shares = (settings.split.train, settings.split.validation, settings.split.test)
     formulas = crystals.formulas()
+    groups = formulas if settings.split.by == "composition" else crystals.ids
     dataset = Dataset(
         crystals,
         {name: np.array([v.get(name, math.nan) for v in values]) for name in settings.properties},
-        split_by_composition(formulas, shares, settings.seed),
+        split_by_group(groups, shares, settings.seed),
         dict(settings.units),
         settings.name,
         settings.citation,
     )
+    finish(dataset, settings, report)
+
+
+def join(settings: PrepareSettings, sources: list[str], report: Report) -> None:
+    """Write the crystals of several dataset files as one dataset; each keeps its part.
+
+    :raises icsg3d_models.crystals.CrystalError: one of them is no dataset file.
+    """
+    parts = [read_dataset(report.directory / source) for source in sources]
+    for source, part in zip(sources, parts, strict=True):
+        report.inputs[source] = part.content_hash()
+    names = sorted({name for part in parts for name in part.properties})
+    crystals = [part.crystals for part in parts]
+    sites = [batch.sites(i) for batch in crystals for i in range(len(batch))]
+    dataset = Dataset(
+        Crystals.from_arrays(
+            [cell for batch in crystals for cell in batch.cell],
+            [frac for frac, _ in sites],
+            [numbers for _, numbers in sites],
+            unique_names([name for batch in crystals for name in batch.ids]),
+        ),
+        {n: np.concatenate([p.properties.get(n, np.full(len(p.crystals), math.nan)) for p in parts]) for n in names},
+        np.concatenate([part.split for part in parts]),
+        {name: unit for part in parts for name, unit in part.units.items()},
+        settings.name,
+        settings.citation or "; ".join(dict.fromkeys(part.citation for part in parts if part.citation)),
+    )
+    report.counts.update(read=len(sites), used=len(sites), rejected=0)
+    finish(dataset, settings, report)
+
+
+def finish(dataset: Dataset, settings: PrepareSettings, report: Report) -> None:
+    """Write the dataset file and what the report says of it."""
+    crystals = dataset.crystals
     report.tables["dataset"] = {
         "content_hash": dataset.write(report.directory / settings.dataset),
         "elements": np.unique(crystals.numbers).tolist(),
@@ -98,7 +136,7 @@ def write_dataset(
         "properties": {n: int(np.isfinite(v).sum()) for n, v in dataset.properties.items()},
     }
     report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)})
-    report.counts["compositions"] = len(set(formulas))
+    report.counts["compositions"] = len(set(crystals.formulas()))
     for name, column in dataset.properties.items():
         known = column[np.isfinite(column)]
         if len(known):

@@ -18,6 +18,7 @@ from torch import Tensor
 from .crystals import CrystalError, Crystals
 from .encoding import standardised_lattice
 from .fields.batches import CrystalBatch, to_batch
+from .fields.grids import cube, half
 from .fields.occupancy import occupancy_field, species_field
 from .networks.vae import VAE
 
@@ -73,8 +74,8 @@ def settings_of(cell: np.ndarray, frac: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def reconstruction_error(vae: VAE, batch: CrystalBatch) -> Tensor:
     """Return the squared error of the decoded fields and lattice of each crystal, (B,); differentiable."""
-    n = vae.config.grid
-    given = occupancy_field(batch, n), species_field(batch, n // 2), standardised_lattice(vae, batch.cell)
+    grid = cube(vae.config.grid)
+    given = occupancy_field(batch, grid), species_field(batch, half(grid)), standardised_lattice(vae, batch.cell)
     out = vae.decode(vae.encode(*given)[0])
     return torch.stack([((a - b) ** 2).flatten(1).sum(dim=1) for a, b in zip(out, given, strict=True)]).sum(dim=0)
 

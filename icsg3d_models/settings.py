@@ -46,11 +46,14 @@ class StageSettings(Strict):
 
 
 class Split(Strict):
-    """Shares of the crystals in each part; whole compositions go to one part."""
+    """Shares of the crystals in each part."""
 
     train: Fraction = 0.9
     validation: Fraction = 0.05
     test: Fraction = 0.05
+    by: Literal["composition", "crystal"] = "composition"
+    """`composition`: all crystals of one composition go to one part, so that none is known from another part;
+    `crystal`: each on its own, for data of one composition."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> Split:
@@ -63,8 +66,10 @@ class Split(Strict):
 class PrepareSettings(StageSettings):
     """Build a dataset file from a CSV of CIFs, a folder of CIFs, or any file that ASE reads."""
 
-    source: str
-    """A .csv with a column of CIFs, a folder of .cif files, a .zip of .cif files, or an extxyz file."""
+    source: str | Annotated[list[str], Field(min_length=1)]
+    """A .csv with a column of CIFs, a folder of .cif files, a .zip of .cif files, or an extxyz file. A list of
+    dataset files is joined to one: their crystals keep their parts and properties, and `properties`, `units` and
+    `split` have no effect."""
     dataset: str = "dataset.h5"
     """The dataset file to write."""
     name: str = "dataset"

@@ -14,7 +14,7 @@ from aiida.orm import QueryBuilder, SinglefileData, StructureData
 from aiida.orm.nodes.caching import NodeCaching
 
 from icsg3d_models.crystals import Crystals
-from icsg3d_models.datasets import PARTS, Dataset, DatasetError, read_dataset, split_by_composition
+from icsg3d_models.datasets import PARTS, Dataset, DatasetError, read_dataset, split_by_group
 from icsg3d_models.elements import SYMBOLS
 
 from .source import Source, as_file
@@ -95,7 +95,7 @@ class CrystalDatasetData(SinglefileData):
         crystals = Crystals.from_structures(
             [s.get_pymatgen_structure() for s in structures.values()], list(structures)
         )
-        split = split_by_composition(crystals.formulas(), shares, seed)
+        split = split_by_group(crystals.formulas(), shares, seed)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / cls.DEFAULT_FILENAME
             Dataset(crystals, given, split, dict(units or {}), name).write(path)

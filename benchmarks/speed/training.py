@@ -25,6 +25,7 @@ from icsg3d_models.crystals import Crystals, read_crystals
 from icsg3d_models.datasets import Dataset, read_dataset
 from icsg3d_models.devices import keep_freed_memory
 from icsg3d_models.evaluation.reconstruction import match_distances
+from icsg3d_models.fields.grids import cube, half
 from icsg3d_models.fields.occupancy import occupancy_field, species_field
 from icsg3d_models.networks.vae import VAE
 from icsg3d_models.results import Report
@@ -103,8 +104,8 @@ def step_parts(folder: Path, options: argparse.Namespace, dataset: Dataset) -> l
     assert isinstance(module, VAE)
     indices = np.arange(options.vae_batch)
     batch = task.parts["train"].take(indices)
-    grid = unet.config.grid
-    fields = occupancy_field(batch, grid), species_field(batch, grid // 2)
+    grid = cube(unet.config.grid)
+    fields = occupancy_field(batch, grid), species_field(batch, half(grid))
     lattice = torch.zeros(len(batch), 6)
 
     def loss() -> Tensor:
@@ -115,7 +116,7 @@ def step_parts(folder: Path, options: argparse.Namespace, dataset: Dataset) -> l
             return unet.features(*fields)
 
     parts: dict[str, Callable[[], object]] = {
-        "fields of the crystals": lambda: (occupancy_field(batch, grid), species_field(batch, grid // 2)),
+        "fields of the crystals": lambda: (occupancy_field(batch, grid), species_field(batch, half(grid))),
         "encoder": lambda: module.encode(*fields, lattice),
         "decoder": lambda: module.decode(torch.zeros(len(batch), module.config.latent)),
         "U-Net on the fields": judge,

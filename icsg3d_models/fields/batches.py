@@ -41,6 +41,11 @@ class CrystalBatch:
         chosen = torch.as_tensor(indices, device=self.cell.device)
         return CrystalBatch(self.cell[chosen], self.frac[chosen], self.numbers[chosen])
 
+    def trimmed(self) -> CrystalBatch:
+        """Return the batch without the columns in which no crystal has a site."""
+        width = int(self.mask.sum(dim=1).max()) if len(self) else 0
+        return CrystalBatch(self.cell, self.frac[:, :width], self.numbers[:, :width])
+
 
 def to_batch(crystals: Crystals) -> CrystalBatch:
     """Pad crystals to the largest number of sites among them."""

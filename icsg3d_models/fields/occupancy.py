@@ -15,6 +15,7 @@ from torch import Tensor
 from ..elements import MAX_Z, code_table
 from .batches import CrystalBatch
 from .density import gaussian_density, peak_height
+from .grids import Grid
 
 OCCUPANCY_SIGMA = 0.45  # Å: peaks of neighbours 1 Å apart still separate, and 0.3 Å of spacing resolves it
 SPECIES_SIGMA = 0.70  # Å: resolved by half the grid, and small (2 %) at the next neighbour 2 Å away
@@ -28,13 +29,13 @@ def element_codes(device: str = "cpu") -> Tensor:
     return table
 
 
-def occupancy_field(batch: CrystalBatch, n: int, sigma: float = OCCUPANCY_SIGMA) -> Tensor:
-    """Return the occupancy, (B, 1, n, n, n): 1 at an isolated site, overlapping Gaussians add up."""
+def occupancy_field(batch: CrystalBatch, grid: Grid, sigma: float = OCCUPANCY_SIGMA) -> Tensor:
+    """Return the occupancy, (B, 1, nx, ny, nz): 1 at an isolated site, overlapping Gaussians add up."""
     weights = batch.mask.float().unsqueeze(-1) / peak_height(sigma)
-    return gaussian_density(batch.cell, batch.frac, weights, (n, n, n), sigma)
+    return gaussian_density(batch.cell, batch.frac, weights, grid, sigma)
 
 
-def species_field(batch: CrystalBatch, n: int, sigma: float = SPECIES_SIGMA) -> Tensor:
-    """Return the species channels, (B, K, n, n, n): each site spreads the code of its element."""
+def species_field(batch: CrystalBatch, grid: Grid, sigma: float = SPECIES_SIGMA) -> Tensor:
+    """Return the species channels, (B, K, nx, ny, nz): each site spreads the code of its element."""
     weights = element_codes(str(batch.cell.device))[batch.numbers] / peak_height(sigma)
-    return gaussian_density(batch.cell, batch.frac, weights, (n, n, n), sigma)
+    return gaussian_density(batch.cell, batch.frac, weights, grid, sigma)

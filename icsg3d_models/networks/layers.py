@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -71,7 +72,7 @@ class FoldingConv(nn.Conv3d):
         super().__init__(8 * inputs, outputs, 1)
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, C, n, n, n) to (B, O, n/2, n/2, n/2)."""
+        """(B, C, nx, ny, nz) to (B, O, n/2, n/2, n/2)."""
         weight = self.weight.reshape(self.out_channels, -1, 2, 2, 2)
         return functional.conv3d(input, weight, self.bias, stride=2)
 
@@ -83,8 +84,9 @@ class PeriodicConv(nn.Conv3d):
         super().__init__(inputs, outputs, 3, padding=1, padding_mode="circular")
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, C, n, n, n) to (B, O, n, n, n)."""
-        if input.shape[-1] <= LARGEST:
+        """(B, C, nx, ny, nz) to (B, O, nx, ny, nz)."""
+        nx, ny, nz = input.shape[2:]
+        if nx == ny == nz and nx <= LARGEST:
             return spectral_conv(input, self.weight, self.bias)
         return functional.conv3d(wrap(input), self.weight, self.bias)
 
@@ -104,7 +106,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, n, n, n) to the same."""
+        """(B, C, nx, ny, nz) to the same."""
         return x + self.body(x)
 
 
@@ -116,23 +118,24 @@ class PreActivatedConv(nn.Module):
         self.body = nn.Sequential(nn.GroupNorm(groups, channels), nn.SiLU(), PeriodicConv(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, n, n, n) to the same."""
+        """(B, C, nx, ny, nz) to the same."""
         return x + self.body(x)
 
 
-@lru_cache(maxsize=64)
-def _folding(n: int, block: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the order of voxels that :func:`space_to_depth` makes of n³ voxels, and its inverse, (n³,) each."""
-    m = n // block
-    order = torch.arange(n**3, device=device).reshape(m, block, m, block, m, block).permute(1, 3, 5, 0, 2, 4).flatten()
+@lru_cache(maxsize=256)
+def _folding(shape: tuple[int, int, int], block: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the order of voxels that :func:`space_to_depth` makes of a grid, and its inverse, (voxels,) each."""
+    x, y, z = (n // block for n in shape)
+    voxels = torch.arange(math.prod(shape), device=device).reshape(x, block, y, block, z, block)
+    order = voxels.permute(1, 3, 5, 0, 2, 4).flatten()
     return order, order.argsort()
 
 
-@lru_cache(maxsize=16)
-def _wrapping(n: int, device: torch.device) -> Tensor:
-    """Return which of n³ voxels each of the (n + 2)³ voxels of the cell with one layer of images is."""
-    axis = torch.arange(-1, n + 1, device=device) % n
-    return ((axis[:, None, None] * n + axis[:, None]) * n + axis).flatten()
+@lru_cache(maxsize=256)
+def _wrapping(shape: tuple[int, int, int], device: torch.device) -> Tensor:
+    """Return which voxel of the grid each voxel of the cell with one layer of images is."""
+    x, y, z = (torch.arange(-1, n + 1, device=device) % n for n in shape)
+    return ((x[:, None, None] * shape[1] + y[:, None]) * shape[2] + z).flatten()
 
 
 def _voxels(x: Tensor, order: Tensor, rows: int) -> Tensor:
@@ -141,31 +144,33 @@ def _voxels(x: Tensor, order: Tensor, rows: int) -> Tensor:
 
 
 def space_to_depth(x: Tensor, block: int) -> Tensor:
-    """Fold blocks of voxels into channels: (B, C, n, n, n) -> (B, C b³, n/b, n/b, n/b)."""
-    batch, channels, n = x.shape[:3]
-    m = n // block
-    order, _ = _folding(n, block, x.device)
-    return _voxels(x, order, batch * channels).reshape(batch, channels * block**3, m, m, m)
+    """Fold blocks of voxels into channels: (B, C, nx, ny, nz) -> (B, C b³, nx/b, ny/b, nz/b)."""
+    batch, channels, nx, ny, nz = x.shape
+    order, _ = _folding((nx, ny, nz), block, x.device)
+    folded = _voxels(x, order, batch * channels)
+    return folded.reshape(batch, channels * block**3, nx // block, ny // block, nz // block)
 
 
 def depth_to_space(x: Tensor, block: int) -> Tensor:
-    """Undo :func:`space_to_depth`: (B, C b³, m, m, m) -> (B, C, m b, m b, m b)."""
-    batch, folded, m = x.shape[:3]
-    channels, n = folded // block**3, m * block
-    _, order = _folding(n, block, x.device)
-    return _voxels(x, order, batch * channels).reshape(batch, channels, n, n, n)
+    """Undo :func:`space_to_depth`: (B, C b³, mx, my, mz) -> (B, C, mx b, my b, mz b)."""
+    batch, folded = x.shape[:2]
+    nx, ny, nz = (m * block for m in x.shape[2:])
+    channels = folded // block**3
+    _, order = _folding((nx, ny, nz), block, x.device)
+    return _voxels(x, order, batch * channels).reshape(batch, channels, nx, ny, nz)
 
 
 def wrap(x: Tensor) -> Tensor:
-    """Add one layer of periodic images on every side: (B, C, n, n, n) -> (B, C, n+2, n+2, n+2)."""
-    batch, channels, n = x.shape[:3]
-    return _voxels(x, _wrapping(n, x.device), batch * channels).reshape(batch, channels, n + 2, n + 2, n + 2)
+    """Add one layer of periodic images on every side: (B, C, nx, ny, nz) -> (B, C, nx+2, ny+2, nz+2)."""
+    batch, channels, nx, ny, nz = x.shape
+    order = _wrapping((nx, ny, nz), x.device)
+    return _voxels(x, order, batch * channels).reshape(batch, channels, nx + 2, ny + 2, nz + 2)
 
 
 def sample_at(field: Tensor, frac: Tensor) -> Tensor:
     """Read a field at fractional coordinates by periodic trilinear interpolation.
 
-    :param field: (B, C, n, n, n).
+    :param field: (B, C, nx, ny, nz).
     :param frac: (B, S, 3).
     :return: (B, S, C).
     """
@@ -177,25 +182,26 @@ def sample_at(field: Tensor, frac: Tensor) -> Tensor:
 def sample_points(field: Tensor, owner: Tensor, frac: Tensor) -> Tensor:
     """Read a field at points that are listed one by one, as :func:`sample_at` does.
 
-    :param field: (B, C, n, n, n).
+    :param field: (B, C, nx, ny, nz).
     :param owner: (M,) sample of each point; ``frac``: (M, 3).
     :return: (M, C).
     """
-    n = field.shape[-1]
+    _, ny, nz = field.shape[2:]
+    n = torch.tensor(field.shape[2:], device=field.device)
     position = (frac % 1.0) * n
     low = position.floor()
     t = position - low  # (M, 3)
     low = low.long() % n
-    steps = torch.tensor([n * n, n, 1], device=field.device)
+    steps = torch.tensor([ny * nz, nz, 1], device=field.device)
     places = torch.cat([low * steps, (low + 1) % n * steps], dim=1)  # (M, 6): the lower x, y, z, then the upper
     shares = torch.cat([1 - t, t], dim=1)
-    corner: Tensor = owner[:, None] * n**3
+    corner: Tensor = owner[:, None] * n.prod()
     weight: Tensor = torch.ones((), device=field.device)
     for axis in range(3):
         # The eight corners in the order of the bits of 0 to 7.
         chosen = axis + 3 * (torch.arange(8, device=field.device) >> (2 - axis) & 1)
         corner = corner + places.index_select(1, chosen)
         weight = weight * shares.index_select(1, chosen)
-    voxels = field.flatten(2).transpose(1, 2).flatten(0, 1)  # (B n³, C)
+    voxels = field.flatten(2).transpose(1, 2).flatten(0, 1)  # (B nx ny nz, C)
     # One weighted sum of eight rows a point, without eight arrays in between.
     return functional.embedding_bag(corner, voxels, per_sample_weights=weight.to(voxels.dtype), mode="sum")

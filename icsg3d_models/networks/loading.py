@@ -21,6 +21,9 @@ def load_network(path: str | Path, network: str, device: torch.device) -> nn.Mod
     if network == "unet":
         from .unet import UNet as Network
         from .unet import UNetConfig as Config
+    elif network == "vae" and "spacing" in header.config:
+        from .local_vae import LocalVAE as Network  # type: ignore[assignment]
+        from .local_vae import LocalVAEConfig as Config  # type: ignore[assignment]
     elif network == "vae":
         from .vae import VAE as Network  # type: ignore[assignment]
         from .vae import VAEConfig as Config  # type: ignore[assignment]

@@ -32,6 +32,9 @@ class UNetConfig(Strict):
     """Atomic numbers that it can name, in the order of its classes."""
     grid: Annotated[int, Field(ge=8, multiple_of=8)] = 16
     """Points of the occupancy along each lattice vector; species channels have half as many."""
+    spacing: Annotated[float, Field(gt=0.1, lt=1.0)] | None = None
+    """Å; points of the occupancy at most this far apart whatever the cell, in place of ``grid``. For crystals of
+    many shapes and sizes; the VAE trained with it is then the local one (networks/local_vae.py)."""
     species_channels: int = 16
     """Channels of the element code."""
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 32
@@ -39,7 +42,7 @@ class UNetConfig(Strict):
 
 
 class UNet(nn.Module):
-    """Occupancy (n³) and species channels ((n/2)³) to a mask (n³) and element logits ((n/2)³ features)."""
+    """Occupancy and species channels (half as fine) to a mask and to element logits where they are asked for."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -62,9 +65,9 @@ class UNet(nn.Module):
     def features(self, occupancy: Tensor, species: Tensor) -> list[Tensor]:
         """Return the activations of every level: the features of the feature-consistency loss.
 
-        :param occupancy: (B, 1, n, n, n).
-        :param species: (B, K, n/2, n/2, n/2).
-        :return: (B, W, n/2³), (B, 2W, n/4³), (B, W, n/2³); the last feeds the heads.
+        :param occupancy: (B, 1, nx, ny, nz).
+        :param species: (B, K, nx/2, ny/2, nz/2).
+        :return: (B, W, nx/2, ...), (B, 2W, nx/4, ...), (B, W, nx/2, ...); the last feeds the heads.
         """
         entered = self.enter(torch.cat([space_to_depth(occupancy, 2), species], dim=1))
         fine = self.fine(entered)  # (B, W, n/2, ...)
@@ -73,7 +76,7 @@ class UNet(nn.Module):
         return [fine, coarse, merged]
 
     def mask_logits(self, features: list[Tensor]) -> Tensor:
-        """Return the logit of "this voxel belongs to an atom", (B, n, n, n)."""
+        """Return the logit of "this voxel belongs to an atom", (B, nx, ny, nz)."""
         return depth_to_space(self.mask_head(features[-1]), 2)[:, 0]
 
     def species_logits(self, features: list[Tensor], species: Tensor, frac: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ class Trainer:
         self.task, self.settings, self.report, self.device = task, settings, report, device
         options = settings.optimiser
         self.batch = min(options.batch_size, task.n_train)
-        self.steps_per_epoch = task.n_train // self.batch
+        self.steps_per_epoch = len(task.batches(self.batch, np.random.default_rng(0)))
         self.total = options.max_epochs * self.steps_per_epoch
         self.optimiser = torch.optim.AdamW(
             task.module.parameters(),
@@ -97,7 +97,7 @@ class Trainer:
         with deferred_signals() as received:
             while self.state.step < self.total and not self._out_of_patience():
                 epoch, position = divmod(self.state.step, self.steps_per_epoch)
-                self._step(self._order(epoch)[position * self.batch : (position + 1) * self.batch])
+                self._step(self._batches(epoch)[position])
                 if position + 1 == self.steps_per_epoch:
                     self._end_of_epoch(epoch + 1)
                 if self._interrupted(received):
@@ -108,12 +108,12 @@ class Trainer:
         self._save()
         return self.state
 
-    def _order(self, epoch: int) -> np.ndarray:
-        """Return the order of the training crystals in one epoch."""
-        if getattr(self, "_order_of", None) != epoch:
-            self._order_of = epoch
-            self._permutation = np.random.default_rng((self.settings.seed, epoch)).permutation(self.task.n_train)
-        return self._permutation
+    def _batches(self, epoch: int) -> list[np.ndarray]:
+        """Return the batches of one epoch."""
+        if getattr(self, "_epoch", None) != epoch:
+            self._epoch = epoch
+            self._batches_of_epoch = self.task.batches(self.batch, np.random.default_rng((self.settings.seed, epoch)))
+        return self._batches_of_epoch
 
     def _step(self, indices: np.ndarray) -> None:
         """Take one optimiser step and move the average of the weights."""

@@ -55,5 +55,13 @@ class Task(ABC):
     def test(self, module: nn.Module) -> dict[str, float]:
         """Return metrics of the test part for the model card; empty where that part is empty."""
 
+    def batches(self, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Return the batches of one epoch; their number must not depend on ``rng``.
+
+        Here any crystals share a batch, and what is left over waits for the next epoch.
+        """
+        order = rng.permutation(self.n_train)
+        return [order[start : start + size] for start in range(0, self.n_train - size + 1, size)]
+
     def save_extras(self, directory: Path) -> None:  # noqa: B027 - optional hook
         """Write files that belong beside the model, such as a fingerprint of the training set."""

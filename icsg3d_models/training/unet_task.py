@@ -9,11 +9,12 @@ from torch.nn import functional
 
 from ..datasets import Dataset
 from ..fields.batches import CrystalBatch
+from ..fields.grids import Grid, half
 from ..fields.occupancy import occupancy_field, species_field
 from ..networks.layers import network_config
 from ..networks.unet import UNet, UNetConfig
 from ..settings import TrainSettings
-from .field_data import class_table, known_elements, part_batch, substitute_elements
+from .field_data import GridBatches, batches_of_one_grid, class_table, known_elements, substitute_elements
 from .task import Task
 
 MASK_LEVEL = 0.5  # occupancy above which a voxel belongs to an atom
@@ -26,10 +27,10 @@ class UNetTask(Task):
 
     kind = "unet"
 
-    def __init__(self, module: UNet, parts: dict[str, CrystalBatch], device: torch.device) -> None:
-        self.module, self.parts = module, parts
+    def __init__(self, module: UNet, data: GridBatches, device: torch.device) -> None:
+        self.module, self.data = module, data
         self.config = module.config.model_dump()
-        self.n_train = len(parts["train"])
+        self.n_train = len(data.parts["train"])
         self.device = device
         self.classes = class_table(module.config.elements, device)
 
@@ -37,30 +38,36 @@ class UNetTask(Task):
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> UNetTask:
         """Create the U-Net for the elements of the training part."""
         config = network_config(UNetConfig, settings.options, elements=known_elements(dataset))
-        parts = {name: part_batch(dataset, name, device) for name in ("train", "validation", "test")}
-        return cls(UNet(config).to(device), parts, device)
+        return cls(UNet(config).to(device), GridBatches(dataset, config.grid, config.spacing, device), device)
+
+    def batches(self, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Return the batches of one epoch; the crystals of one share a grid."""
+        if self.data.fixed:
+            return super().batches(size, rng)
+        return batches_of_one_grid(self.data.sizes["train"], size, rng)
 
     def loss(
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of mask (every voxel) and species (at points inside every atom)."""
-        batch = self.parts["train"].take(indices)
+        batch, grid = self.data.take("train", indices)
         assert isinstance(self.module, UNet)
         numbers = substitute_elements(batch.numbers, self.module.config.elements, SUBSTITUTION, generator)
         shift = torch.rand(len(batch), 1, 3, generator=generator, device=self.device)
         moved = CrystalBatch(batch.cell, (batch.frac + shift) % 1.0, numbers)
-        return self._loss(self.module, moved, generator)
+        return self._loss(self.module, moved, grid, generator)
 
-    def _loss(self, module: UNet, batch: CrystalBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def _loss(
+        self, module: UNet, batch: CrystalBatch, grid: Grid, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss on a batch whose fields are disturbed by noise of a random level per crystal."""
-        n = module.config.grid
 
         def noise(shape: torch.Size) -> Tensor:
             level = NOISE * torch.rand(shape[0], 1, 1, 1, 1, generator=generator, device=self.device) ** 2
             return level * torch.randn(shape, generator=generator, device=self.device)
 
-        clean = occupancy_field(batch, n)
-        species = species_field(batch, n // 2)
+        clean = occupancy_field(batch, grid)
+        species = species_field(batch, half(grid))
         species = species + noise(species.shape)
         features = module.features(clean + noise(clean.shape), species)
         target = (clean[:, 0] > MASK_LEVEL).float()
@@ -76,22 +83,22 @@ class UNetTask(Task):
     def _evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
         """Return mean loss and accuracy over one part with fixed noise."""
         assert isinstance(module, UNet)
-        data = self.parts[part]
+        data = self.data.parts[part]
         known = (self.classes[data.numbers] >= 0) | ~data.mask
         chosen = torch.nonzero(known.all(dim=1)).flatten()
         total: dict[str, float] = {}
         generator = torch.Generator(self.device).manual_seed(0)
         with torch.no_grad():
-            for rows in chosen.split(256):
-                loss, metrics = self._loss(module, data.take(rows), generator)
+            for rows in self.data.rows(part, 256, chosen):
+                loss, metrics = self._loss(module, *self.data.take(part, rows), generator)
                 for name, value in {"loss": loss, **metrics}.items():
                     total[name] = total.get(name, 0.0) + float(value) * len(rows) / len(chosen)
         return total
 
     def validate(self, module: nn.Module) -> dict[str, float]:
         """Return the loss on disturbed fields of the validation part (of the training part where that is empty)."""
-        return self._evaluate(module, "validation" if len(self.parts["validation"]) else "train")
+        return self._evaluate(module, "validation" if len(self.data.parts["validation"]) else "train")
 
     def test(self, module: nn.Module) -> dict[str, float]:
         """Return the same on the test part."""
-        return self._evaluate(module, "test") if len(self.parts["test"]) else {}
+        return self._evaluate(module, "test") if len(self.data.parts["test"]) else {}

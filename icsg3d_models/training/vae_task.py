@@ -14,16 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..datasets import Dataset
+from ..encoding import standardised_lattice
 from ..fields.batches import CrystalBatch
+from ..fields.grids import Grid, half
 from ..fields.occupancy import occupancy_field, species_field
 from ..lattice import lattice_to_vector
 from ..networks.layers import network_config
 from ..networks.loading import load_network
+from ..networks.local_vae import LocalVAE, LocalVAEConfig
 from ..networks.unet import UNet
 from ..networks.vae import VAE, VAEConfig
 from ..results import StageError
 from ..settings import Strict, TrainSettings
-from .field_data import class_table, part_batch, substitute_elements
+from .field_data import GridBatches, batches_of_one_grid, class_table, substitute_elements
 from .task import Task
 
 
@@ -44,11 +47,32 @@ class VAELoss(Strict):
     """Of the KL divergence, reached after the first quarter of the training."""
     substitution: float = Field(0.3, ge=0, le=1)
     """Probability that an element of a training crystal is exchanged for another."""
+    rattle: float = Field(0.1, ge=0)
+    """Å; local VAE: largest standard deviation of the displacements and, in parts of 2 Å, of the strain that every
+    training crystal gets, so that it learns neighbourhoods that the data do not hold."""
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Return KL(N(mean, exp(log_variance)) || N(0, 1)) summed over the latent, (B,)."""
     return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1)
+
+
+def moved(batch: CrystalBatch, rattle: float, generator: torch.Generator) -> CrystalBatch:
+    """Return the crystals with a random origin, displaced sites and a strained cell.
+
+    :param rattle: Å, largest standard deviation of the displacements; each crystal draws its own.
+    """
+    device, size = batch.cell.device, len(batch)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, device=device)
+
+    level = rattle * torch.rand(size, 1, 1, generator=generator, device=device)
+    origin = torch.rand(size, 1, 3, generator=generator, device=device)
+    displaced = batch.frac + level * normal(*batch.frac.shape) @ torch.linalg.inv(batch.cell)
+    strain = 0.5 * level * normal(size, 3, 3)
+    cell = batch.cell + batch.cell @ (0.5 * (strain + strain.transpose(1, 2)))
+    return CrystalBatch(cell, (displaced + origin) % 1.0, batch.numbers)
 
 
 class VAETask(Task):
@@ -58,21 +82,17 @@ class VAETask(Task):
 
     def __init__(
         self,
-        module: VAE,
+        module: VAE | LocalVAE,
         unet: UNet,
         weights: VAELoss,
-        parts: dict[str, CrystalBatch],
-        dataset: Dataset,
+        data: GridBatches,
         device: torch.device,
     ) -> None:
-        self.module, self.weights, self.parts, self.device = module, weights, parts, device
+        self.module, self.weights, self.data, self.device = module, weights, data, device
         self.unet = unet.eval().requires_grad_(False)
         self.config = module.config.model_dump()
-        self.n_train = len(parts["train"])
+        self.n_train = len(data.parts["train"])
         self.classes = class_table(unet.config.elements, device)
-        self.lattice_mean = torch.tensor(module.config.lattice_mean, device=device)
-        self.lattice_std = torch.tensor(module.config.lattice_std, device=device)
-        self.dataset = dataset
 
     @classmethod
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> VAETask:
@@ -81,7 +101,6 @@ class VAETask(Task):
             raise StageError("settings_rejected", "network `vae` needs `unet`, the model file of a trained U-Net")
         unet = load_network(settings.unet, "unet", device)
         assert isinstance(unet, UNet)
-        parts = {name: part_batch(dataset, name, device) for name in ("train", "validation", "test")}
         present = set(np.unique(dataset.crystals.take(dataset.part("train")).numbers).tolist())
         missing = sorted(present - set(unet.config.elements))
         if missing:
@@ -89,40 +108,58 @@ class VAETask(Task):
                 "input_incompatible",
                 f"{settings.unet}: the U-Net does not know the elements Z = {missing}; train it on this dataset",
             )
-        vectors = lattice_to_vector(parts["train"].cell)
-        # Components that never vary (shear in a cubic set) get a floor, so that they are not blown up to noise.
-        std = vectors.std(dim=0, unbiased=False).clamp(min=0.02)
+        data = GridBatches(dataset, unet.config.grid, unet.config.spacing, device)
         options = {k: v for k, v in settings.options.items() if not k.startswith("loss_")}
         losses = {k.removeprefix("loss_"): v for k, v in settings.options.items() if k.startswith("loss_")}
-        config = network_config(
-            VAEConfig,
-            options,
-            elements=unet.config.elements,
-            grid=unet.config.grid,
-            species_channels=unet.config.species_channels,
-            lattice_mean=[round(float(x), 6) for x in vectors.mean(dim=0)],
-            lattice_std=[round(float(x), 6) for x in std],
-        )
-        return cls(VAE(config).to(device), unet, network_config(VAELoss, losses), parts, dataset, device)
+        shared = {"elements": unet.config.elements, "species_channels": unet.config.species_channels}
+        module: VAE | LocalVAE
+        if unet.config.spacing is not None:
+            module = LocalVAE(network_config(LocalVAEConfig, options, **shared, spacing=unet.config.spacing))
+        else:
+            vectors = lattice_to_vector(data.parts["train"].cell)
+            # Components that never vary (shear in a cubic set) get a floor, so that they are not blown up to noise.
+            std = vectors.std(dim=0, unbiased=False).clamp(min=0.02)
+            lattice = {
+                "lattice_mean": [round(float(x), 6) for x in vectors.mean(dim=0)],
+                "lattice_std": [round(float(x), 6) for x in std],
+            }
+            module = VAE(network_config(VAEConfig, options, **shared, grid=unet.config.grid, **lattice))
+        return cls(module.to(device), unet, network_config(VAELoss, losses), data, device)
+
+    def batches(self, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Return the batches of one epoch; the crystals of one share a grid."""
+        if self.data.fixed:
+            return super().batches(size, rng)
+        return batches_of_one_grid(self.data.sizes["train"], size, rng)
 
     def loss(
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of one batch, with elements exchanged and the KL weight warmed up."""
-        batch = self.parts["train"].take(indices)
-        assert isinstance(self.module, VAE)
+        batch, grid = self.data.take("train", indices)
+        assert isinstance(self.module, VAE | LocalVAE)
         numbers = substitute_elements(batch.numbers, self.module.config.elements, self.weights.substitution, generator)
         beta = self.weights.kl * min(1.0, 4 * step_fraction)
-        return self._loss(self.module, CrystalBatch(batch.cell, batch.frac, numbers), beta, generator)
+        batch = CrystalBatch(batch.cell, batch.frac, numbers)
+        if isinstance(self.module, LocalVAE):
+            # It is to understand any origin, so it sees a new one every time.
+            batch = moved(batch, self.weights.rattle, generator)
+        return self._loss(self.module, batch, grid, beta, generator)
 
     def _loss(
-        self, module: VAE, batch: CrystalBatch, beta: float, generator: torch.Generator | None
+        self,
+        module: VAE | LocalVAE,
+        batch: CrystalBatch,
+        grid: Grid,
+        beta: float,
+        generator: torch.Generator | None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss; without a generator the latent is its mean and sites are read without jitter."""
-        n = module.config.grid
         weights = self.weights
-        occupancy, species = occupancy_field(batch, n), species_field(batch, n // 2)
-        lattice = (lattice_to_vector(batch.cell) - self.lattice_mean) / self.lattice_std
+        occupancy, species = occupancy_field(batch, grid), species_field(batch, half(grid))
+        local = isinstance(module, LocalVAE)
+        # The local VAE carries the cell beside its latent, the other one encodes it.
+        lattice = batch.cell if isinstance(module, LocalVAE) else standardised_lattice(module, batch.cell)
         mean, log_variance = module.encode(occupancy, species, lattice)
         latent, frac = mean, batch.frac
         if generator is not None:
@@ -130,7 +167,7 @@ class VAETask(Task):
             latent = mean + draw * (0.5 * log_variance).exp()
             jitter = 0.06 * torch.randn(frac.shape, generator=generator, device=self.device)
             frac = frac + jitter @ torch.linalg.inv(batch.cell)
-        occupancy_out, species_out, lattice_out = module.decode(latent)
+        occupancy_out, species_out, *rest = module.decode(latent, *[lattice] * local)
         features = self.unet.features(occupancy_out, species_out)
         with torch.no_grad():
             wanted = self.unet.features(occupancy, species)
@@ -146,28 +183,29 @@ class VAETask(Task):
             "species_field_loss": weights.species_field * ((species_out - species) ** 2).sum() / size,
             "feature_loss": weights.feature * feature,
             "species_loss": weights.species * species_loss / size,
-            "lattice_loss": weights.lattice * ((lattice_out - lattice) ** 2).sum() / size,
-            "kl_loss": beta * kl_divergence(mean, log_variance).mean(),
+            "lattice_loss": weights.lattice * sum(((out - lattice) ** 2).sum() for out in rest) / size
+            + torch.zeros((), device=self.device),
+            "kl_loss": beta * kl_divergence(mean.flatten(1), log_variance.flatten(1)).mean(),
         }
         right = ((logits.argmax(-1) == classes) | ~batch.mask).all(dim=1).float().mean()
         return torch.stack(list(terms.values())).sum(), {**terms, "composition_accuracy": right}
 
     def _evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
         """Return the mean loss terms over one part, decoded from the mean of the latent."""
-        assert isinstance(module, VAE)
-        data = self.parts[part]
+        assert isinstance(module, VAE | LocalVAE)
+        data = self.data.parts[part]
         total: dict[str, float] = {}
         with torch.no_grad():
-            for rows in torch.arange(len(data), device=self.device).split(256):
-                loss, metrics = self._loss(module, data.take(rows), self.weights.kl, None)
+            for rows in self.data.rows(part, 256):
+                loss, metrics = self._loss(module, *self.data.take(part, rows), self.weights.kl, None)
                 for name, value in {"loss": loss, **metrics}.items():
                     total[name] = total.get(name, 0.0) + float(value) * len(rows) / len(data)
         return total
 
     def validate(self, module: nn.Module) -> dict[str, float]:
         """Return the loss terms of the validation part (of the training part where that is empty)."""
-        return self._evaluate(module, "validation" if len(self.parts["validation"]) else "train")
+        return self._evaluate(module, "validation" if len(self.data.parts["validation"]) else "train")
 
     def test(self, module: nn.Module) -> dict[str, float]:
         """Return the same on the test part."""
-        return self._evaluate(module, "test") if len(self.parts["test"]) else {}
+        return self._evaluate(module, "test") if len(self.data.parts["test"]) else {}

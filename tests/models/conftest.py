@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from icsg3d_models.crystals import Crystals
-from icsg3d_models.datasets import Dataset, split_by_composition
+from icsg3d_models.datasets import Dataset, split_by_group
 
 SITES = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 RADII = {12: 0.7, 13: 0.6, 20: 1.0, 22: 0.65, 38: 1.1, 56: 1.3, 8: 1.25, 9: 1.2}
@@ -28,7 +28,7 @@ def perovskites(n: int = 48, seed: int = 0) -> Dataset:
         numbers,
         [f"p{i}" for i in range(n)],
     )
-    split = split_by_composition(crystals.formulas(), (0.7, 0.15, 0.15), seed)
+    split = split_by_group(crystals.formulas(), (0.7, 0.15, 0.15), seed)
     return Dataset(
         crystals, {"formation_energy_per_atom": energy}, split, {"formation_energy_per_atom": "eV/atom"}, "made-up"
     )

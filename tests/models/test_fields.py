@@ -115,7 +115,7 @@ def test_truncation_bounds_the_error_and_the_grid_follows_the_cell() -> None:
 
 def test_occupancy_is_one_at_an_isolated_site_and_padding_adds_nothing() -> None:
     batch = CrystalBatch(8 * torch.eye(3)[None], torch.tensor([[[0.25, 0.5, 0.0], [0, 0, 0]]]), torch.tensor([[26, 0]]))
-    field = occupancy_field(batch, 32)
+    field = occupancy_field(batch, (32, 32, 32))
     assert float(field.max()) == pytest.approx(1.0, abs=1e-4)
     assert float(field[0, 0, 8, 16, 0]) == pytest.approx(1.0, abs=1e-4)
     assert float(field.mean() * 512 * peak_height(0.45)) == pytest.approx(1.0, abs=1e-4)
@@ -127,9 +127,9 @@ def test_a_batch_of_one_equals_a_batch_of_many() -> None:
     fracs = [rng.random((n, 3)) for n in (1, 5, 3, 8)]
     numbers = [rng.integers(1, 90, n) for n in (1, 5, 3, 8)]
     crystals = Crystals.from_arrays(cells, fracs, numbers, list("abcd"))
-    together = species_field(to_batch(crystals), 8)
+    together = species_field(to_batch(crystals), (8, 8, 8))
     for index in range(4):
-        alone = species_field(to_batch(crystals.take([index])), 8)
+        alone = species_field(to_batch(crystals.take([index])), (8, 8, 8))
         torch.testing.assert_close(together[index], alone[0], atol=1e-5, rtol=1e-4)
 
 

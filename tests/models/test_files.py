@@ -16,7 +16,7 @@ from pymatgen.core import Lattice, Structure
 
 from icsg3d_models.cli import classify, main
 from icsg3d_models.crystals import CrystalError, Crystals
-from icsg3d_models.datasets import DatasetError, read_dataset, split_by_composition
+from icsg3d_models.datasets import DatasetError, read_dataset, split_by_group
 from icsg3d_models.modelfile import ModelFileError, ModelHeader, load_weights, read_header, save_model
 from icsg3d_models.results import STATUSES, Report, StageError
 from icsg3d_models.settings import SampleSettings, Split
@@ -63,11 +63,11 @@ def test_dataset_files_that_are_refused(tmp_path: Path, dataset_file: Path) -> N
 
 def test_a_composition_is_in_one_part_only_and_shares_are_kept() -> None:
     formulas = [f"A{i % 97}" for i in range(1000)]
-    split = split_by_composition(formulas, (0.8, 0.1, 0.1), seed=1)
+    split = split_by_group(formulas, (0.8, 0.1, 0.1), seed=1)
     parts = {f: {int(s) for g, s in zip(formulas, split, strict=True) if g == f} for f in set(formulas)}
     assert all(len(p) == 1 for p in parts.values())
     assert np.bincount(split) == pytest.approx([800, 100, 100], abs=12)
-    assert np.array_equal(split, split_by_composition(formulas, (0.8, 0.1, 0.1), seed=1))
+    assert np.array_equal(split, split_by_group(formulas, (0.8, 0.1, 0.1), seed=1))
     with pytest.raises(ValueError, match="add up to 1"):
         Split(train=0.9, validation=0.3, test=0.1)
 

@@ -34,7 +34,7 @@ def labels(occupancy: torch.Tensor, threshold: float = 0.35) -> torch.Tensor:
 
 def test_sites_come_back_to_a_thousandth_of_an_angstrom() -> None:
     batch = to_batch(crystals())
-    occupancy = occupancy_field(batch, 16)[:, 0]
+    occupancy = occupancy_field(batch, (16, 16, 16))[:, 0]
     for index in range(3):
         found = labels(occupancy[index : index + 1]).unique()
         found = found[found >= 0]
@@ -50,13 +50,13 @@ def test_sites_come_back_to_a_thousandth_of_an_angstrom() -> None:
 
 def test_a_site_between_two_voxels_is_one_region() -> None:
     one = Crystals.from_arrays([4 * np.eye(3)], [np.array([[1 / 32, 1 / 32, 1 / 32]])], [np.array([8])], ["x"])
-    occupancy = occupancy_field(to_batch(one), 16)[:, 0]
+    occupancy = occupancy_field(to_batch(one), (16, 16, 16))[:, 0]
     exactly_flat = (occupancy * 1000).round() / 1000  # the eight highest voxels are equal to the last bit
     assert len(labels(exactly_flat).unique()) == 2  # outside, and one region
 
 
 def test_regions_agree_with_the_watershed_of_scikit_image() -> None:
-    occupancy = occupancy_field(to_batch(crystals().take([0])), 16)[0, 0]
+    occupancy = occupancy_field(to_batch(crystals().take([0])), (16, 16, 16))[0, 0]
     ours = labels(occupancy[None])[0].numpy()
     # scikit-image knows no periodic boundary: three cells in a row each way, and the middle one is compared.
     wide = np.tile(occupancy.numpy(), (3, 3, 3))

@@ -1,0 +1,106 @@
+"""Variational autoencoder whose latent is a field itself: one vector for every 4³ voxels.
+
+For crystals of any size and shape. Nothing in it depends on the number of atoms or on where the cell begins: it looks
+at neighbouring blocks only, wraps around the cell, and normalises by means over it, which a supercell shares. Encoder
+and decoder are told the shape of a block (its metric), since a Gaussian in Å looks different on every
+grid. The cell itself is not encoded; it is carried beside the latent. Compared with networks/vae.py the latent grows
+with the crystal: it compresses less, and generalises further. Spatial latents are those of Rombach et al.
+(arXiv:2112.10752).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..fields.grids import MULTIPLE
+from ..settings import Strict
+from .layers import ResidualBlock, depth_to_space, space_to_depth
+
+MOMENTUM = 0.01  # of the running spread of the latents
+
+
+class LocalVAEConfig(Strict):
+    """Configuration of the local VAE."""
+
+    elements: list[int]
+    """Atomic numbers it was trained on."""
+    spacing: float
+    """Å, at most this far from point to point of the occupancy."""
+    species_channels: int = 16
+    channels: Annotated[int, Field(ge=2)] = 16
+    """Latent numbers a block of 4³ voxels."""
+    width: Annotated[int, Field(ge=8, multiple_of=8)] = 48
+    encoder_blocks: Annotated[int, Field(ge=1)] = 2
+    """Residual blocks of the encoder; each looks two blocks of voxels further."""
+    decoder_blocks: Annotated[int, Field(ge=1)] = 3
+
+
+class Modulation(nn.Module):
+    """Scale and shift of channels that depend on the shape of a block of voxels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(6, 64), nn.SiLU(), nn.Linear(64, 2 * channels))
+
+    def forward(self, x: Tensor, shape: Tensor) -> Tensor:
+        """(B, C, mx, my, mz) and (B, 6) to (B, C, mx, my, mz)."""
+        scale, shift = self.net(shape)[:, :, None, None, None].chunk(2, dim=1)
+        return x * (1 + scale) + shift
+
+
+class LocalVAE(nn.Module):
+    """Encoder and decoder."""
+
+    latent_std: Tensor
+
+    def __init__(self, config: LocalVAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, channels = config.width, config.channels
+        self.enter = nn.Conv3d(64 + 8 * config.species_channels, width, 1)
+        self.encoder_shape = Modulation(width)
+        self.encoder = nn.Sequential(*[ResidualBlock(width) for _ in range(config.encoder_blocks)])
+        self.to_latent = nn.Conv3d(width, 2 * channels, 1)
+        self.from_latent = nn.Conv3d(channels, width, 1)
+        self.decoder_shape = Modulation(width)
+        self.decoder = nn.Sequential(*[ResidualBlock(width) for _ in range(config.decoder_blocks)])
+        self.occupancy_head = nn.Conv3d(width, 64, 1)
+        self.species_head = nn.Conv3d(width, 8 * config.species_channels, 1)
+        self.register_buffer("latent_std", torch.ones(channels))
+
+    def block_shape(self, cell: Tensor, blocks: torch.Size) -> Tensor:
+        """Return the metric of a block of voxels relative to that of a cube of the nominal size, (B, 6).
+
+        :param cell: (B, 3, 3) Å.
+        :param blocks: blocks along each lattice vector.
+        """
+        edge = MULTIPLE * self.config.spacing
+        vectors = cell / (edge * torch.tensor(blocks, device=cell.device)[:, None])
+        metric = vectors @ vectors.transpose(1, 2)
+        return metric[:, (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)]
+
+    def encode(self, occupancy: Tensor, species: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance of the latent, (B, Z, nx/4, ny/4, nz/4) each.
+
+        :param occupancy: (B, 1, nx, ny, nz).
+        :param species: (B, K, nx/2, ny/2, nz/2).
+        :param cell: (B, 3, 3) Å.
+        """
+        x = self.enter(torch.cat([space_to_depth(occupancy, 4), space_to_depth(species, 2)], dim=1))
+        x = self.encoder(self.encoder_shape(x, self.block_shape(cell, x.shape[2:])))
+        mean, log_variance = self.to_latent(x).chunk(2, dim=1)
+        if self.training:
+            with torch.no_grad():
+                spread = (mean.pow(2).mean(dim=(0, 2, 3, 4)) - mean.mean(dim=(0, 2, 3, 4)) ** 2).clamp(min=0).sqrt()
+                self.latent_std.lerp_(spread, MOMENTUM)
+        return mean, log_variance.clamp(-12.0, 4.0)
+
+    def decode(self, latent: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Return occupancy (B, 1, nx, ny, nz) and species (B, K, nx/2, ny/2, nz/2)."""
+        x = self.decoder_shape(self.from_latent(latent), self.block_shape(cell, latent.shape[2:]))
+        x = self.decoder(x)
+        return depth_to_space(self.occupancy_head(x), 4), depth_to_space(self.species_head(x), 2)
