@@ -1,9 +1,11 @@
 """Field files: what passes between sampling, segmentation and rebuilding, in HDF5.
 
 ``fields.h5``: ``occupancy`` (B, n, n, n) and ``species`` (B, K, n/2, n/2, n/2) float16, ``cell`` (B, 3, 3) Å,
-``latent`` (B, Z), ``ids``. ``segments.h5``: ``region`` (B, n, n, n) uint16 (0: no atom), ``species`` (B, n, n, n)
-uint8 atomic numbers, and one row a region: ``offsets`` (B + 1,), ``peak`` (R, 3), ``number`` (R,),
-``confidence`` (R,).
+``latent`` (B, ...), ``sample`` (B,). ``segments.h5``: ``region`` (B, n, n, n) uint16 (0: no atom), ``species``
+(B, n, n, n) uint8 atomic numbers, ``count`` (B,) regions of each sample, and one row a region: ``peak`` (R, 3),
+``number`` (R,), ``confidence`` (R,).
+
+Where the grid follows the cell, the arrays of each grid (nx, ny, nz) are in a group of their own, ``nx x ny x nz``.
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from .fields.grids import Grid
 from .results import StageError
 
 
 @contextmanager
-def open_arrays(path: Path, needed: tuple[str, ...]) -> Iterator[h5py.File]:
+def open_arrays(path: Path, needed: tuple[str, ...]) -> Iterator[dict[str, h5py.Group]]:
     """Open an HDF5 file for reading and check that it holds the arrays needed.
 
+    :return: group name -> group with the arrays; the name is empty where all samples are on the same grid.
     :raises StageError: missing, no HDF5, or an array is not there.
     """
     if not path.is_file():
@@ -33,10 +37,16 @@ def open_arrays(path: Path, needed: tuple[str, ...]) -> Iterator[h5py.File]:
             "input_unreadable", f"{path}: no readable HDF5 file ({exception}); run the stage before again"
         ) from exception
     with file:
-        missing = [name for name in needed if name not in file]
+        groups = {name: entry for name, entry in file.items() if isinstance(entry, h5py.Group)} or {"": file}
+        missing = sorted({name for group in groups.values() for name in needed if name not in group})
         if missing:
             raise StageError("input_unreadable", f"{path}: no {', '.join(missing)} in it; it is another stage's file")
-        yield file
+        yield groups
+
+
+def group_name(grid: Grid) -> str:
+    """Return the name of the group of one grid."""
+    return "x".join(map(str, grid))
 
 
 class ArrayWriter:
@@ -50,12 +60,13 @@ class ArrayWriter:
         self.file = h5py.File(self.temporary, "w")
         return self
 
-    def append(self, **rows: np.ndarray) -> None:
-        """Append rows to each named array."""
+    def append(self, group: str = "", **rows: np.ndarray) -> None:
+        """Append rows to each named array, of the file or of one of its groups."""
+        place = self.file.require_group(group) if group else self.file
         for name, values in rows.items():
-            if name not in self.file:
+            if name not in place:
                 chunks = (min(64, max(1, len(values))), *values.shape[1:])
-                dataset = self.file.create_dataset(
+                dataset = place.create_dataset(
                     name,
                     shape=(0, *values.shape[1:]),
                     maxshape=(None, *values.shape[1:]),
@@ -63,7 +74,7 @@ class ArrayWriter:
                     chunks=chunks,
                 )
                 dataset.attrs["units"], _, dataset.attrs["dimensions"] = self.units[name].partition("; ")
-            dataset = self.file[name]
+            dataset = place[name]
             dataset.resize(len(dataset) + len(values), axis=0)
             if len(values):
                 dataset[-len(values) :] = values

@@ -86,7 +86,7 @@ def write_dataset(
     """Split, write and record the dataset."""
     shares = (settings.split.train, settings.split.validation, settings.split.test)
     formulas = crystals.formulas()
-    groups = formulas if settings.split.by == "composition" else crystals.ids
+    groups = formulas if settings.split.by == "composition" else list(crystals.ids)
     dataset = Dataset(
         crystals,
         {name: np.array([v.get(name, math.nan) for v in values]) for name in settings.properties},

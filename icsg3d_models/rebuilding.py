@@ -3,54 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
 import torch
-from torch import Tensor
 
 from .crystals import Crystals, write_crystals
 from .devices import select_device
 from .fieldfile import open_arrays
+from .peaks import separate_peaks
 from .results import Report, StageError
 from .settings import RebuildSettings
 from .symmetry import symmetrise
-
-STENCIL = torch.tensor([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])  # (27, 3)
-
-
-def _quadratic_fit() -> Tensor:
-    """Return the (10, 27) least-squares map from 27 values to 1, x, y, z, xx, yy, zz, xy, xz, yz."""
-    x, y, z = STENCIL.double().unbind(1)
-    design = torch.stack([torch.ones(27).double(), x, y, z, x * x, y * y, z * z, x * y, x * z, y * z], dim=1)
-    return torch.linalg.pinv(design).float()
-
-
-def refine_peaks(occupancy: Tensor, owner: Tensor, peak: Tensor, others: Tensor | None = None) -> Tensor:
-    """Return fractional coordinates of maxima, finer than the grid, (R, 3).
-
-    The logarithm of a Gaussian is a quadratic in any cell, so a quadratic fitted to the log of the 27 values around
-    the highest voxel has its maximum at the site. A maximum that lands more than a voxel away is not trusted,
-    and the weighted centre of the 27 values is taken.
-
-    :param occupancy: (B, nx, ny, nz); ``owner``: (R,) sample of each peak; ``peak``: (R, 3) voxel.
-    :param others: (R, 27) what neighbouring sites add to the values at ``peak + STENCIL``, taken off if known.
-    """
-    n = torch.tensor(occupancy.shape[1:], device=occupancy.device)
-    stencil = STENCIL.to(peak.device)
-    index = (peak[:, None, :] + stencil) % n  # (R, 27, 3)
-    values = occupancy[owner[:, None], index[..., 0], index[..., 1], index[..., 2]]  # (R, 27)
-    values = (values if others is None else values - others).clamp(min=1e-4)
-    c = values.log() @ _quadratic_fit().to(values.device).T  # (R, 10)
-    hessian = torch.stack(
-        [2 * c[:, 4], c[:, 7], c[:, 8], c[:, 7], 2 * c[:, 5], c[:, 9], c[:, 8], c[:, 9], 2 * c[:, 6]], dim=1
-    ).reshape(-1, 3, 3)
-    # A negative definite Hessian is what a maximum has; the small shift keeps a flat one solvable.
-    step = -torch.linalg.solve(hessian - 1e-6 * torch.eye(3, device=c.device), c[:, 1:4].unsqueeze(-1)).squeeze(-1)
-    centre = (values.unsqueeze(-1) * stencil).sum(dim=1) / values.sum(dim=1, keepdim=True)
-    sound = torch.isfinite(step).all(dim=1) & (step.abs() <= 1.0).all(dim=1)
-    offset = torch.where(sound.unsqueeze(1), step, centre)
-    return ((peak + offset) / n) % 1.0
 
 
 def shortest_distance(cell: np.ndarray, frac: np.ndarray, reach: float = 2.0) -> float:
@@ -90,25 +55,26 @@ def run(settings: RebuildSettings, report: Report) -> None:
         open_arrays(report.directory / settings.fields, needed_fields) as fields,
         open_arrays(report.directory / settings.segments, needed_segments) as segments,
     ):
-        count = segments["count"][()]
-        samples = fields["sample"][()]
-        if len(count) != len(samples):
-            raise StageError(
-                "input_incompatible",
-                f"{settings.segments} has {len(count)} samples and {settings.fields} has {len(samples)}; "
-                "segment these fields",
-            )
-        offsets = np.concatenate([[0], np.cumsum(count)])
-        peak, number, confidence = (segments[name][()] for name in ("peak", "number", "confidence"))
-        cells = fields["cell"][()].astype(np.float64)
-        fracs = np.zeros((len(peak), 3))
-        for start in range(0, len(count), settings.batch_size):
-            stop = min(start + settings.batch_size, len(count))
-            rows = slice(offsets[start], offsets[stop])
-            occupancy = torch.from_numpy(fields["occupancy"][start:stop].astype(np.float32)).to(device)
-            owner = torch.from_numpy(np.repeat(np.arange(stop - start), count[start:stop])).to(device)
-            fracs[rows] = refine_peaks(occupancy, owner, torch.from_numpy(peak[rows]).to(device)).cpu().numpy()
-            report.progress(stop, len(count))
+        parts = []
+        done, total = 0, sum(len(group["sample"]) for group in fields.values())
+        for name, group in fields.items():
+            if name not in segments or len(segments[name]["count"]) != len(group["sample"]):
+                raise StageError(
+                    "input_incompatible",
+                    f"{settings.segments} was not made of {settings.fields}: the samples differ; segment these fields",
+                )
+            for some in peaks_of(group, segments[name], settings.batch_size, device):
+                parts.append(some)
+                done += len(some["sample"])
+                report.progress(done, total)
+    rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    # Samples on different grids come one grid after the other.
+    order = np.argsort(rows["sample"], kind="stable")
+    starts = np.concatenate([[0], np.cumsum(rows["count"])])
+    sites = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in order]).astype(int)
+    samples, cells, count = (rows[name][order] for name in ("sample", "cell", "count"))
+    offsets = np.concatenate([[0], np.cumsum(count)])
+    fracs, number, confidence = (rows[name][sites] for name in ("frac", "number", "confidence"))
     crystals, reasons, doubt = assemble(cells, fracs, number, confidence, offsets, samples, settings)
     report.counts.update(samples=len(count), rebuilt=len(crystals))
     report.tables["reasons"] = dict(Counter(reasons.values()).most_common())
@@ -121,6 +87,29 @@ def run(settings: RebuildSettings, report: Report) -> None:
     if len(crystals) == 0:
         why = "; ".join(f"{n} x {reason}" for reason, n in report.tables["reasons"].items()) or "there were no samples"
         raise StageError("nothing_rebuilt", f"none of {len(count)} samples is a crystal: {why}")
+
+
+def peaks_of(
+    fields: h5py.Group, segments: h5py.Group, batch_size: int, device: torch.device
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield samples and their sites, a batch at a time: sample, cell and count a sample; the rest a site."""
+    count = segments["count"][()]
+    offsets = np.concatenate([[0], np.cumsum(count)])
+    for start in range(0, len(count), batch_size):
+        stop = min(start + batch_size, len(count))
+        rows = slice(offsets[start], offsets[stop])
+        occupancy = torch.from_numpy(fields["occupancy"][start:stop].astype(np.float32)).to(device)
+        owner = torch.from_numpy(np.repeat(np.arange(stop - start), count[start:stop])).to(device)
+        peak = torch.from_numpy(segments["peak"][rows]).to(device)
+        cell = torch.from_numpy(fields["cell"][start:stop]).to(device, torch.float32)
+        yield {
+            "sample": fields["sample"][start:stop],
+            "cell": fields["cell"][start:stop].astype(np.float64),
+            "count": count[start:stop],
+            "frac": separate_peaks(occupancy, cell, owner, peak).cpu().numpy().astype(np.float64),
+            "number": segments["number"][rows],
+            "confidence": segments["confidence"][rows],
+        }
 
 
 def assemble(

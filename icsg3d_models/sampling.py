@@ -15,10 +15,12 @@ from .datasets import read_dataset
 from .devices import select_device
 from .elements import NUMBER, SYMBOLS
 from .encoding import decode, encode
-from .fieldfile import ArrayWriter
+from .fieldfile import ArrayWriter, group_name
 from .fields.batches import to_batch
+from .local_sampling import check_mode, decoded_samples, local_errors, reduced
 from .modelfile import file_hash
 from .networks.loading import load_network
+from .networks.local_vae import LocalVAE
 from .networks.prior import Prior
 from .networks.vae import VAE
 from .registration import errors_of, register
@@ -40,9 +42,12 @@ def run(settings: SampleSettings, report: Report) -> None:
     path = report.directory / settings.vae
     report.inputs["vae"] = file_hash(path) if path.is_file() else ""
     vae = load_network(path, "vae", device)
-    assert isinstance(vae, VAE)
+    assert isinstance(vae, VAE | LocalVAE)
     allowed = allowed_elements(settings.elements, vae.config.elements, str(settings.vae))
     generator = torch.Generator(device).manual_seed(settings.seed)
+    if isinstance(vae, LocalVAE):
+        write_local(settings, report, vae, generator)
+        return
     if settings.mode == "prior":
         latent = from_prior(settings, report, vae, allowed, generator)
     else:
@@ -61,6 +66,33 @@ def run(settings: SampleSettings, report: Report) -> None:
             done += len(some)
             report.progress(done, len(latent))
     report.counts["samples"] = len(latent)
+
+
+def write_local(settings: SampleSettings, report: Report, vae: LocalVAE, generator: torch.Generator) -> None:
+    """Write the field file of a local VAE, one group a grid."""
+    check_mode(settings)
+    base = known_base(settings, report, vae.config.elements)
+    if settings.register_base:
+        base = reduced(base)
+    errors = local_errors(vae, base, generator.device)
+    report.tables["base"] = [
+        {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, errors, strict=True)
+    ]
+    total = len(base) if settings.mode == "reconstruct" else settings.n_samples
+    done = 0
+    with ArrayWriter(report.directory / settings.fields, UNITS) as writer:
+        for some in decoded_samples(vae, base, settings, generator):
+            writer.append(
+                group_name(some.grid),
+                occupancy=some.occupancy[:, 0].half().cpu().numpy(),
+                species=some.species.half().cpu().numpy(),
+                cell=some.cell.cpu().numpy(),
+                latent=some.latent.cpu().numpy(),
+                sample=some.sample,
+            )
+            done += len(some.sample)
+            report.progress(done, total)
+    report.counts["samples"] = total
 
 
 def allowed_elements(symbols: list[str] | None, known: list[int], model: str) -> list[int]:
@@ -123,12 +155,7 @@ def from_prior(
 def from_base(settings: SampleSettings, report: Report, vae: VAE, generator: torch.Generator) -> Tensor:
     """Return latents of base crystals, around them, dealt evenly, or on the line between two."""
     device = generator.device
-    assert settings.base is not None
-    base = read_base(report.directory / settings.base, settings.base_part)
-    unknown = sorted(set(base.numbers.tolist()) - set(vae.config.elements))
-    if unknown:
-        names = ", ".join(SYMBOLS[z] for z in unknown)
-        raise StageError("input_incompatible", f"{settings.base}: the model does not know {names}")
+    base = known_base(settings, report, vae.config.elements)
     if settings.register_base:
         base, error = register(vae, base, device)
     else:
@@ -152,6 +179,20 @@ def from_base(settings: SampleSettings, report: Report, vae: VAE, generator: tor
         assert isinstance(prior, Prior)
         width = prior.latent_std
     return mean[rows] + settings.spread * width * noise
+
+
+def known_base(settings: SampleSettings, report: Report, elements: list[int]) -> Crystals:
+    """Return the base crystals.
+
+    :raises StageError: the file is missing or empty, or holds elements that the model does not know.
+    """
+    assert settings.base is not None
+    base = read_base(report.directory / settings.base, settings.base_part)
+    unknown = sorted(set(base.numbers.tolist()) - set(elements))
+    if unknown:
+        names = ", ".join(SYMBOLS[z] for z in unknown)
+        raise StageError("input_incompatible", f"{settings.base}: the model does not know {names}")
+    return base
 
 
 def read_base(path: Path, part: str | None = None) -> Crystals:

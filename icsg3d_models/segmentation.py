@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
 from .devices import select_device
 from .fieldfile import ArrayWriter, open_arrays
+from .fields.grids import Grid, grid_sizes
 from .modelfile import file_hash
 from .networks.loading import load_network
 from .networks.unet import UNet
@@ -79,40 +81,47 @@ def watershed(occupancy: Tensor, mask: Tensor) -> Tensor:
 def segment(unet: UNet, occupancy: Tensor, species: Tensor, allowed: list[int], threshold: float) -> dict[str, Tensor]:
     """Segment a batch of fields.
 
-    :param occupancy: (B, 1, n, n, n); ``species``: (B, K, n/2, n/2, n/2).
+    :param occupancy: (B, 1, nx, ny, nz); ``species``: (B, K, nx/2, ny/2, nz/2).
     :param allowed: atomic numbers that may be named.
-    :return: region and species maps (B, n, n, n) and one row a region: count (B,), peak (R, 3), number, confidence.
+    :return: region and species maps (B, nx, ny, nz) and one row a region: count (B,), peak (R, 3), number, confidence.
     """
-    batch, n = occupancy.shape[0], occupancy.shape[-1]
+    batch, _, nx, ny, nz = occupancy.shape
+    size = nx * ny * nz
     device = occupancy.device
     features = unet.features(occupancy, species)
     mask = (unet.mask_logits(features) > 0) & (occupancy[:, 0] > threshold)
-    maximum = watershed(occupancy[:, 0], mask).reshape(batch, -1)  # (B, n³)
+    maximum = watershed(occupancy[:, 0], mask).reshape(batch, -1)  # (B, size)
     inside = maximum >= 0
     owner, voxel = inside.nonzero(as_tuple=True)  # (M,), ordered by sample
-    found, label = torch.unique(owner * n**3 + maximum[owner, voxel], return_inverse=True)  # (R,), (M,)
-    log_probability = _species_log_probability(unet, features, species, owner, voxel, n, allowed)  # (M, E)
+    found, label = torch.unique(owner * size + maximum[owner, voxel], return_inverse=True)  # (R,), (M,)
+    log_probability = _species_log_probability(unet, features, species, owner, voxel, (nx, ny, nz), allowed)  # (M, E)
     weight = occupancy.reshape(batch, -1)[owner, voxel].unsqueeze(1)
     score = torch.zeros(len(found), log_probability.shape[1], device=device)
     score.index_add_(0, label, weight * log_probability)
     total = torch.zeros(len(found), 1, device=device).index_add_(0, label, weight)
     best, choice = (score / total).max(dim=1) if len(found) else (score.new_zeros(0), label.new_zeros(0))
     number = torch.tensor(unet.config.elements, device=device)[choice]
-    sample, peak = found // n**3, found % n**3
+    sample, peak = found // size, found % size
     count = torch.bincount(sample, minlength=batch)
     first = torch.cumsum(count, 0) - count
-    region = torch.zeros(batch, n**3, dtype=torch.long, device=device)
+    region = torch.zeros(batch, size, dtype=torch.long, device=device)
     region[owner, voxel] = label - first[owner] + 1
     kinds = torch.zeros_like(region)
     kinds[owner, voxel] = number[label]
     return {
-        "region": region.reshape(batch, n, n, n),
-        "species": kinds.reshape(batch, n, n, n),
+        "region": region.reshape(batch, nx, ny, nz),
+        "species": kinds.reshape(batch, nx, ny, nz),
         "count": count,
-        "peak": torch.stack([peak // (n * n), peak // n % n, peak % n], dim=1),
+        "peak": _voxel_index(peak, (nx, ny, nz)),
         "number": number,
         "confidence": best.exp(),
     }
+
+
+def _voxel_index(voxel: Tensor, grid: Grid) -> Tensor:
+    """Return the index along each lattice vector, (M, 3), of flat indices (M,)."""
+    _, ny, nz = grid
+    return torch.stack([voxel // (ny * nz), voxel // nz % ny, voxel % nz], dim=1)
 
 
 def _species_log_probability(
@@ -121,11 +130,11 @@ def _species_log_probability(
     species: Tensor,
     owner: Tensor,
     voxel: Tensor,
-    n: int,
+    grid: Grid,
     allowed: list[int],
 ) -> Tensor:
     """Return the log probability of every allowed element at the given voxels, (M, E)."""
-    frac = torch.stack([voxel // (n * n), voxel // n % n, voxel % n], dim=1).float() / n
+    frac = _voxel_index(voxel, grid) / torch.tensor(grid, device=voxel.device)
     logits = unet.species_logits_of(features, species, owner, frac)
     barred = torch.tensor([z not in allowed for z in unet.config.elements], device=logits.device)
     return logits.masked_fill_(barred, -math.inf).log_softmax(dim=1).clamp_(min=-50.0)
@@ -139,34 +148,47 @@ def run(settings: SegmentSettings, report: Report) -> None:
     report.inputs["unet"] = file_hash(report.directory / settings.unet)
     allowed = allowed_elements(settings.elements, unet.config.elements, settings.unet)
     with open_arrays(report.directory / settings.fields, ("occupancy", "species", "cell")) as fields:
-        occupancy, species = fields["occupancy"], fields["species"]
-        grid, channels = unet.config.grid, unet.config.species_channels
-        if occupancy.shape[1:] != (grid,) * 3 or species.shape[1:] != (channels, *(grid // 2,) * 3):
-            raise StageError(
-                "input_incompatible",
-                f"{settings.fields}: fields of {occupancy.shape[1:]} and {species.shape[1:]}, but {settings.unet} "
-                f"takes a grid of {grid} and {channels} channels; use a VAE and a U-Net that were trained together",
-            )
-        regions = 0
+        for group in fields.values():
+            check_grid(unet, group, settings)
+        done, regions = 0, 0
+        total = sum(len(group["occupancy"]) for group in fields.values())
         with ArrayWriter(report.directory / settings.segments, UNITS) as writer:
-            for start in range(0, len(occupancy), settings.batch_size):
-                rows = slice(start, start + settings.batch_size)
-                result = segment(
-                    unet,
-                    torch.from_numpy(occupancy[rows].astype(np.float32)).to(device).unsqueeze(1),
-                    torch.from_numpy(species[rows].astype(np.float32)).to(device),
-                    allowed,
-                    settings.threshold,
-                )
-                arrays = {name: value.cpu().numpy() for name, value in result.items()}
-                regions += len(arrays["number"])
-                writer.append(
-                    **{
-                        **arrays,
-                        "region": arrays["region"].astype(np.uint16),
-                        "species": arrays["species"].astype(np.uint8),
-                        "confidence": arrays["confidence"].astype(np.float32),
-                    }
-                )
-                report.progress(min(start + settings.batch_size, len(occupancy)), len(occupancy))
-        report.counts.update(samples=len(occupancy), regions=regions)
+            for name, group in fields.items():
+                occupancy, species = group["occupancy"], group["species"]
+                for start in range(0, len(occupancy), settings.batch_size):
+                    rows = slice(start, start + settings.batch_size)
+                    result = segment(
+                        unet,
+                        torch.from_numpy(occupancy[rows].astype(np.float32)).to(device).unsqueeze(1),
+                        torch.from_numpy(species[rows].astype(np.float32)).to(device),
+                        allowed,
+                        settings.threshold,
+                    )
+                    arrays = {key: value.cpu().numpy() for key, value in result.items()}
+                    regions += len(arrays["number"])
+                    done += len(arrays["count"])
+                    writer.append(
+                        name,
+                        **{
+                            **arrays,
+                            "region": arrays["region"].astype(np.uint16),
+                            "species": arrays["species"].astype(np.uint8),
+                            "confidence": arrays["confidence"].astype(np.float32),
+                        },
+                    )
+                    report.progress(done, total)
+        report.counts.update(samples=total, regions=regions)
+
+
+def check_grid(unet: UNet, group: h5py.Group, settings: SegmentSettings) -> None:
+    """Refuse fields on a grid that the U-Net was not trained on."""
+    config, shape, channels = unet.config, group["occupancy"].shape[1:], group["species"].shape[1:]
+    cell = torch.from_numpy(group["cell"][()])
+    fits = bool((grid_sizes(cell, config.grid, config.spacing) == torch.tensor(shape)).all())
+    if not fits or channels != (config.species_channels, *(n // 2 for n in shape)):
+        wanted = f"a grid of {config.grid}" if config.spacing is None else f"points {config.spacing} Å apart"
+        raise StageError(
+            "input_incompatible",
+            f"{settings.fields}: fields of {shape} and {channels}, but {settings.unet} "
+            f"takes {wanted} and {config.species_channels} channels; use a VAE and a U-Net that were trained together",
+        )

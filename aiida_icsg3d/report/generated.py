@@ -13,7 +13,7 @@ FIELDS_FILE = "fields.h5"
 
 
 def generated_occupancy(structure: StructureData) -> np.ndarray | None:
-    """Return the generated occupancy (n, n, n) of a crystal, 1 at the centre of an atom.
+    """Return the generated occupancy (nx, ny, nz) of a crystal, 1 at the centre of an atom.
 
     None where the field is not on this machine (another computer, or cleaned since): the fields of a run stay where
     they were made, and a report never opens a connection to fetch them.
@@ -35,8 +35,9 @@ def read_occupancy(path: Path, identifier: str) -> np.ndarray | None:
     import numpy as np
 
     with h5py.File(path, "r") as file:
-        samples = file["sample"][()] if "sample" in file else np.arange(len(file["occupancy"]))
-        names = [f"s{int(sample):06d}" for sample in samples]
-        if identifier not in names:
-            return None
-        return file["occupancy"][names.index(identifier)].astype(np.float64)
+        for group in [entry for entry in file.values() if isinstance(entry, h5py.Group)] or [file]:
+            samples = group["sample"][()] if "sample" in group else np.arange(len(group["occupancy"]))
+            names = [f"s{int(sample):06d}" for sample in samples]
+            if identifier in names:
+                return group["occupancy"][names.index(identifier)].astype(np.float64)
+    return None

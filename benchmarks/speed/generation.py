@@ -35,7 +35,7 @@ from icsg3d_models.networks.loading import load_network
 from icsg3d_models.networks.prior import Prior
 from icsg3d_models.networks.unet import UNet
 from icsg3d_models.networks.vae import VAE
-from icsg3d_models.rebuilding import assemble, refine_peaks
+from icsg3d_models.rebuilding import assemble
 from icsg3d_models.segmentation import segment, watershed
 from icsg3d_models.settings import RebuildSettings, SegmentSettings
 
@@ -89,7 +89,7 @@ class Generator:
         regions, (occupancy, _, cells) = self.regions, self.fields
         count = regions["count"]
         owner = torch.arange(self.batch).repeat_interleave(count)
-        frac = refine_peaks(occupancy[:, 0], owner, regions["peak"]).numpy().astype(np.float64)
+        frac = separate_peaks(occupancy[:, 0], cells, owner, regions["peak"]).numpy().astype(np.float64)
         offsets = np.concatenate([[0], np.cumsum(count.numpy())])
         crystals, _, _ = assemble(
             cells.numpy().astype(np.float64),

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from ..crystals import Crystals
-from ..rebuilding import STENCIL, refine_peaks, shortest_distance
+from ..peaks import STENCIL, gaussian_of, padded_sites, refine_peaks
+from ..rebuilding import shortest_distance
 from ..segmentation import watershed
 from .batches import CrystalBatch, to_batch
 from .density import gaussian_density, grid_for, peak_height
@@ -166,15 +167,15 @@ def _decode(occupancy: Tensor, species: Tensor, cell: Tensor, sigma: Tensor, rou
     i, j, k = _voxel(frac, coarse).unbind(1)
     numbers = _nearest_element(species[owner, :, i, j, k])
     for _ in range(rounds):
-        sites_model, codes_model = _encode(_padded(cell, frac, numbers, owner), (nx, ny, nz), sigma)
+        sites_model, codes_model = _encode(padded_sites(cell, frac, numbers, owner), (nx, ny, nz), sigma)
         coarse_peak = _voxel(frac, coarse)
         i, j, k = coarse_peak.unbind(1)
-        own = _gaussian((coarse_peak / coarse - frac)[:, None], cell[owner], sigma[owner] * WIDER)
+        own = gaussian_of((coarse_peak / coarse - frac)[:, None], cell[owner], sigma[owner, None] * WIDER)
         read = species[owner, :, i, j, k] - codes_model[owner, :, i, j, k] + own * codes[numbers]
         peak = _voxel(frac, grid)
         around = peak[:, None] + STENCIL.to(peak)  # (R, 27, 3)
         i, j, k = (around % grid).unbind(2)
-        own = _gaussian(around / grid - frac[:, None], cell[owner], sigma[owner])
+        own = gaussian_of(around / grid - frac[:, None], cell[owner], sigma[owner, None])
         frac = refine_peaks(occupancy, owner, peak, sites_model[owner[:, None], i, j, k] - own)
         numbers = _nearest_element(read)
     return Sites(owner.cpu().numpy(), frac.double().cpu().numpy(), numbers.cpu().numpy())
@@ -185,23 +186,6 @@ def _voxel(frac: Tensor, grid: Tensor) -> Tensor:
     return (frac * grid).round().long() % grid
 
 
-def _gaussian(difference: Tensor, cell: Tensor, sigma: Tensor) -> Tensor:
-    """Return Gaussians of height 1 at fractional differences (R, K, 3) to their nearest image, (R, K)."""
-    distance = (difference - difference.round()) @ cell
-    return torch.exp(-0.5 * (distance**2).sum(dim=-1) / sigma[:, None] ** 2)
-
-
 def _nearest_element(read: Tensor) -> Tensor:
     """Return the atomic number whose code points most nearly the way of each (R, K) reading."""
     return (read @ element_codes(str(read.device))[1:].T).argmax(dim=1) + 1
-
-
-def _padded(cell: Tensor, frac: Tensor, numbers: Tensor, owner: Tensor) -> CrystalBatch:
-    """Return sites in the order of their samples, (R, ...), as a padded batch."""
-    count = torch.bincount(owner, minlength=len(cell))
-    column = torch.arange(len(owner), device=owner.device) - (torch.cumsum(count, 0) - count)[owner]
-    width = max(1, int(count.max()))
-    sites = torch.zeros(len(cell), width, 3, device=cell.device)
-    kinds = torch.zeros(len(cell), width, dtype=torch.long, device=cell.device)
-    sites[owner, column], kinds[owner, column] = frac, numbers
-    return CrystalBatch(cell, sites, kinds)

@@ -46,7 +46,12 @@ class PriorTask(Task):
         if settings.vae is None:
             raise StageError("settings_rejected", "network `prior` needs `vae`, the model file of a trained VAE")
         vae = load_network(settings.vae, "vae", device)
-        assert isinstance(vae, VAE)
+        if not isinstance(vae, VAE):
+            raise StageError(
+                "input_incompatible",
+                f"{settings.vae}: its latents grow with the crystal, and a prior is for latents of one size; "
+                "give a VAE that was trained with a U-Net of a fixed `grid`",
+            )
         parts = {name: part_batch(dataset, name, device) for name in ("train", "validation", "test")}
         latents = {name: encode(vae, batch) for name, batch in parts.items()}
         mean, log_variance = latents["train"]

@@ -157,8 +157,8 @@ class VAETask(Task):
         """Return the loss; without a generator the latent is its mean and sites are read without jitter."""
         weights = self.weights
         occupancy, species = occupancy_field(batch, grid), species_field(batch, half(grid))
+        # The local VAE carries the cell beside its latent, the other one encodes and decodes it.
         local = isinstance(module, LocalVAE)
-        # The local VAE carries the cell beside its latent, the other one encodes it.
         lattice = batch.cell if isinstance(module, LocalVAE) else standardised_lattice(module, batch.cell)
         mean, log_variance = module.encode(occupancy, species, lattice)
         latent, frac = mean, batch.frac
@@ -183,10 +183,10 @@ class VAETask(Task):
             "species_field_loss": weights.species_field * ((species_out - species) ** 2).sum() / size,
             "feature_loss": weights.feature * feature,
             "species_loss": weights.species * species_loss / size,
-            "lattice_loss": weights.lattice * sum(((out - lattice) ** 2).sum() for out in rest) / size
-            + torch.zeros((), device=self.device),
             "kl_loss": beta * kl_divergence(mean.flatten(1), log_variance.flatten(1)).mean(),
         }
+        if rest:
+            terms["lattice_loss"] = weights.lattice * ((rest[0] - lattice) ** 2).sum() / size
         right = ((logits.argmax(-1) == classes) | ~batch.mask).all(dim=1).float().mean()
         return torch.stack(list(terms.values())).sum(), {**terms, "composition_accuracy": right}
 

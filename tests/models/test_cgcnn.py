@@ -18,7 +18,8 @@ from icsg3d_models.results import Report, StageError
 from icsg3d_models.screening.fingerprint import read_fingerprint
 from icsg3d_models.screening.prediction import predict, predict_all
 from icsg3d_models.settings import TrainSettings
-from icsg3d_models.training.cgcnn_task import CGCNNTask, calibrate
+from icsg3d_models.training.cgcnn_task import CGCNNTask
+from icsg3d_models.training.property_task import calibrate
 from icsg3d_models.training.stage import run as train
 
 TARGET = "formation_energy_per_atom"
@@ -185,7 +186,7 @@ def test_a_target_without_spread_is_refused(dataset: Dataset) -> None:
 def test_weights_of_another_shape_are_refused(tmp_path: Path, network: CGCNN) -> None:
     config = network.config.model_dump() | {"width": 32}
     save_model(tmp_path / "m.safetensors", ModelHeader("cgcnn", config, {}), network.state_dict())
-    with pytest.raises(ModelFileError, match="do not fit"):
+    with pytest.raises(ModelFileError, match="disagree"):
         predict(Crystals.from_structures([triclinic()]), tmp_path / "m.safetensors")
 
 

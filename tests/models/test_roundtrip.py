@@ -10,7 +10,7 @@ from icsg3d_models.crystals import Crystals
 from icsg3d_models.fields.roundtrip import fitting_sigma, reduced_cells, roundtrip, shortest_distances
 from icsg3d_models.fields.site_errors import explain, site_errors
 from icsg3d_models.fields.variants import random_origin, sheared, supercell, variants
-from icsg3d_models.rebuilding import refine_peaks
+from icsg3d_models.peaks import refine_peaks
 from icsg3d_models.segmentation import watershed
 
 PROTOTYPES = (

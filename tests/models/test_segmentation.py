@@ -9,7 +9,8 @@ from skimage.segmentation import watershed as skimage_watershed
 from icsg3d_models.crystals import Crystals
 from icsg3d_models.fields.batches import to_batch
 from icsg3d_models.fields.occupancy import occupancy_field
-from icsg3d_models.rebuilding import assemble, refine_peaks, shortest_distance
+from icsg3d_models.peaks import refine_peaks
+from icsg3d_models.rebuilding import assemble, shortest_distance
 from icsg3d_models.segmentation import watershed
 from icsg3d_models.settings import RebuildSettings
 from icsg3d_models.symmetry import symmetrise
