@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT = "icsg3d-model"
 FORMAT_VERSION = 1
-NETWORKS = ("unet", "vae", "prior", "cgcnn")
+PREDICTORS = ("cgcnn", "voxelnet")  # networks that predict properties
+NETWORKS = ("unet", "vae", "prior", *PREDICTORS)
 _LONGEST_HEADER = 32 * 1024 * 1024
 
 
@@ -41,10 +42,10 @@ class ModelHeader:
     card: dict[str, Any]
 
 
-def read_header(path: str | Path, network: str | None = None) -> ModelHeader:
+def read_header(path: str | Path, network: str | tuple[str, ...] | None = None) -> ModelHeader:
     """Return the header of a model file, after checking that it is one and that it is whole.
 
-    :param network: refuse any other network than this.
+    :param network: refuse any other network than this, or than one of these.
     :raises ModelFileError: missing, truncated, foreign, of a newer version, or another network.
     """
     path = Path(path)
@@ -79,8 +80,9 @@ def read_header(path: str | Path, network: str | None = None) -> ModelHeader:
             f"{path}: format version {version}, this release reads up to {FORMAT_VERSION}; upgrade aiida-icsg3d"
         )
     found = metadata.get("network", "")
-    if network is not None and found != network:
-        raise ModelFileError(f"{path}: holds a {found or 'nameless'} network where a {network} is needed")
+    accepted = (network,) if isinstance(network, str) else network
+    if accepted is not None and found not in accepted:
+        raise ModelFileError(f"{path}: holds a {found or 'nameless'} network where a {' or '.join(accepted)} is needed")
     return ModelHeader(found, json.loads(metadata["config"]), json.loads(metadata["card"]))
 
 

@@ -110,8 +110,9 @@ class Optimiser(Strict):
 class TrainSettings(StageSettings):
     """Train one network."""
 
-    network: Literal["unet", "vae", "prior", "cgcnn"]
-    """`unet` segments fields, `vae` needs a trained unet, `prior` needs a trained vae, `cgcnn` predicts."""
+    network: Literal["unet", "vae", "prior", "cgcnn", "voxelnet"]
+    """`unet` segments fields, `vae` needs a trained unet, `prior` needs a trained vae, `cgcnn` and
+    `voxelnet` predict properties."""
     dataset: str = "dataset.h5"
     unet: str | None = None
     """Model file of the U-Net (for `vae`)."""
@@ -127,7 +128,7 @@ class TrainSettings(StageSettings):
     deadline_seconds: Annotated[float, Field(gt=0)] | None = None
     """Stop cleanly, with a checkpoint and status `walltime`, this long after the start."""
     targets: list[str] = []
-    """Properties to predict (`cgcnn`) or to condition on (`prior`)."""
+    """Properties to predict (`cgcnn`, `voxelnet`) or to condition on (`prior`)."""
     options: dict[str, int | float | str | bool | list[int]] = {}
     """Options of the network; its configuration class in networks/ documents them and refuses unknown ones."""
 
@@ -266,7 +267,7 @@ class EvaluateSettings(StageSettings):
     novelty_samples: Positive = 1000
     """Samples, drawn at random, that are compared for uniqueness and novelty."""
     predictors: list[str] = []
-    """Property models (`cgcnn`), averaged, that the generator has not seen; empty: no property is judged."""
+    """Property models, averaged, that the generator has not seen; empty: no property is judged."""
     predicted_property: str = "formation_energy_per_atom"
     """The property to take from the predictors."""
     target: float | None = None

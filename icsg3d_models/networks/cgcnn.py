@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ..elements import MAX_Z
 from ..settings import Positive, Strict
+from .ensemble import PropertyEnsemble
 
 
 class CGCNNConfig(Strict):
@@ -174,29 +175,20 @@ def mean_by_crystal(values: Tensor, graph: CrystalGraph) -> Tensor:
     return total / torch.bincount(graph.owner, minlength=graph.size).clamp(min=1)[:, None]
 
 
-class CGCNN(nn.Module):
+class CGCNN(PropertyEnsemble):
     """Ensemble of graph networks.
 
     :param config: see :class:`CGCNNConfig`.
     """
 
-    mean: Tensor
-    scale: Tensor
-    spread: Tensor
-    floor: Tensor
     descriptors: Tensor
     centres: Tensor
 
     def __init__(self, config: CGCNNConfig) -> None:
-        super().__init__()
+        super().__init__(len(config.targets))
         self.config = config
         descriptors = torch.from_numpy(element_descriptors().copy())
         self.register_buffer("descriptors", descriptors)
-        self.register_buffer("mean", torch.zeros(len(config.targets)))
-        self.register_buffer("scale", torch.ones(len(config.targets)))
-        # the uncertainty is sqrt((spread · standard deviation of the members)² + floor²), fitted in validation
-        self.register_buffer("spread", torch.ones(len(config.targets)))
-        self.register_buffer("floor", torch.zeros(len(config.targets)))
         self.register_buffer("centres", torch.linspace(0, config.cutoff, config.radial + 1)[1:], persistent=False)
         self.members = nn.ModuleList(Member(config, descriptors.shape[1]) for _ in range(config.members))
 
@@ -211,19 +203,3 @@ class CGCNN(nn.Module):
         """Return the standardised predictions of every member, (M, B, T)."""
         rbf, weight = self.radial_basis(graph.distance)
         return torch.stack([member(graph, self.descriptors, rbf, weight) for member in self.members])
-
-    def members_statistics(self, graph: CrystalGraph) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation over the members in the units of the targets, (B, T) each."""
-        values = self(graph) * self.scale + self.mean
-        return values.mean(dim=0), values.std(dim=0, correction=0)
-
-    def uncertainty(self, spread: Tensor) -> Tensor:
-        """Return the typical error (one standard deviation) that goes with a spread of the members."""
-        if len(self.members) == 1:
-            return torch.full_like(spread, math.nan)
-        return torch.sqrt((self.spread * spread) ** 2 + self.floor**2)
-
-    def predict(self, graph: CrystalGraph) -> tuple[Tensor, Tensor]:
-        """Return prediction and uncertainty in the units of the targets, (B, T) each; NaN for one member."""
-        mean, spread = self.members_statistics(graph)
-        return mean, self.uncertainty(spread)

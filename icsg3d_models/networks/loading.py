@@ -30,6 +30,9 @@ def load_network(path: str | Path, network: str, device: torch.device) -> nn.Mod
     elif network == "prior":
         from .prior import Prior as Network  # type: ignore[assignment]
         from .prior import PriorConfig as Config  # type: ignore[assignment]
+    elif network == "voxelnet":
+        from .voxelnet import VoxelNet as Network  # type: ignore[assignment]
+        from .voxelnet import VoxelNetConfig as Config  # type: ignore[assignment]
     else:
         from .cgcnn import CGCNN as Network  # type: ignore[assignment]
         from .cgcnn import CGCNNConfig as Config  # type: ignore[assignment]

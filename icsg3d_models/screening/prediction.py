@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,11 @@ import torch
 from ..crystals import Crystals
 from ..elements import SYMBOLS
 from ..graph_batches import GraphStore
-from ..modelfile import ModelFileError, load_weights, read_header
-from ..networks.cgcnn import CGCNN, CGCNNConfig
+from ..modelfile import PREDICTORS, read_header
+from ..networks.cgcnn import CGCNN
+from ..networks.loading import load_network
+from ..networks.voxelnet import VoxelNet
+from ..reciprocal_batches import ReciprocalStore
 
 _CRYSTALS_AT_ONCE = 2000
 
@@ -32,28 +36,28 @@ class Prediction:
     reasons: list[str | None]
 
 
-def load_cgcnn(path: str | Path, device: torch.device | str = "cpu") -> CGCNN:
-    """Return the network of a model file, ready to predict.
+def load_predictor(path: str | Path, device: torch.device | str = "cpu") -> CGCNN | VoxelNet:
+    """Return the network of a property model, ready to predict.
 
-    :raises ModelFileError: not a model file of a cgcnn, or weights that do not fit its configuration.
+    :raises ModelFileError: not a model file of such a network, or weights that do not fit its configuration.
     """
-    header = read_header(path, "cgcnn")
-    try:
-        module = CGCNN(CGCNNConfig(**header.config))
-        module.load_state_dict(load_weights(path))
-    except ModelFileError:
-        raise
-    except (RuntimeError, ValueError, TypeError) as exception:
-        reason = " ".join(str(exception).split())[:200]
-        raise ModelFileError(
-            f"{path}: configuration and weights do not fit this release ({reason}); train again"
-        ) from None
-    return module.eval().to(device)
+    module = load_network(path, read_header(path, PREDICTORS).network, torch.device(device))
+    assert isinstance(module, (CGCNN, VoxelNet))
+    return module
+
+
+def batches(
+    module: CGCNN | VoxelNet, crystals: Crystals, device: torch.device | str
+) -> Iterator[tuple[np.ndarray, Any]]:
+    """Yield crystals as (indices, batch) in the form that the network takes."""
+    if isinstance(module, CGCNN):
+        return GraphStore(crystals, module.config.cutoff, device).batches()
+    return ReciprocalStore(crystals, module.limit, device).batches()
 
 
 def predict(crystals: Crystals, model_path: str | Path, device: torch.device | str = "cpu") -> Prediction:
     """Predict the properties of a batch of crystals with valid structures by one model."""
-    module = load_cgcnn(model_path, device)
+    module = load_predictor(model_path, device)
     known = np.zeros(len(SYMBOLS), dtype=bool)
     known[module.config.elements] = True
     reasons: list[str | None] = []
@@ -66,10 +70,9 @@ def predict(crystals: Crystals, model_path: str | Path, device: torch.device | s
     uncertainty = np.full_like(mean, np.nan)
     for start in range(0, len(usable), _CRYSTALS_AT_ONCE):
         chosen = usable[start : start + _CRYSTALS_AT_ONCE]
-        store = GraphStore(crystals.take(chosen), module.config.cutoff, device)
-        for indices, graph in store.batches():
+        for indices, batch in batches(module, crystals.take(chosen), device):
             with torch.no_grad():
-                found, spread = module.predict(graph)
+                found, spread = module.predict(batch)
             mean[chosen[indices]], uncertainty[chosen[indices]] = found.cpu().numpy(), spread.cpu().numpy()
     targets = module.config.targets
     return Prediction(

@@ -11,7 +11,7 @@ import numpy as np
 from ..crystals import CrystalError, Crystals, read_crystals
 from ..devices import select_device
 from ..elements import NUMBER
-from ..modelfile import file_hash, read_header
+from ..modelfile import PREDICTORS, file_hash, read_header
 from ..results import Report, StageError
 from ..settings import ScreenSettings
 from .candidates import Candidates
@@ -96,7 +96,7 @@ def check_predictors(rank_by: str, predictors: list[Path], report: Report) -> No
     """
     targets: list[str] = []
     for path in predictors:
-        targets += read_header(path, "cgcnn").config["targets"]
+        targets += read_header(path, PREDICTORS).config["targets"]
         report.inputs[f"predictor:{path.name}"] = file_hash(path)
     if predictors and rank_by not in targets:
         raise StageError(

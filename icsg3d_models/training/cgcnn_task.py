@@ -1,4 +1,4 @@
-"""Training of the property model: any set of targets, some of which may be missing for some crystals."""
+"""Training of the CGCNN."""
 
 from __future__ import annotations
 
@@ -6,36 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..datasets import PARTS, Dataset
 from ..graph_batches import GraphStore
 from ..networks.cgcnn import CGCNN, CGCNNConfig
 from ..networks.layers import network_config
-from ..results import StageError
 from ..screening.fingerprint import FINGERPRINT_FILE, write_fingerprint
 from ..settings import TrainSettings
-from .task import Task
-
-KNEE = 0.1  # standardised error at which the loss turns from quadratic to linear
+from .property_task import PropertyTask, standardise, target_columns
 
 
-class CGCNNTask(Task):
-    """Fit every member of the ensemble to the known targets of a batch.
-
-    :param module: the network, with mean and scale of the targets set.
-    :param stores: graphs of each part of the dataset.
-    :param values: (B, T) targets of each part, NaN where missing.
-    """
+class CGCNNTask(PropertyTask):
+    """Fit a CGCNN to crystals as graphs."""
 
     kind = "cgcnn"
-
-    def __init__(
-        self, module: CGCNN, stores: dict[str, GraphStore], values: dict[str, Tensor], dataset: Dataset
-    ) -> None:
-        self.module, self.stores, self.values, self.dataset = module, stores, values, dataset
-        self.config = module.config.model_dump()
-        self.n_train = len(stores["train"])
+    dataset: Dataset
+    stores: dict[str, GraphStore]
 
     @classmethod
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> CGCNNTask:
@@ -43,114 +30,27 @@ class CGCNNTask(Task):
 
         :raises StageError: no targets are named, or one has no spread in the training part.
         """
-        if not settings.targets:
-            known = ", ".join(dataset.properties) or "none"
-            raise StageError(
-                "settings_rejected", f"`targets` is empty; name properties to predict (the dataset has {known})"
-            )
-        columns = np.stack([dataset.values(name) for name in settings.targets], axis=1)  # (B, T)
-        train = columns[dataset.part("train")]
-        for name, column in zip(settings.targets, train.T, strict=True):
-            known_values = column[np.isfinite(column)]
-            if len(known_values) < 2 or known_values.std() == 0:
-                raise StageError(
-                    "input_incompatible",
-                    f"target {name!r} has {len(known_values)} known values in the training part, all alike; "
-                    "nothing can be learned from them",
-                )
-        elements = np.unique(dataset.crystals.take(dataset.part("train")).numbers).tolist()
+        columns = target_columns(settings, dataset)
+        train = dataset.part("train")
+        elements = np.unique(dataset.crystals.take(train).numbers).tolist()
         config = network_config(CGCNNConfig, settings.options, targets=settings.targets, elements=elements)
         module = CGCNN(config)
-        module.mean.copy_(torch.from_numpy(np.nanmean(train, axis=0)))
-        module.scale.copy_(torch.from_numpy(np.nanstd(train, axis=0)))
+        standardise(module, columns[train])
         stores, values = {}, {}
         for index, part in enumerate(PARTS):
             chosen = np.flatnonzero(dataset.split == index)
             stores[part] = GraphStore(dataset.crystals.take(chosen), config.cutoff, device)
             values[part] = torch.from_numpy(columns[chosen]).float().to(device)
-        return cls(module.to(device), stores, values, dataset)
+        task = cls(module.to(device), config.model_dump(), stores, values)
+        task.dataset = dataset
+        return task
 
-    def loss(
-        self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Huber loss of the standardised targets, over what is known, summed over the members."""
-        module = self.module
-        assert isinstance(module, CGCNN)
-        rows = torch.from_numpy(indices).to(self.values["train"].device)
-        wanted = (self.values["train"][rows] - module.mean) / module.scale  # (b, T)
-        known = torch.isfinite(wanted)
-        found = module(self.stores["train"].graph(indices))  # (M, b, T)
-        error = (found - torch.where(known, wanted, 0)) * known
-        huber = nn.functional.huber_loss(error, torch.zeros_like(error), delta=KNEE, reduction="sum") / KNEE
-        share = known.sum().clamp(min=1)
-        return huber / share, {"error": error.detach().abs().sum() / share / len(found)}
-
-    def validate(self, module: nn.Module) -> dict[str, float]:
-        """Return the mean standardised error and each target's error; fit the scale of the uncertainty.
-
-        Where the validation part is empty, the training part stands in for it.
-        """
-        assert isinstance(module, CGCNN)
-        part = "validation" if len(self.stores["validation"]) else "train"
-        prediction, spread = self._predict(module, part)
-        wanted = self.values[part]
-        if part == "validation" and len(module.members) > 1:
-            for index in range(wanted.shape[1]):
-                known = torch.isfinite(wanted[:, index])
-                error = (prediction - wanted)[known, index]
-                module.spread[index], module.floor[index] = calibrate(error, spread[known, index])
-        errors = (prediction - wanted).abs()
-        metrics = {"loss": float(torch.nanmean(errors / module.scale))}
-        return metrics | self._errors(errors)
-
-    def test(self, module: nn.Module) -> dict[str, float]:
-        """Return mean absolute errors, and the share of errors within one and two uncertainties."""
-        assert isinstance(module, CGCNN)
-        if not len(self.stores["test"]):
-            return {}
-        prediction, spread = self._predict(module, "test")
-        errors = (prediction - self.values["test"]).abs()
-        metrics = self._errors(errors)
-        if len(module.members) > 1:
-            uncertainty = module.uncertainty(spread)
-            for index, name in enumerate(module.config.targets):
-                known = torch.isfinite(errors[:, index])
-                ratio = errors[known, index] / uncertainty[known, index]
-                metrics[f"within_1_sigma_{name}"] = float((ratio < 1).float().mean())
-                metrics[f"within_2_sigma_{name}"] = float((ratio < 2).float().mean())
-        return metrics
+    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+        """Return the standardised predictions of every member for training crystals, (M, b, T)."""
+        found: Tensor = self.module(self.stores["train"].graph(indices))
+        return found
 
     def save_extras(self, directory: Path) -> None:
         """Write the fingerprint of the training part, by which novelty is judged without the data."""
         chosen = self.dataset.crystals.take(self.dataset.part("train"))
         write_fingerprint(directory / FINGERPRINT_FILE, chosen, self.dataset.name)
-
-    def _predict(self, module: CGCNN, part: str) -> tuple[Tensor, Tensor]:
-        """Return predictions and the members' standard deviation over one part, (B, T) each."""
-        module.eval()
-        with torch.no_grad():
-            pairs = [module.members_statistics(graph) for _, graph in self.stores[part].batches()]
-        return torch.cat([mean for mean, _ in pairs]), torch.cat([spread for _, spread in pairs])
-
-    def _errors(self, errors: Tensor) -> dict[str, float]:
-        """Return the mean absolute error of each target, in its unit."""
-        return {f"mae_{n}": float(torch.nanmean(errors[:, i])) for i, n in enumerate(self.config["targets"])}
-
-
-def calibrate(error: Tensor, spread: Tensor) -> tuple[float, float]:
-    """Return factor and floor of the uncertainty sqrt((factor · spread)² + floor²) that fit the errors best.
-
-    The pair with the highest Gaussian likelihood on a grid is taken.
-
-    :param error: (n,) errors of the prediction, in the unit of the target.
-    :param spread: (n,) standard deviation of the members.
-    """
-    if len(error) < 10:
-        return 1.0, 0.0
-    typical = error.square().mean().sqrt()
-    floors = typical * torch.linspace(0.05, 1.5, 30, device=error.device)
-    factors = torch.linspace(0, 5, 51, device=error.device)
-    variance = (factors[:, None, None] * spread) ** 2 + floors[:, None] ** 2  # (51, 30, n)
-    likelihood = -0.5 * (error**2 / variance + variance.log()).sum(-1)
-    best = divmod(int(likelihood.argmax()), len(floors))
-    return float(factors[best[0]]), float(floors[best[1]])

@@ -19,6 +19,7 @@ TASKS = {
     "vae": "icsg3d_models.training.vae_task:VAETask",
     "prior": "icsg3d_models.training.prior_task:PriorTask",
     "cgcnn": "icsg3d_models.training.cgcnn_task:CGCNNTask",
+    "voxelnet": "icsg3d_models.training.voxelnet_task:VoxelNetTask",
 }
 
 

@@ -1,0 +1,51 @@
+"""What property networks share: several members, units of the targets, and a calibrated uncertainty.
+
+Shapes: B crystals, T targets, M members.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class PropertyEnsemble(nn.Module):
+    """Independent networks for the same targets; their mean is the prediction, their spread the uncertainty.
+
+    A network has ``members``, and a ``forward`` that returns standardised predictions (M, B, T).
+
+    :param targets: number of targets.
+    """
+
+    members: nn.ModuleList
+    mean: Tensor
+    scale: Tensor
+    spread: Tensor
+    floor: Tensor
+
+    def __init__(self, targets: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(targets))
+        self.register_buffer("scale", torch.ones(targets))
+        # the uncertainty is sqrt((spread · standard deviation of the members)² + floor²), fitted in validation
+        self.register_buffer("spread", torch.ones(targets))
+        self.register_buffer("floor", torch.zeros(targets))
+
+    def members_statistics(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation over the members in the units of the targets, (B, T) each."""
+        values = self(batch) * self.scale + self.mean
+        return values.mean(dim=0), values.std(dim=0, correction=0)
+
+    def uncertainty(self, spread: Tensor) -> Tensor:
+        """Return the typical error (one standard deviation) that goes with a spread of the members."""
+        if len(self.members) == 1:
+            return torch.full_like(spread, math.nan)
+        return torch.sqrt((self.spread * spread) ** 2 + self.floor**2)
+
+    def predict(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Return prediction and uncertainty in the units of the targets, (B, T) each; NaN for one member."""
+        mean, spread = self.members_statistics(batch)
+        return mean, self.uncertainty(spread)
