@@ -198,10 +198,12 @@ def check_part(name: str, node: CrystalDatasetData, part: str | None) -> int:
     return int(count)
 
 
-def check_network(name: str, node: TrainedModelData, network: str) -> None:
+def check_network(name: str, node: TrainedModelData, *networks: str) -> None:
     """Refuse a model of another kind than the input needs.
 
+    :param networks: what is accepted.
     :raises ValueError: it holds another network.
     """
-    if node.network != network:
-        raise ValueError(f"{name} holds a {node.network} network (PK {node.pk}); a {network} network is needed there")
+    if node.network not in networks:
+        needed = " or ".join(networks)
+        raise ValueError(f"{name} holds a {node.network} network (PK {node.pk}); a {needed} network is needed there")

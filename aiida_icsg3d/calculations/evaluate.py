@@ -10,6 +10,7 @@ from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida.orm import Dict, FolderData, RemoteData, SinglefileData
 
+from icsg3d_models.modelfile import PREDICTORS
 from icsg3d_models.settings import EvaluateSettings
 
 from ..data import CrystalDatasetData, TrainedModelData
@@ -82,7 +83,7 @@ class EvaluateCalculation(StageCalculation):
         super().check_inputs(inputs, ports)
         settings = inputs["settings"].get_dict()
         for name, node in inputs.get("predictors", {}).items():
-            check_network(f"predictors.{name}", node, "cgcnn")
+            check_network(f"predictors.{name}", node, *PREDICTORS)
         if "reference" in inputs:
             part = settings.get("part", EvaluateSettings.model_fields["part"].default)
             check_part("reference", inputs["reference"], part)

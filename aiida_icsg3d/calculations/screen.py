@@ -10,6 +10,7 @@ from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida.orm import Dict, FolderData, RemoteData, SinglefileData
 
+from icsg3d_models.modelfile import PREDICTORS
 from icsg3d_models.settings import ScreenSettings
 
 from ..data import TrainedModelData
@@ -62,9 +63,9 @@ class ScreenCalculation(StageCalculation):
         if "predictors" not in ports:
             return
         if not inputs.get("predictors"):
-            raise ValueError("no predictor is given; ranking needs at least one CGCNN model in `predictors`")
+            raise ValueError("no predictor is given; ranking needs at least one CGCNN or VoxelNet in `predictors`")
         for name, node in inputs["predictors"].items():
-            check_network(f"predictors.{name}", node, "cgcnn")
+            check_network(f"predictors.{name}", node, *PREDICTORS)
 
     @classmethod
     def check_reference(cls, inputs: Mapping[str, Any], ports: Any) -> None:

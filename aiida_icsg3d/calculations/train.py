@@ -22,7 +22,7 @@ NEEDED = {"vae": "unet", "prior": "vae"}  # network -> model it is trained upon
 
 
 class TrainCalculation(StageCalculation):
-    """Train a U-Net, a VAE (on a U-Net), a latent prior (on a VAE) or a CGCNN."""
+    """Train a U-Net, a VAE (on a U-Net), a latent prior (on a VAE), a CGCNN or a VoxelNet."""
 
     stage = "train"
     files: ClassVar[Mapping[str, Any]] = {

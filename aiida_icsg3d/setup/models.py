@@ -9,6 +9,7 @@ from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 
 from icsg3d_models.elements import SYMBOLS
+from icsg3d_models.modelfile import PREDICTORS
 
 from ..data import TrainedModelData
 from ..data.pretrained import pretrained_fingerprint, pretrained_models
@@ -34,8 +35,8 @@ def collect_models(names: list[str]) -> dict[str, Any]:
             raise ModelsError(str(exception)) from None
     models: dict[str, Any] = {"predictors": {}}
     for node in (model for name in names for model in load_models(name)):
-        if node.network == "cgcnn":
-            models["predictors"][f"cgcnn_{len(models['predictors'])}"] = node
+        if node.network in PREDICTORS:
+            models["predictors"][f"{node.network}_{len(models['predictors'])}"] = node
         elif node.network in models:
             raise ModelsError(f"two models are {node.network} networks; give one")
         else:

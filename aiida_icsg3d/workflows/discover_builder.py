@@ -8,6 +8,8 @@ from typing import Any
 from aiida.engine import ProcessBuilder
 from aiida.orm import AbstractCode, Bool, Int, SinglefileData, StructureData, load_code
 
+from icsg3d_models.modelfile import PREDICTORS
+
 from ..data import CrystalDatasetData, TrainedModelData
 from ..data.pretrained import pretrained_fingerprint, pretrained_models
 from .protocols import load_protocol
@@ -131,11 +133,11 @@ def check_models(models: Mapping[str, Any]) -> dict[str, Any]:
     accepted = {"vae", "unet", "prior", "predictors"}
     if unknown := sorted(set(models) - accepted):
         raise ValueError(f"models {', '.join(unknown)}: accepted are {', '.join(sorted(accepted))}")
-    flat: dict[str, tuple[TrainedModelData, str]] = {
-        name: (node, name) for name, node in models.items() if name != "predictors"
+    flat: dict[str, tuple[TrainedModelData, tuple[str, ...]]] = {
+        name: (node, (name,)) for name, node in models.items() if name != "predictors"
     }
-    flat.update({f"predictors.{name}": (node, "cgcnn") for name, node in models.get("predictors", {}).items()})
-    for name, (node, network) in flat.items():
-        if node.network != network:
-            raise ValueError(f"models.{name} holds a {node.network} network; a {network} is needed there")
+    flat.update({f"predictors.{name}": (node, PREDICTORS) for name, node in models.get("predictors", {}).items()})
+    for name, (node, networks) in flat.items():
+        if node.network not in networks:
+            raise ValueError(f"models.{name} holds a {node.network} network; a {' or '.join(networks)} is needed there")
     return dict(models)

@@ -10,6 +10,8 @@ from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessBuilder, Process
 from aiida.orm import AbstractCode, Bool, CalcJobNode, Dict, Int, RemoteData
 from aiida.transports.transport import TransportInternalError
 
+from icsg3d_models.modelfile import NETWORKS
+
 from ..calculations.train import CHECKPOINT, TrainCalculation
 from ..data import CrystalDatasetData, TrainedModelData
 from ..monitors import DIVERGED
@@ -76,8 +78,8 @@ class TrainWorkChain(BaseRestartWorkChain):
     ) -> ProcessBuilder:
         """Return a builder filled in by a protocol.
 
-        :param network: ``unet``, ``vae`` (give ``unet``), ``prior`` (give ``vae``) or ``cgcnn``.
-        :param targets: properties to predict (``cgcnn``) or to condition on (``prior``).
+        :param network: ``unet``, ``vae`` (give ``unet``), ``prior`` (give ``vae``), ``cgcnn`` or ``voxelnet``.
+        :param targets: properties to predict (``cgcnn``, ``voxelnet``) or to condition on (``prior``).
         :param overrides: of the protocol ``train``.
         :param options: AiiDA's ``metadata.options`` of the job, above those of the protocol.
         :raises ValueError: an unknown network, protocol or key.
@@ -205,7 +207,7 @@ def fill_training(
     :param inputs: the protocol ``train``, with overrides.
     :raises ValueError: an unknown network, or settings that are not accepted.
     """
-    networks = [name for name in ("unet", "vae", "prior", "cgcnn") if name in inputs]
+    networks = [name for name in NETWORKS if name in inputs]
     if network not in networks:
         raise ValueError(f"network {network!r} is not known; there are {', '.join(networks)}")
     settings = {"network": network, "seed": seed, **inputs[network]["settings"]}

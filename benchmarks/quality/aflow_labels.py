@@ -13,48 +13,12 @@ from pathlib import Path
 
 # Calderon et al., Comput. Mater. Sci. 108, 233 (2015), 10.1016/j.commatsci.2015.07.019, tables of U.
 WITH_U = frozenset(
-    [
-        "Sc",
-        "Ti",
-        "V",
-        "Cr",
-        "Mn",
-        "Fe",
-        "Co",
-        "Ni",
-        "Cu",
-        "Zn",
-        "Ga",
-        "Nb",
-        "Mo",
-        "Tc",
-        "Ru",
-        "Rh",
-        "Pd",
-        "Ag",
-        "Cd",
-        "In",
-        "Sn",
-        "Ta",
-        "W",
-        "Re",
-        "Os",
-        "Ir",
-        "Pt",
-        "Au",
-        "La",
-        "Ce",
-        "Pr",
-        "Nd",
-        "Sm",
-        "Eu",
-        "Gd",
-        "Tm",
-        "Yb",
-        "Lu",
-        "Th",
-        "U",
-    ]
+    (
+        *("Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Ga"),
+        *("Nb", "Mo", "Tc", "Ru", "Rh", "Pd", "Ag", "Cd", "In", "Sn"),
+        *("Ta", "W", "Re", "Os", "Ir", "Pt", "Au"),
+        *("La", "Ce", "Pr", "Nd", "Sm", "Eu", "Gd", "Tm", "Yb", "Lu", "Th", "U"),
+    )
 )
 SILENT = "ICSD_WEB"  # the library whose paths do not name the functional
 

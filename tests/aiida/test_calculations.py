@@ -189,7 +189,7 @@ def test_screen_takes_the_retrieved_folder(inputs: Any, prepared: Any, tmp_path:
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "crystals.h5").write_bytes(b"crystals")
     folder = FolderData(tree=str(tmp_path / "r")).store()
-    predictors = {"b": model("cgcnn", 1), "a": model("cgcnn", 2)}
+    predictors = {"b": model("cgcnn", 1), "a": model("voxelnet", 2)}
     given = {**inputs["screen"], "crystals_folder": folder, "predictors": predictors}
     info, settings = prepared("icsg3d.screen", given)
     assert settings == {

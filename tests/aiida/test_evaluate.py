@@ -40,7 +40,7 @@ def inputs(fake_code: Any, model: Any, dataset: Any, remote: Any, tmp_path: Path
     made_up.write_crystal_file(tmp_path / "free" / "crystals.h5", made_up.crystals(2))
     return {
         "code": fake_code(), "crystals_folder": remote(), "reference": dataset, "training": dataset,
-        "settings": {"target": -1.0}, "predictors": {"b": model("cgcnn", 1), "a": model("cgcnn", 2)},
+        "settings": {"target": -1.0}, "predictors": {"b": model("cgcnn", 1), "a": model("voxelnet", 2)},
         "stability": SinglefileData(io.BytesIO(b"id,stable\n"), filename="hull.csv").store(),
         "unconditioned_folder": FolderData(tree=str(tmp_path / "free")).store(),
     }  # fmt: skip

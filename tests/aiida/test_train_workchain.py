@@ -167,6 +167,7 @@ def test_builder_refuses(fake_code: Any, dataset: Any) -> None:
         build(fake_code(), "cgcnn", dataset, overrides={"cgcnn": {"settings": {"optimiser": {"max_epoch": 3}}}})
     with pytest.raises(ValueError, match="no such key"):
         build(fake_code(), "cgcnn", dataset, overrides={"cgcn": {}})
+    assert build(fake_code(), "voxelnet", dataset, targets=["x"]).train.settings["network"] == "voxelnet"
     optimiser = load_protocol("train", "balanced")["cgcnn"]["settings"]["optimiser"]
     assert build(fake_code(), "cgcnn", dataset, targets=["x"]).train.settings.get_dict() == {
         "network": "cgcnn",
