@@ -13,7 +13,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
-from icsg3d_models.datasets import read_dataset
+from icsg3d_models.datasets import DatasetError, read_dataset
 from icsg3d_models.preparation import run, unique_names
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import PrepareSettings
@@ -174,3 +174,35 @@ def test_compositions_stay_together(tmp_path: Path) -> None:
     assert len(parts) == 10
     assert all(len(found) == 1 for found in parts.values())
     assert set(dataset.split.tolist()) == {0, 1, 2}
+
+
+def test_crystals_of_one_composition_are_split_one_by_one(tmp_path: Path) -> None:
+    source = tmp_path / "cifs"
+    source.mkdir()
+    for index in range(20):
+        (source / f"c{index}.cif").write_text(str(CifWriter(rock_salt("Mg", a=4.2 + 0.02 * index))))
+    shares = {"train": 0.6, "validation": 0.2, "test": 0.2}
+    prepare(tmp_path, source=str(source), split=shares)
+    assert set(read_dataset(tmp_path / "dataset.h5").split.tolist()) == {0}
+    prepare(tmp_path, source=str(source), split={**shares, "by": "crystal"})
+    assert np.bincount(read_dataset(tmp_path / "dataset.h5").split).tolist() == [12, 4, 4]
+
+
+def test_datasets_are_joined_and_crystals_keep_part_and_properties(tmp_path: Path) -> None:
+    write_csv(tmp_path / "data.csv", ["1", "2", "3", "4"])
+    by_crystal = {"train": 0.5, "validation": 0.25, "test": 0.25, "by": "crystal"}
+    common = {"source": str(tmp_path / "data.csv"), "split": by_crystal}
+    prepare(tmp_path, **common, dataset="a.h5", properties={"energy": "heat_all"}, units={"energy": "eV"}, citation="A")
+    prepare(tmp_path, **common, dataset="b.h5", properties={"gap": "heat_all"}, citation="B", seed=3)
+    report = prepare(tmp_path, source=["a.h5", "b.h5"], dataset="both.h5", name="both")
+    one, other, both = (read_dataset(tmp_path / name) for name in ("a.h5", "b.h5", "both.h5"))
+    assert report.counts["used"] == 8
+    assert report.inputs == {"a.h5": one.content_hash(), "b.h5": other.content_hash()}
+    np.testing.assert_array_equal(both.split, np.concatenate([one.split, other.split]))
+    np.testing.assert_array_equal(both.values("energy"), [1, 2, 3, 4] + [np.nan] * 4)
+    np.testing.assert_array_equal(both.values("gap"), [np.nan] * 4 + [1, 2, 3, 4])
+    np.testing.assert_allclose(both.crystals.frac, np.concatenate([one.crystals.frac, other.crystals.frac]))
+    assert len(set(both.crystals.ids)) == 8
+    assert (both.name, both.citation, both.units["energy"]) == ("both", "A; B", "eV")
+    with pytest.raises(DatasetError, match="no such dataset file"):
+        prepare(tmp_path, source=["a.h5", "nothing.h5"])

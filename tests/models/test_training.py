@@ -13,6 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from icsg3d_models.crystals import Crystals
+from icsg3d_models.datasets import Dataset
+from icsg3d_models.fields.batches import to_batch
+from icsg3d_models.fields.grids import grid_sizes
 from icsg3d_models.modelfile import load_weights, read_header
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import TrainSettings
@@ -20,6 +24,7 @@ from icsg3d_models.training.checkpoint import LAST, load_checkpoint
 from icsg3d_models.training.loop import Trainer
 from icsg3d_models.training.stage import run
 from icsg3d_models.training.task import Task
+from icsg3d_models.training.vae_task import moved
 
 
 class Line(Task):
@@ -160,6 +165,55 @@ def test_unet_then_vae_then_prior_on_a_small_set(dataset_file: Path) -> None:
         assert load_weights(folder / str(extra["output"]))
     lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
     assert [line["done"] for line in lines] == [1, 2] * 3
+
+
+def test_networks_of_a_spacing_learn_crystals_of_many_shapes(tmp_path: Path) -> None:
+    """A U-Net on grids that follow the cell makes the VAE a local one, and both are tested on all grids."""
+    rng = np.random.default_rng(0)
+    shapes = [np.diag([2.5, 3.9, 6.1]), 3.97 * np.eye(3), np.array([[3.1, 0, 0], [0.4, 3.3, 0], [-0.6, 0.5, 3.2]])]
+    cells = [shapes[i % 3] * rng.uniform(0.98, 1.02) for i in range(24)]
+    numbers = [rng.choice([6, 8], 1 + i % 3) for i in range(24)]
+    crystals = Crystals.from_arrays(
+        cells, [rng.random((len(z), 3)) for z in numbers], numbers, [str(i) for i in range(24)]
+    )
+    split = np.array([0] * 18 + [1] * 3 + [2] * 3, dtype=np.uint8)
+    Dataset(crystals, {}, split, {}, "shapes").write(tmp_path / "dataset.h5")
+    common = {"dataset": "dataset.h5", "optimiser": {"max_epochs": 2, "batch_size": 4}, "device": "cpu"}
+    for network, options in (("unet", {"spacing": 0.4, "width": 8}), ("vae", {"width": 8, "channels": 4})):
+        chosen = {**common, "network": network, "options": options, "output": f"{network}.safetensors"}
+        report = Report("train", tmp_path)
+        run(TrainSettings.model_validate({**chosen, "unet": "unet.safetensors" if network == "vae" else None}), report)
+        assert report.counts["steps"] == 2 * sum(-(-n // 4) for n in grid_counts(crystals.take(range(18))))
+        assert report.scalars["test_loss"] > 0
+    header = read_header(tmp_path / "vae.safetensors", "vae")
+    assert header.config["spacing"] == 0.4
+    spread = load_weights(tmp_path / "vae.safetensors")["latent_std"]
+    assert not torch.equal(spread, torch.ones(4))
+    with pytest.raises(StageError, match="a prior is for latents of one size"):
+        run(TrainSettings.model_validate({**common, "network": "prior", "vae": "vae.safetensors"}), report)
+
+
+def grid_counts(crystals: Crystals) -> list[int]:
+    """Return how many crystals share each grid."""
+    sizes = grid_sizes(torch.from_numpy(crystals.cell), 0, 0.4)
+    return torch.unique(sizes, dim=0, return_counts=True)[1].tolist()
+
+
+def test_crystals_of_the_training_are_moved_and_stay_themselves() -> None:
+    """Origin, displacements and strain are drawn per crystal; without rattling only the origin is new."""
+    crystals = Crystals.from_arrays(
+        [4 * np.eye(3)] * 2, [np.array([[0, 0, 0], [0.5, 0.5, 0.5]])] * 2, [[6, 8]] * 2, "ab"
+    )
+    batch = to_batch(crystals)
+    same = moved(batch, 0.0, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(same.cell, batch.cell)
+    apart = (same.frac[:, 1] - same.frac[:, 0]) % 1.0
+    torch.testing.assert_close(apart, torch.full((2, 3), 0.5))
+    assert (same.frac[0] - same.frac[1]).abs().max() > 0.01
+    rattled = moved(batch, 0.1, torch.Generator().manual_seed(0))
+    strain = (rattled.cell - batch.cell) / 4
+    torch.testing.assert_close(strain, strain.transpose(1, 2))
+    assert 1e-4 < strain.abs().max() < 0.3
 
 
 def test_a_network_without_what_it_needs_says_so(dataset_file: Path) -> None:

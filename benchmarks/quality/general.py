@@ -1,0 +1,182 @@
+"""One model for crystals of any shape: train on several data sets together, reconstruct the test part of each.
+
+    python benchmarks/quality/general.py --source perov5=perov_5_train.csv carbon24=carbon_24_train.csv \\
+        aflow=aflow_cubic_perovskite_oxides_train.extxyz --output results/general --seeds 0 1 2
+
+The settings are in ``general.json`` beside this file; what has been trained already is not trained again. The test
+parts are also reconstructed from other origins, axes and cells, and so is a library of prototypes that training has
+not seen. Match and RMSE as Xie et al., arXiv:2110.06197: StructureMatcher (stol 0.5, ltol 0.3, angle_tol 10), RMSE in
+units of (V/N)^(1/3), over what matches; a crystal that is not rebuilt does not match.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from encoding import prototypes
+from invariance import reconstruct
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from train import HERE, run_stage
+
+from icsg3d_models.crystals import Crystals
+from icsg3d_models.datasets import Dataset, read_dataset
+from icsg3d_models.fields import variants
+from icsg3d_models.modelfile import read_header
+from icsg3d_models.results import versions
+
+MOST = 100  # crystals of a set in another setting
+
+
+def prepare(recipe: dict[str, dict[str, object]], sources: dict[str, Path], folder: Path) -> dict[str, Dataset]:
+    """Write a dataset file a source and the joined one; the split has seed 0 whatever the training has."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, source in sources.items():
+        if not (folder / f"{name}.h5").is_file():
+            run_stage("prepare", {**recipe[name], "source": str(source.resolve()), "dataset": f"{name}.h5"}, folder)
+    if not (folder / "dataset.h5").is_file():
+        files = [f"{name}.h5" for name in sources]
+        run_stage("prepare", {"source": files, "name": "+".join(sources), "dataset": "dataset.h5"}, folder)
+    return {name: read_dataset(folder / f"{name}.h5") for name in sources}
+
+
+def train(recipe: dict[str, dict[str, object]], folder: Path, seed: int) -> Path:
+    """Train the U-Net and the VAE of one seed; return their folder."""
+    run = folder / f"seed{seed}"
+    run.mkdir(exist_ok=True)
+    for network in ("unet", "vae"):
+        if (run / f"{network}.safetensors").is_file():
+            continue
+        settings = {**recipe[network], "dataset": "../dataset.h5", "seed": seed, "output": f"{network}.safetensors"}
+        settings["checkpoint"] = f"checkpoint_{network}"
+        if (run / settings["checkpoint"] / "last.pt").is_file():
+            settings["resume_from"] = settings["checkpoint"]
+        run_stage("train", settings, run)
+    return run
+
+
+def scores(given: Crystals, run: Path, register: bool) -> np.ndarray:
+    """Return the RMSE of each crystal, NaN where it does not match."""
+    found = reconstruct(given, run, run, register)
+    matcher = StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3)
+    result = np.full(len(given), np.nan)
+    for index, (name, true) in enumerate(zip(given.ids, given.structures(), strict=True)):
+        match = matcher.get_rms_dist(true, next(found[name].structures())) if name in found else None
+        if match is not None:
+            result[index] = match[0]
+    return result
+
+
+def rows(datasets: dict[str, Dataset], training: Dataset, elements: set[int]) -> dict[str, tuple[Crystals, bool]]:
+    """Return the crystals of each line of the table, and whether the stage may reduce their cells."""
+    rng = np.random.default_rng(0)
+    known = set(training.crystals.take(training.part("train")).formulas())
+    found: dict[str, tuple[Crystals, bool]] = {}
+    changes: dict[str, Callable[[Crystals], Crystals]] = {
+        "random origin": lambda c: variants.random_origin(c, rng),
+        "random origin and axes": lambda c: variants.permuted_axes(variants.random_origin(c, rng), rng),
+        "sheared cell": lambda c: variants.sheared(variants.random_origin(c, rng), rng),
+        "triclinic, 5 % strain": lambda c: variants.triclinic(variants.random_origin(c, rng), rng),
+    }
+    for name, dataset in datasets.items():
+        test = dataset.crystals.take(dataset.part("test"))
+        found[f"{name}, test part"] = test, True
+        new = [i for i, formula in enumerate(test.formulas()) if formula not in known]
+        if 0 < len(new) < len(test):
+            found[f"{name}, test part, compositions that no other set trains on"] = test.take(new), True
+        some = test.take(range(min(MOST, len(test))))
+        for kind, change in changes.items():
+            found[f"{name}, {kind}"] = change(some), True
+        few = some.take(range(min(20, len(some))))
+        large = variants.supercell(variants.random_origin(few, rng), (2, 2, 2))
+        found[f"{name}, supercell 2 x 2 x 2 as one crystal"] = large, False
+    library = prototypes()
+    usable = [i for i in range(len(library)) if set(library.sites(i)[1].tolist()) <= elements]
+    found["prototypes of the AFLOW library with elements that it knows"] = library.take(usable), True
+    return found
+
+
+def main() -> None:
+    """Read the command line, train and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", nargs="+", required=True, metavar="NAME=FILE", help="names as in general.json")
+    parser.add_argument("--output", type=Path, required=True, help="folder of datasets, models and the page")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args()
+    recipe = json.loads((HERE / "general.json").read_text())
+    sources = {name: Path(file) for name, _, file in (entry.partition("=") for entry in options.source)}
+    datasets = prepare(recipe["prepare"], sources, options.output)
+    joined = read_dataset(options.output / "dataset.h5")
+    results: dict[str, dict[str, object]] = {}
+    cards = []
+    for seed in options.seeds:
+        run = train(recipe, options.output, seed)
+        headers = {network: read_header(run / f"{network}.safetensors", network) for network in ("unet", "vae")}
+        cards.append({network: header.card for network, header in headers.items()})
+        for name, (crystals, register) in rows(datasets, joined, set(headers["vae"].config["elements"])).items():
+            start = time.perf_counter()
+            found = scores(crystals, run, register)
+            entry = results.setdefault(name, {"n": len(crystals), "sites": int(crystals.counts.max()), "runs": []})
+            match, rmse = 100 * float(np.isfinite(found).mean()), float(np.nanmean(found))
+            entry["runs"].append({"seed": seed, "match": match, "rmse": rmse})  # type: ignore[attr-defined]
+            print(f"seed {seed}, {name}: {match:.2f} %, {rmse:.4f}, {time.perf_counter() - start:.0f} s", flush=True)
+    (options.output / "general.json").write_text(json.dumps(results, indent=1) + "\n")
+    (options.output / "general.md").write_text(page(results, datasets, joined, cards, options.seeds))
+
+
+def page(
+    results: dict[str, dict[str, object]],
+    datasets: dict[str, Dataset],
+    joined: Dataset,
+    cards: list[dict[str, dict[str, object]]],
+    seeds: list[int],
+) -> str:
+    """Return the Markdown page: mean over the seeds, and the lowest and highest in brackets."""
+
+    def spread(runs: list[dict[str, float]], key: str, digits: int) -> str:
+        values = [run[key] for run in runs]
+        mean = f"{np.mean(values):.{digits}f}"
+        return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+    published = json.loads((HERE / "published.json").read_text())
+    lines = [
+        "# One model for crystals of any shape",
+        "",
+        f"U-Net and local VAE, trained together on {', '.join(datasets)}; written by `benchmarks/quality/general.py`. "
+        f"Seeds of the training: {', '.join(map(str, seeds))}; mean, and in brackets the lowest and the highest.",
+        "",
+        "| crystals | n | sites, most | match, % | RMSE, (V/N)^(1/3) |",
+        "|---|---|---|---|---|",
+    ]
+    for name, entry in results.items():
+        runs: list[dict[str, float]] = entry["runs"]  # type: ignore[assignment]
+        lines.append(
+            f"| {name} | {entry['n']} | {entry['sites']} | {spread(runs, 'match', 2)} | {spread(runs, 'rmse', 4)} |"
+        )
+    lines += ["", "Published, on the test part that comes with each set, trained on all of its training part:", ""]
+    lines += ["| set | model | match, % | RMSE | source |", "|---|---|---|---|---|"]
+    for name in [name for name in datasets if name in published]:
+        for row in published[name]["reconstruction"]:
+            match, rmse = (row["figures"].get(f"match_{key}_not_gated", "") for key in ("rate", "rmse"))
+            lines.append(f"| {name} | {row['name']} | {match} | {rmse} | {row['source']} |")
+    lines += ["", "| data | crystals | train, validation, test | split by | content hash |", "|---|---|---|---|---|"]
+    for name, dataset in {**datasets, "joined": joined}.items():
+        parts = ", ".join(str(int((dataset.split == i).sum())) for i in range(3))
+        by = "-" if name == "joined" else ("crystal" if len(set(dataset.crystals.formulas())) == 1 else "composition")
+        lines.append(f"| {name} | {len(dataset.crystals)} | {parts} | {by} | `{dataset.content_hash()[:16]}` |")
+    lines += ["", "| network | parameters | training, s | device |", "|---|---|---|---|"]
+    for network in ("unet", "vae"):
+        seconds = ", ".join(f"{float(str(card[network]['seconds'])):.0f}" for card in cards)
+        lines.append(f"| {network} | {cards[0][network]['parameters']} | {seconds} | {cards[0][network]['device']} |")
+    known = ", ".join(f"{name} {version}" for name, version in versions().items())
+    lines += ["", f"{platform.processor() or platform.machine()}; {known}.", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
