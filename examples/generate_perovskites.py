@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,17 @@ import yaml
 from aiida import engine, load_profile
 from aiida.common.exceptions import ConfigurationError, NotExistent
 from aiida.manage import get_manager
-from aiida.orm import load_node
+from aiida.orm import StructureData, load_node
 from plumpy.exceptions import KilledError
+from pymatgen.core import Structure
 
 from aiida_icsg3d.progress import Reporter, expected_seconds, run_with_progress
 from aiida_icsg3d.pseudos import choose_family
 from aiida_icsg3d.report import write_report
 from aiida_icsg3d.report.console import summarise
-from aiida_icsg3d.setup import collect_models, find_code, find_reference, known_elements
+from aiida_icsg3d.setup import collect_models, find_code, find_reference, known_elements, samples_around_base
 
+ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
 STAGES = ("sample", "segment", "rebuild", "screen")
 
 
@@ -40,9 +43,9 @@ def parse_arguments() -> argparse.Namespace:
     add(
         "--elements",
         nargs="+",
-        default=["Pb", "Ti", "Mg", "Al", "O"],
         metavar="X",
-        help="chemical space; cut to what the models and the pseudopotential family have",
+        help=f"chemical space, cut to what the models and the pseudopotential family have; otherwise the elements of "
+        f"--base, or {' '.join(ELEMENTS)}",
     )
     add("--n-samples", type=int, default=64, help="how many samples to draw")
     add("--n-relaxations", type=int, default=2, help="how many of the best candidates to relax; 0: no DFT")
@@ -54,6 +57,9 @@ def parse_arguments() -> argparse.Namespace:
         metavar="MODEL",
         help="a pretrained set; or the PK of a training run; or PKs or paths of vae, unet, prior and cgcnn",
     )
+    add("--base", nargs="+", type=Path, metavar="FILE", help="sample around these crystals (CIF, POSCAR, ...)")
+    add("--spread", type=float, metavar="SD",
+        help="with --base: width, in standard deviations of the latents of the training crystals")  # fmt: skip
     add(
         "--reference",
         type=int,
@@ -103,6 +109,24 @@ def choose_elements(wanted: list[str], available: dict[str, set[str]]) -> list[s
     return kept
 
 
+def read_base(paths: list[Path]) -> dict[str, StructureData]:
+    """Return the crystals of files, by the name of each file.
+
+    :raises ValueError: a file that is not there, or that holds no crystal.
+    """
+    found = {}
+    for index, path in enumerate(paths):
+        try:
+            structure = Structure.from_file(path)
+        except FileNotFoundError:
+            raise ValueError(f"{path}: no such file") from None
+        except Exception as exception:  # whatever a parser of some format raises
+            raise ValueError(f"{path}: no crystal can be read from it ({exception})") from None
+        name = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
+        found[f"base_{index + 1}_{name}"] = StructureData(pymatgen=structure, label=path.stem)
+    return found
+
+
 def build(options: argparse.Namespace) -> Any:
     """Return the builder of the run.
 
@@ -121,7 +145,13 @@ def build(options: argparse.Namespace) -> Any:
         codes["pw"] = find_code(options.pw_code, "quantumespresso.pw", "pw.x")
         family = choose_family(options.pseudo_family, say=print)
         available[f"the pseudopotential family {family.label}"] = set(family.elements)
-    elements = choose_elements(options.elements, available)
+    base = read_base(options.base or [])
+    if samples_around_base(models) and not base:
+        raise ValueError(f"the models {' '.join(options.models)} sample around crystals that you give: add --base FILE")
+    if options.spread is not None and not base:
+        raise ValueError("--spread is a width around --base, which is not given")
+    own = sorted({symbol for structure in base.values() for symbol in structure.get_symbols_set()})
+    elements = choose_elements(options.elements or own or list(ELEMENTS), available)
     print(f"elements {', '.join(elements)}; {options.n_samples} samples, {options.n_relaxations} relaxations"
           + (f" with {family.label}" if family else ""))  # fmt: skip
     return WorkflowFactory("icsg3d.discover").get_builder_from_protocol(
@@ -129,6 +159,8 @@ def build(options: argparse.Namespace) -> Any:
         models=models,
         reference=load_node(options.reference) if options.reference else find_reference(options.models, models),
         elements=elements,
+        base=base or None,
+        overrides={"generate": {"sample": {"settings": {"spread": options.spread}}}} if options.spread else None,
         targets={name: float(value) for name, value in options.target} or None,
         n_samples=options.n_samples,
         n_relaxations=options.n_relaxations,

@@ -51,10 +51,15 @@ class SampleCalculation(StageCalculation):
         for name in ("vae", "prior"):
             if name in inputs:
                 check_network(name, inputs[name], name)
-        if "base" not in ports:
-            return
         settings = inputs["settings"].get_dict()
         mode, n_base = settings.get("mode", "prior"), len(inputs.get("base", {}))
+        if "vae" in inputs and "spacing" in inputs["vae"].config and mode not in ("base", "reconstruct"):
+            raise ValueError(
+                f"mode is {mode!r}, but the VAE is one for crystals of any shape, which samples around base crystals: "
+                "set mode to 'base' or 'reconstruct' and give `base`"
+            )
+        if "base" not in ports:
+            return
         if "dataset" in inputs:
             if n_base:
                 raise ValueError("base crystals are given by `base` and by `dataset`; give one of the two")

@@ -74,8 +74,12 @@ class TrainCalculation(StageCalculation):
     @classmethod
     def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the names of the dataset, of the models given, and of the checkpoint to go on from."""
-        given = {"dataset": True, "unet": "unet" in inputs, "vae": "vae" in inputs,
-                 "resume_from": "checkpoint_folder" in inputs}
+        given = {
+            "dataset": True,
+            "unet": "unet" in inputs,
+            "vae": "vae" in inputs,
+            "resume_from": "checkpoint_folder" in inputs,
+        }
         return {name: file if given[name] else None for name, file in cls.files.items()}
 
     def final_settings(self) -> StageSettings:

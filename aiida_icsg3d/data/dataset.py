@@ -92,9 +92,7 @@ class CrystalDatasetData(SinglefileData):
         wrong = {key: values.shape for key, values in given.items() if values.shape != (len(structures),)}
         if wrong:
             raise ValueError(f"{wrong}: give one value for each of the {len(structures)} structures")
-        crystals = Crystals.from_structures(
-            [s.get_pymatgen_structure() for s in structures.values()], list(structures)
-        )
+        crystals = Crystals.from_structures([s.get_pymatgen_structure() for s in structures.values()], list(structures))
         split = split_by_group(crystals.formulas(), shares, seed)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / cls.DEFAULT_FILENAME

@@ -10,15 +10,23 @@ from aiida.orm import QueryBuilder, SinglefileData
 from .model import TrainedModelData
 
 FINGERPRINT = "fingerprint"
+PREDICTOR_SET = "perov5"  # whose property models stand in where a set has none
 
 
 def pretrained_models(name: str) -> dict[str, Any]:
     """Return ``vae``, ``unet``, ``prior`` and ``predictors`` of a pretrained set, as stored nodes.
 
+    A set for crystals of any shape has no prior: it samples around base crystals. Its property models are those of
+    perovskites, which know what they were trained on and leave other elements without a prediction.
+
     :raises ValueError: no such set; the message lists those there are.
     """
-    models: dict[str, Any] = {n: TrainedModelData.from_pretrained(name, n) for n in ("vae", "unet", "prior")}
-    return {**models, "predictors": {"cgcnn": TrainedModelData.from_pretrained(name, "cgcnn")}}
+    folder = files("icsg3d_models") / "pretrained"
+    models: dict[str, Any] = {n: TrainedModelData.from_pretrained(name, n) for n in ("vae", "unet")}
+    if (folder / name / "prior.safetensors").is_file():
+        models["prior"] = TrainedModelData.from_pretrained(name, "prior")
+    judge = name if (folder / name / "cgcnn.safetensors").is_file() else PREDICTOR_SET
+    return {**models, "predictors": {"cgcnn": TrainedModelData.from_pretrained(judge, "cgcnn")}}
 
 
 def pretrained_fingerprint(name: str) -> SinglefileData | None:

@@ -2,7 +2,7 @@
 
 from .codes import CodeError, find_code
 from .localhost import prepare_code, prepare_localhost
-from .models import ModelsError, collect_models, find_reference, known_elements
+from .models import ModelsError, collect_models, find_reference, known_elements, samples_around_base
 
 __all__ = (
     "CodeError",
@@ -13,4 +13,5 @@ __all__ = (
     "known_elements",
     "prepare_code",
     "prepare_localhost",
+    "samples_around_base",
 )

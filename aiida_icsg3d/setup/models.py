@@ -41,10 +41,16 @@ def collect_models(names: list[str]) -> dict[str, Any]:
             raise ModelsError(f"two models are {node.network} networks; give one")
         else:
             models[node.network] = node
-    missing = [name for name in NEEDED if name not in models] + ([] if models["predictors"] else ["cgcnn"])
+    needed = [name for name in NEEDED if name != "prior" or not samples_around_base(models)]
+    missing = [name for name in needed if name not in models] + ([] if models["predictors"] else ["cgcnn"])
     if missing:
-        raise ModelsError(f"no {', no '.join(missing)} among the models given; give all of {', '.join(NEEDED)}, cgcnn")
+        raise ModelsError(f"no {', no '.join(missing)} among the models given; give all of {', '.join(needed)}, cgcnn")
     return models
+
+
+def samples_around_base(models: dict[str, Any]) -> bool:
+    """Tell whether the VAE takes crystals of any shape, for which there is no prior, only base crystals."""
+    return "vae" in models and "spacing" in models["vae"].config
 
 
 def load_models(name: str) -> list[TrainedModelData]:

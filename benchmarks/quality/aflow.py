@@ -40,34 +40,36 @@ def own_values(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     return columns[np.arange(len(columns)), which], which
 
 
-def figures(found: np.ndarray, wanted: np.ndarray, which: np.ndarray) -> dict[str, float]:
-    """Return mean squared (eV²) and absolute (eV/atom) errors, of all crystals and of either scheme."""
-    error = found - wanted
+def figures(found: np.ndarray, dataset: Dataset, part: np.ndarray) -> dict[str, float]:
+    """Return mean squared (eV²) and absolute (eV/atom) errors, of all crystals and of either scheme.
+
+    :param found: (P,) predictions for a part; NaN where the model refuses, because the crystal holds an element that
+        training had not seen. Such crystals are counted, and enter ``mse all`` with the mean of the training part.
+    """
+    wanted, which = own_values(dataset)
+    train_part = dataset.part("train")
+    means = np.array([wanted[train_part][which[train_part] == index].mean() for index in range(len(TARGETS))])
+    wanted, which = wanted[part], which[part]
+    known = np.isfinite(found)
+    error = np.where(known, found, means[which]) - wanted
     result = {
-        "mse": float((error**2).mean()),
-        "mae": float(np.abs(error).mean()),
-        "median": float(np.median(np.abs(error))),
+        "mse": float((error[known] ** 2).mean()),
+        "mae": float(np.abs(error[known]).mean()),
+        "median": float(np.median(np.abs(error[known]))),
+        "refused": int((~known).sum()),
+        "mse all": float((error**2).mean()),
     }
     for index, name in enumerate(TARGETS.values()):
-        result[f"mse {name}"] = float((error[which == index] ** 2).mean())
+        result[f"mse {name}"] = float((error[known & (which == index)] ** 2).mean())
     return result
 
 
 def by_network(model: Path, dataset: Dataset, part: np.ndarray) -> dict[str, float]:
-    """Score a model; a crystal with an element that training had not seen counts with the mean of the training part."""
-    wanted, which = own_values(dataset)
+    """Score a model."""
+    which = own_values(dataset)[1][part]
     prediction = predict(dataset.crystals.take(part), model)
-    found = np.stack([prediction.values[name] for name in TARGETS], axis=1)[np.arange(len(part)), which[part]]
-    unknown = np.isnan(found)
-    train_part = dataset.part("train")
-    means = np.array([wanted[train_part][which[train_part] == index].mean() for index in range(len(TARGETS))])
-    result = figures(np.where(unknown, means[which[part]], found), wanted[part], which[part])
-    known = np.flatnonzero(~unknown)
-    return {
-        **result,
-        "mse of known elements": float(((found - wanted[part])[known] ** 2).mean()),
-        "not known": int(unknown.sum()),
-    }
+    values = np.stack([prediction.values[name] for name in TARGETS], axis=1)
+    return figures(values[np.arange(len(part)), which], dataset, part)
 
 
 def fractions(crystals: Crystals) -> np.ndarray:
@@ -85,7 +87,7 @@ def by_ridge(dataset: Dataset, part: np.ndarray) -> dict[str, float]:
     held = dataset.part("validation")
     solved = [np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y) for penalty in PENALTIES]
     best = min(solved, key=lambda weights: float(((rows[held] @ weights - wanted[held]) ** 2).mean()))
-    return figures(rows[part] @ best, wanted[part], which[part])
+    return figures(rows[part] @ best, dataset, part)
 
 
 def run(source: Path, folder: Path, seed: int, networks: list[str]) -> dict[str, Any]:
@@ -121,34 +123,42 @@ def spread(values: list[float], digits: int = 4) -> str:
 def page(runs: list[dict[str, Any]], command: str) -> str:
     """Return the page as Markdown."""
     published = json.loads((HERE / "aflow_published.json").read_text())
-    schemes = " | ".join(f"MSE of {name}, eV²" for name in TARGETS.values())
+    columns = {
+        "mse": "MSE, eV²",
+        "mae": "MAE, eV/atom",
+        "median": "median error, eV/atom",
+        **{f"mse {name}": f"MSE of {name}, eV²" for name in TARGETS.values()},
+        "refused": "refused",
+        "mse all": "MSE with the refused, eV²",
+    }
     lines = [
         "# Total enthalpy of AFLOW's cubic perovskites",
         "",
-        f"| | MSE, eV² | MAE, eV/atom | median error, eV/atom | {schemes} | training, s |",
-        "|---" * (5 + len(TARGETS)) + "|",
+        f"| | {' | '.join(columns.values())} | training, s |",
+        "|---" * (len(columns) + 2) + "|",
     ]
     for name in runs[0]["figures"]:
         mine = [entry["figures"][name] for entry in runs]
-        keys = ["mse", "mae", "median", *(f"mse {scheme}" for scheme in TARGETS.values())]
+        cells = [spread([row[key] for row in mine], 1 if key == "refused" else 4) for key in columns]
         seconds = [entry["training"][name]["seconds"] for entry in runs if name in entry["training"]]
-        cells = [spread([row[key] for row in mine]) for key in keys] + [spread(seconds, 0) if seconds else "-"]
+        cells.append(spread(seconds, 0) if seconds else "-")
         lines.append(f"| {name}, this project | {' | '.join(cells)} |")
-    blank = " | -" * (3 + len(TARGETS))
-    lines += [f"| {row['name']} | {row['mse']:.3f}{blank} |" for row in published["rows"]]
+    lines += [f"| {row['name']} | {row['mse']:.3f}{' | -' * len(columns)} |" for row in published["rows"]]
     first = runs[0]
-    lines += ["", f"Published rows: {published['source']}.", ""]
+    lines += [
+        "",
+        f"Published rows: {published['source']}.",
+        "",
+        "Refused are crystals of the test part with an element that no training crystal holds; the last column counts "
+        "them with the mean of the training part.",
+        "",
+    ]
     for entry in runs:
         parts = ", ".join(f"{count} {name}" for name, count in entry["parts"].items())
-        unknown = "; ".join(
-            f"{name}: {row['not known']} test crystals with an element that training had not seen count with the "
-            f"training mean, MSE of the others {row['mse of known elements']:.4f}"
-            for name, row in entry["figures"].items()
-            if row.get("not known")
-        )
+        rows = ", ".join(f"{name} {row['mse']:.4f} ({row['refused']})" for name, row in entry["figures"].items())
         lines.append(
-            f"- seed {entry['seed']}: {parts}, split by composition, content hash `{entry['content_hash'][:12]}`"
-            + (f"; {unknown}" if unknown else "")
+            f"- seed {entry['seed']}: {parts}, split by composition, content hash `{entry['content_hash'][:12]}`; "
+            f"MSE (refused): {rows}"
         )
     counts = ", ".join(f"{name}: {count}" for name, count in sorted(first["labels"].items()))
     devices = sorted({f"{card['device']}" for entry in runs for card in entry["training"].values()})

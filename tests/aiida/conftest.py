@@ -35,8 +35,9 @@ def dataset(tmp_path: Path) -> CrystalDatasetData:
 def model(tmp_path: Path) -> Callable[..., TrainedModelData]:
     """Return a factory of stored models of any network."""
 
-    def build(network: str, seed: int = 0) -> TrainedModelData:
-        return TrainedModelData(made_up.write_model(tmp_path / f"{network}{seed}.safetensors", network, seed)).store()
+    def build(network: str, seed: int = 0, **config: Any) -> TrainedModelData:
+        path = made_up.write_model(tmp_path / f"{network}{seed}.safetensors", network, seed, **config)
+        return TrainedModelData(path).store()
 
     return build
 

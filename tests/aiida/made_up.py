@@ -43,7 +43,7 @@ def write_dataset(path: Path, count: int = 8, name: str = "made-up") -> Path:
     return path
 
 
-def write_model(path: Path, network: str, seed: int = 0) -> Path:
+def write_model(path: Path, network: str, seed: int = 0, **config: Any) -> Path:
     """Write a model file of a network with one small weight."""
     card: dict[str, Any] = {"data": {"name": "made-up"}, "seed": seed, "rate": 0.1 + 0.2}
     card["validation"] = {"loss": float("nan")}
@@ -51,7 +51,7 @@ def write_model(path: Path, network: str, seed: int = 0) -> Path:
         "format": "icsg3d-model",
         "format_version": "1",
         "network": network,
-        "config": json.dumps({"width": 8}),
+        "config": json.dumps({"width": 8, **config}),
         "card": json.dumps(card),
     }
     save_file({"weight": np.full(4, seed, dtype=np.float32)}, path, metadata=metadata)

@@ -169,6 +169,17 @@ def test_base_crystals_and_modes(inputs: Any) -> None:
         assert message in refuse("icsg3d.sample", {**inputs["sample"], "settings": Dict(settings), "base": base})
 
 
+def test_a_vae_for_any_shape_needs_base_crystals(inputs: Any, prepared: Any, model: Any) -> None:
+    given = {**inputs["sample"], "vae": model("vae", 7, spacing=0.4)}
+    assert "samples around base crystals" in refuse("icsg3d.sample", {**given, "settings": Dict({})})
+    base = StructureData(cell=np.eye(3).tolist())
+    base.append_atom(symbols="Ti", position=(0, 0, 0))
+    given = {**given, "settings": {"mode": "base", "n_samples": 3}, "base": {"mine": base.store(), "other": base}}
+    assert prepared("icsg3d.sample", given)[1]["mode"] == "base"
+    between = {**given, "settings": Dict({"mode": "interpolate"})}
+    assert "samples around base crystals" in refuse("icsg3d.sample", between)
+
+
 def test_without_a_prior(inputs: Any, prepared: Any) -> None:
     given = dict(inputs["sample"])
     given.pop("prior")

@@ -20,6 +20,7 @@ from aiida_icsg3d.setup import (
     known_elements,
     prepare_code,
     prepare_localhost,
+    samples_around_base,
 )
 from aiida_icsg3d.setup.__main__ import main
 
@@ -81,6 +82,14 @@ def test_models_by_pk_and_by_path(model: Callable[..., Any], tmp_path: Path) -> 
     assert {name: models[name].pk for name in NETWORKS[:3]} == {name: nodes[name].pk for name in NETWORKS[:3]}
     assert [node.uuid for node in models["predictors"].values()] == [nodes["cgcnn"].uuid]
     assert find_reference(names, models) is None
+
+
+def test_models_for_any_shape_need_no_prior(model: Callable[..., Any]) -> None:
+    nodes = [model("vae", spacing=0.4), model("unet", spacing=0.4), model("cgcnn")]
+    models = collect_models([str(node.pk) for node in nodes])
+    assert "prior" not in models
+    assert samples_around_base(models)
+    assert not samples_around_base(collect_models([str(model(network, 5).pk) for network in NETWORKS[:4]]))
 
 
 def test_elements_that_both_networks_know() -> None:

@@ -14,10 +14,12 @@ from pymatgen.core import Lattice, Structure
 from icsg3d_models.crystals import Crystals, write_crystals
 from icsg3d_models.modelfile import ModelHeader, save_model
 from icsg3d_models.networks.cgcnn import CGCNN, CGCNNConfig
+from icsg3d_models.networks.voxelnet import VoxelNet, VoxelNetConfig
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.screening.descriptors import describe
 from icsg3d_models.screening.fingerprint import write_fingerprint
 from icsg3d_models.screening.matching import Matcher
+from icsg3d_models.screening.prediction import predict
 from icsg3d_models.screening.ranking import order
 from icsg3d_models.screening.stage import run
 from icsg3d_models.screening.symmetry import space_group
@@ -156,6 +158,19 @@ def candidates() -> list[Structure]:
         perovskite("Sr", "Ti"),  # an element that the model does not know
         Structure(Lattice.cubic(4), ["Na", "Cl", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]]),  # NaCl2
     ]
+
+
+def test_two_kinds_of_property_models_are_averaged(tmp_path: Path) -> None:
+    write_inputs(tmp_path, [perovskite(), perovskite("Ba", "Pb")], [perovskite("Ba", "Ti")])
+    config = VoxelNetConfig(targets=[TARGET], elements=[8, 22, 56, 82], size=8, hidden=(8,))
+    header = ModelHeader("voxelnet", config.model_dump(), {})
+    save_model(tmp_path / "voxelnet.safetensors", header, VoxelNet(config).state_dict())
+    names = ("cgcnn.safetensors", "voxelnet.safetensors")
+    _, rows = screen(tmp_path, reference="fingerprint.h5", require=["structure"], predictors=list(names))
+    crystals = Crystals.from_structures([perovskite(), perovskite("Ba", "Pb")])
+    each = [predict(crystals, tmp_path / name).values[TARGET] for name in names]
+    found = [float(row[f"predicted_{TARGET}"]) for row in sorted(rows, key=lambda row: row["id"])]
+    np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-4)
 
 
 def test_stage_from_crystals_to_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

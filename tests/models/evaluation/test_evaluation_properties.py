@@ -14,17 +14,23 @@ from icsg3d_models.crystals import Crystals, write_crystals
 from icsg3d_models.elements import NUMBER
 from icsg3d_models.modelfile import ModelHeader, save_model
 from icsg3d_models.networks.cgcnn import CGCNN, CGCNNConfig
+from icsg3d_models.networks.voxelnet import VoxelNet, VoxelNetConfig
 from icsg3d_models.screening.prediction import predict
 
 
-@pytest.fixture
-def predictor(tmp_path: Path) -> Path:
+@pytest.fixture(params=["cgcnn", "voxelnet"])
+def predictor(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """An untrained network that knows a few elements."""
     torch.manual_seed(0)
     known = sorted(NUMBER[s] for s in ("Sr", "Ba", "Ti", "Zr", "O", "Cs", "F"))
-    config = CGCNNConfig(targets=["gap", "heat"], elements=known, members=1, width=8, convolutions=1, hidden=8)
+    common = {"targets": ["gap", "heat"], "elements": known, "members": 1, "width": 8}
+    network: CGCNN | VoxelNet
+    if request.param == "cgcnn":
+        network = CGCNN(CGCNNConfig(**common, convolutions=1, hidden=8))  # type: ignore[arg-type]
+    else:
+        network = VoxelNet(VoxelNetConfig(**common, size=8, hidden=(8,)))  # type: ignore[arg-type]
     path = tmp_path / "model.safetensors"
-    save_model(path, ModelHeader("cgcnn", config.model_dump(), {}), CGCNN(config).state_dict())
+    save_model(path, ModelHeader(request.param, network.config.model_dump(), {}), network.state_dict())
     return path
 
 
