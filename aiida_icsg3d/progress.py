@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -14,6 +15,8 @@ from typing import Any, TextIO
 from aiida import orm
 
 from icsg3d_models.results import PROGRESS_FILE
+
+from .interruption import MESSAGE, Interruption
 
 STAGES: dict[str, tuple[str, str, float]] = {
     # process label -> (word, unit of what is counted, seconds that one of them takes where none has been run yet)
@@ -187,17 +190,26 @@ def run_with_progress(builder: Any, reporter: Reporter, interval: float = 2.0) -
     from aiida.manage import get_manager
 
     runner = get_manager().create_runner(communicator=None)  # as engine.run does: no broker is needed
+    interruption = Interruption(runner)
     process = runner.instantiate_process(builder)
 
     async def watch() -> None:
+        interruption.install()
         while not process.node.is_terminated:
             reporter.show(take_snapshot(process.node, reporter.planned))
-            await asyncio.sleep(interval)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(interruption.requested.wait(), interval)
+                print("\ninterrupted: cancelling the jobs ...", file=reporter.stream, flush=True)
+                process.kill(MESSAGE)
+                return
 
     task = runner.loop.create_task(watch())
     try:
         runner.run(process)
     finally:
         task.cancel()
+        if interruption.requested.is_set():
+            runner.loop.run_until_complete(interruption.kill_all())
+        interruption.remove()
     reporter.finish()
     return process.node

@@ -1,0 +1,65 @@
+"""Ctrl-C on a run in this interpreter: jobs on the computers are cancelled, and every process says it was killed.
+
+AiiDA's own handler kills the outermost process in the middle of whatever runs, a database transaction for one, and
+without a broker does not reach the processes below, so that ``pw.x`` goes on. Here the signal is obeyed between two
+steps of the event loop, and every process that this interpreter made is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import signal
+from typing import Any
+
+from aiida.engine import Process
+from aiida.engine.runners import Runner
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+MESSAGE = "interrupted by the user"
+PATIENCE = 15.0  # seconds that the jobs have to be cancelled
+
+
+class Interruption:
+    """Remembers the processes that a runner makes, and kills them when a signal comes.
+
+    :ivar requested: set when a signal has come.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self.loop = runner.loop
+        self.requested = asyncio.Event()
+        self.processes: list[Process] = []
+        make = runner.instantiate_process
+
+        def remember(process: Any, *args: Any, **inputs: Any) -> Process:
+            made = make(process, *args, **inputs)
+            if made not in self.processes:
+                self.processes.append(made)
+            return made
+
+        runner.instantiate_process = remember  # type: ignore[method-assign]
+
+    def install(self) -> None:
+        """Take the signals over; AiiDA sets its own handlers when a run starts, so this comes after that."""
+        for number in SIGNALS:
+            self.loop.add_signal_handler(number, self.requested.set)
+
+    def remove(self) -> None:
+        """Give the signals back to what handles them by default."""
+        for number in SIGNALS:
+            self.loop.remove_signal_handler(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    async def kill_all(self) -> None:
+        """Kill what has not ended, the outermost first, so that nothing is started in the place of what was killed."""
+        for process in self.processes:
+            if process.has_terminated():
+                continue
+            outcome = process.kill(MESSAGE)
+            if inspect.isawaitable(outcome):
+                await outcome
+        for _ in range(round(PATIENCE / 0.1)):
+            if all(process.has_terminated() for process in self.processes):
+                break
+            await asyncio.sleep(0.1)
