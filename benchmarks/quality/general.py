@@ -22,7 +22,7 @@ import numpy as np
 from encoding import prototypes
 from invariance import reconstruct
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from train import HERE, run_stage
+from train import HERE, run_stage, ship
 
 from icsg3d_models.crystals import Crystals
 from icsg3d_models.datasets import Dataset, read_dataset
@@ -104,10 +104,19 @@ def rows(datasets: dict[str, Dataset], training: Dataset, elements: set[int]) ->
 def main() -> None:
     """Read the command line, train and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--source", nargs="+", required=True, metavar="NAME=FILE", help="names as in general.json")
+    parser.add_argument("--source", nargs="+", default=[], metavar="NAME=FILE", help="names as in general.json")
     parser.add_argument("--output", type=Path, required=True, help="folder of datasets, models and the page")
+    parser.add_argument("--ship", type=Path, help="instead of all that, copy the models of the first seed there")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
+    if options.ship is not None:
+        start = "python benchmarks/quality/general.py --output FOLDER "
+        ship(
+            options.output / f"seed{options.seeds[0]}",
+            options.ship,
+            [start + "--source NAME=DATA ...", start + "--ship TO"],
+        )
+        return
     recipe = json.loads((HERE / "general.json").read_text())
     sources = {name: Path(file) for name, _, file in (entry.partition("=") for entry in options.source)}
     datasets = prepare(recipe["prepare"], sources, options.output)

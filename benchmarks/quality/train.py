@@ -48,13 +48,18 @@ def train(recipe: dict[str, dict[str, object]], source: Path | None, folder: Pat
         run_stage("train", settings, folder)
 
 
-def ship(folder: Path, target: Path) -> None:
-    """Copy the models in half precision, with their cards and the fingerprint of the training set."""
+def ship(folder: Path, target: Path, commands: list[str]) -> None:
+    """Copy the models in half precision, with their cards and, where there is one, the fingerprint of the data.
+
+    :param commands: what trained and shipped them, for the card.
+    """
     from icsg3d_models.modelfile import load_weights, read_header, save_model
 
     target.mkdir(parents=True, exist_ok=True)
     hashes: dict[str, str] = {}
     for network in NETWORKS:
+        if not (folder / f"{network}.safetensors").is_file():
+            continue
         header = read_header(folder / f"{network}.safetensors", network)
         if network == "prior":
             # The prior names the VAE it belongs to; that is now the shipped file.
@@ -63,29 +68,29 @@ def ship(folder: Path, target: Path) -> None:
         half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
         hashes[network] = save_model(target / f"{network}.safetensors", header, half)
         (target / f"{network}.json").write_text(json.dumps(header.card, indent=1) + "\n")
-    shutil.copy(folder / "fingerprint.h5", target / "fingerprint.h5")
-    (target / "README.md").write_text(card_page(target), encoding="utf-8")
+    if (folder / "fingerprint.h5").is_file():
+        shutil.copy(folder / "fingerprint.h5", target / "fingerprint.h5")
+    (target / "README.md").write_text(card_page(target, commands), encoding="utf-8")
 
 
-def card_page(folder: Path) -> str:
+def card_page(folder: Path, commands: list[str]) -> str:
     """Return the model card of a set as Markdown; every number comes from the cards in the model files."""
     from icsg3d_models.modelfile import file_hash, read_header
 
-    headers = {name: read_header(folder / f"{name}.safetensors", name) for name in NETWORKS}
+    files = {name: folder / f"{name}.safetensors" for name in NETWORKS}
+    headers = {name: read_header(path, name) for name, path in files.items() if path.is_file()}
+    judged = "; novelty is judged by `fingerprint.h5`" if (folder / "fingerprint.h5").is_file() else ""
     first = headers["unet"].card
     parts = ", ".join(f"{count} {part}" for part, count in first["split"].items())
     lines = [
         f"# Models of {first['data']['name']}",
         "",
-        f"Trained on {parts} crystals, split by composition; content hash of the dataset "
-        f"`{first['data']['content_hash']}`.",
-        f"Data: {first['data']['citation']}. The data are not in this package; novelty is judged by `fingerprint.h5`.",
+        f"Trained on {parts} crystals; content hash of the dataset `{first['data']['content_hash']}`.",
+        f"Data: {first['data']['citation']}. The data are not in this package{judged}.",
         "",
-        "Weights are stored in half precision. Written by `benchmarks/quality/train.py` with the settings of "
-        f"`benchmarks/quality/{first['data']['name']}.json`, seed {first['seed']}:",
+        f"Weights are stored in half precision. Seed {first['seed']}; trained and shipped by",
         "",
-        f"    python benchmarks/quality/train.py {first['data']['name']} --source DATA.csv --output results",
-        f"    python benchmarks/quality/train.py {first['data']['name']} --output results --ship FOLDER",
+        *(f"    {command}" for command in commands),
         "",
         "| network | parameters | steps | seconds | device | test part | SHA-256 |",
         "|---|---|---|---|---|---|---|",
@@ -114,7 +119,10 @@ def main() -> None:
     parser.add_argument("--ship", type=Path, help="instead of training, copy the models of --output there")
     options = parser.parse_args()
     if options.ship is not None:
-        ship(options.output, options.ship)
+        start = f"python benchmarks/quality/train.py {options.recipe} "
+        ship(
+            options.output, options.ship, [start + "--source DATA --output FOLDER", start + "--output FOLDER --ship TO"]
+        )
         return
     recipe = json.loads((HERE / f"{options.recipe}.json").read_text())
     train(recipe, options.source, options.output, options.seed, options.only)

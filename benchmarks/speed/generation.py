@@ -35,6 +35,7 @@ from icsg3d_models.networks.loading import load_network
 from icsg3d_models.networks.prior import Prior
 from icsg3d_models.networks.unet import UNet
 from icsg3d_models.networks.vae import VAE
+from icsg3d_models.peaks import separate_peaks
 from icsg3d_models.rebuilding import assemble
 from icsg3d_models.segmentation import segment, watershed
 from icsg3d_models.settings import RebuildSettings, SegmentSettings
