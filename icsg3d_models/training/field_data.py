@@ -67,20 +67,3 @@ def class_table(elements: list[int], device: torch.device) -> Tensor:
     table = torch.full((max(elements) + 1 if max(elements) >= 118 else 119,), -1, dtype=torch.long, device=device)
     table[torch.tensor(elements, device=device)] = torch.arange(len(elements), device=device)
     return table
-
-
-def substitute_elements(numbers: Tensor, elements: list[int], rate: float, generator: torch.Generator) -> Tensor:
-    """Replace, in a share of the crystals, every element by another one drawn at random.
-
-    All sites of one element change together. The geometry stays, so the crystal is not a physical one; it
-    teaches a network to carry any composition through, which a few thousand compositions do not.
-
-    :param numbers: (B, S) atomic numbers, 0 for padding.
-    :param rate: probability that an element of a crystal is replaced.
-    """
-    device = numbers.device
-    pool = torch.tensor(elements, device=device)
-    draw = pool[torch.randint(len(pool), (len(numbers), 119), generator=generator, device=device)]
-    keep = torch.rand((len(numbers), 119), generator=generator, device=device) >= rate
-    table = torch.where(keep, torch.arange(119, device=device).expand(len(numbers), -1), draw)
-    return torch.where(numbers > 0, table.gather(1, numbers), numbers)

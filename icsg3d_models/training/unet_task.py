@@ -14,11 +14,13 @@ from ..fields.occupancy import occupancy_field, species_field
 from ..networks.layers import network_config
 from ..networks.unet import UNet, UNetConfig
 from ..settings import TrainSettings
-from .field_data import GridBatches, batches_of_one_grid, class_table, known_elements, substitute_elements
+from .augmentation import substitute_elements, varied
+from .field_data import GridBatches, batches_of_one_grid, class_table, known_elements
 from .task import Task
 
 MASK_LEVEL = 0.5  # occupancy above which a voxel belongs to an atom
 SUBSTITUTION = 0.3  # probability that an element is exchanged, so that rare ones are seen
+RATTLE = 0.1  # Å, see augmentation.py; for crystals of many shapes
 NOISE = 0.2  # largest standard deviation of the noise added to the fields
 
 
@@ -53,9 +55,13 @@ class UNetTask(Task):
         batch, grid = self.data.take("train", indices)
         assert isinstance(self.module, UNet)
         numbers = substitute_elements(batch.numbers, self.module.config.elements, SUBSTITUTION, generator)
-        shift = torch.rand(len(batch), 1, 3, generator=generator, device=self.device)
-        moved = CrystalBatch(batch.cell, (batch.frac + shift) % 1.0, numbers)
-        return self._loss(self.module, moved, grid, generator)
+        if self.data.fixed:
+            shift = torch.rand(len(batch), 1, 3, generator=generator, device=self.device)
+            other = CrystalBatch(batch.cell, (batch.frac + shift) % 1.0, numbers)
+        else:
+            batch = CrystalBatch(batch.cell, batch.frac, numbers)
+            other = varied(batch, self.module.config.elements, RATTLE, generator)
+        return self._loss(self.module, other, grid, generator)
 
     def _loss(
         self, module: UNet, batch: CrystalBatch, grid: Grid, generator: torch.Generator

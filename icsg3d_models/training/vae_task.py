@@ -26,7 +26,8 @@ from ..networks.unet import UNet
 from ..networks.vae import VAE, VAEConfig
 from ..results import StageError
 from ..settings import Strict, TrainSettings
-from .field_data import GridBatches, batches_of_one_grid, class_table, substitute_elements
+from .augmentation import substitute_elements, varied
+from .field_data import GridBatches, batches_of_one_grid, class_table
 from .task import Task
 
 
@@ -48,31 +49,12 @@ class VAELoss(Strict):
     substitution: float = Field(0.3, ge=0, le=1)
     """Probability that an element of a training crystal is exchanged for another."""
     rattle: float = Field(0.1, ge=0)
-    """Å; local VAE: largest standard deviation of the displacements and, in parts of 2 Å, of the strain that every
-    training crystal gets, so that it learns neighbourhoods that the data do not hold."""
+    """Å; local VAE: largest standard deviation of the displacements that the training crystals get."""
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Return KL(N(mean, exp(log_variance)) || N(0, 1)) summed over the latent, (B,)."""
     return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1)
-
-
-def moved(batch: CrystalBatch, rattle: float, generator: torch.Generator) -> CrystalBatch:
-    """Return the crystals with a random origin, displaced sites and a strained cell.
-
-    :param rattle: Å, largest standard deviation of the displacements; each crystal draws its own.
-    """
-    device, size = batch.cell.device, len(batch)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, device=device)
-
-    level = rattle * torch.rand(size, 1, 1, generator=generator, device=device)
-    origin = torch.rand(size, 1, 3, generator=generator, device=device)
-    displaced = batch.frac + level * normal(*batch.frac.shape) @ torch.linalg.inv(batch.cell)
-    strain = 0.5 * level * normal(size, 3, 3)
-    cell = batch.cell + batch.cell @ (0.5 * (strain + strain.transpose(1, 2)))
-    return CrystalBatch(cell, (displaced + origin) % 1.0, batch.numbers)
 
 
 class VAETask(Task):
@@ -142,8 +124,7 @@ class VAETask(Task):
         beta = self.weights.kl * min(1.0, 4 * step_fraction)
         batch = CrystalBatch(batch.cell, batch.frac, numbers)
         if isinstance(self.module, LocalVAE):
-            # It is to understand any origin, so it sees a new one every time.
-            batch = moved(batch, self.weights.rattle, generator)
+            batch = varied(batch, self.module.config.elements, self.weights.rattle, generator)
         return self._loss(self.module, batch, grid, beta, generator)
 
     def _loss(

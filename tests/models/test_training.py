@@ -20,11 +20,11 @@ from icsg3d_models.fields.grids import grid_sizes
 from icsg3d_models.modelfile import load_weights, read_header
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import TrainSettings
+from icsg3d_models.training.augmentation import DECORATED, decorated, moved
 from icsg3d_models.training.checkpoint import LAST, load_checkpoint
 from icsg3d_models.training.loop import Trainer
 from icsg3d_models.training.stage import run
 from icsg3d_models.training.task import Task
-from icsg3d_models.training.vae_task import moved
 
 
 class Line(Task):
@@ -211,9 +211,24 @@ def test_crystals_of_the_training_are_moved_and_stay_themselves() -> None:
     torch.testing.assert_close(apart, torch.full((2, 3), 0.5))
     assert (same.frac[0] - same.frac[1]).abs().max() > 0.01
     rattled = moved(batch, 0.1, torch.Generator().manual_seed(0))
-    strain = (rattled.cell - batch.cell) / 4
-    torch.testing.assert_close(strain, strain.transpose(1, 2))
-    assert 1e-4 < strain.abs().max() < 0.3
+    stretch = rattled.cell / 4
+    torch.testing.assert_close(stretch, stretch.transpose(1, 2))
+    assert ((torch.linalg.det(stretch) > 0.6) & (torch.linalg.det(stretch) < 2.2)).all()
+    assert stretch[0, 0, 1].abs() > 1e-5
+
+
+def test_decorated_crystals_mix_a_few_elements_and_the_others_stay() -> None:
+    numbers = torch.full((2000, 6), 6)
+    numbers[:, 5] = 0
+    other = decorated(numbers, [8, 22, 82, 12], torch.Generator().manual_seed(1))
+    assert (other[:, 5] == 0).all()
+    changed = (other[:, :5] != 6).any(dim=1)
+    assert changed.float().mean() == pytest.approx(DECORATED, abs=0.03)
+    assert (other[~changed, :5] == 6).all()
+    assert set(other[changed, :5].flatten().tolist()) == {8, 12, 22, 82}
+    kinds = [len(set(row.tolist())) for row in other[changed, :5]]
+    assert max(kinds) == 3
+    assert min(kinds) == 1
 
 
 def test_a_network_without_what_it_needs_says_so(dataset_file: Path) -> None:
