@@ -17,7 +17,7 @@ from aiida.engine.runners import Runner
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 MESSAGE = "interrupted by the user"
-PATIENCE = 15.0  # seconds that the jobs have to be cancelled
+PATIENCE = 15.0  # seconds from the last cancelling until every process has to have ended
 
 
 class Interruption:
@@ -52,7 +52,11 @@ class Interruption:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     async def kill_all(self) -> None:
-        """Kill what has not ended, the outermost first, so that nothing is started in the place of what was killed."""
+        """Kill what has not ended, the outermost first, so that nothing is started in the place of what was killed.
+
+        A job on a computer that does not answer takes as long as AiiDA goes on trying; see :meth:`alive` for what is
+        left then.
+        """
         for process in self.processes:
             if process.has_terminated():
                 continue
@@ -60,6 +64,10 @@ class Interruption:
             if inspect.isawaitable(outcome):
                 await outcome
         for _ in range(round(PATIENCE / 0.1)):
-            if all(process.has_terminated() for process in self.processes):
+            if not self.alive():
                 break
             await asyncio.sleep(0.1)
+
+    def alive(self) -> list[Any]:
+        """Return the PKs of the processes that have not ended."""
+        return [process.pid for process in self.processes if not process.has_terminated()]

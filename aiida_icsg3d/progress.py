@@ -208,8 +208,14 @@ def run_with_progress(builder: Any, reporter: Reporter, interval: float = 2.0) -
         runner.run(process)
     finally:
         task.cancel()
-        if interruption.requested.is_set():
-            runner.loop.run_until_complete(interruption.kill_all())
-        interruption.remove()
+        try:
+            if interruption.requested.is_set():
+                interruption.install()  # another Ctrl-C does not leave jobs behind
+                runner.loop.run_until_complete(interruption.kill_all())
+                if left := interruption.alive():
+                    pks = " ".join(map(str, left))
+                    print(f"could not be cancelled: verdi process kill {pks}", file=reporter.stream, flush=True)
+        finally:
+            interruption.remove()
     reporter.finish()
     return process.node

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from aiida.orm import StructureData, load_node
 from plumpy.exceptions import KilledError
 from pymatgen.core import Structure
 
+from aiida_icsg3d.parsers.rebuild import link_label
 from aiida_icsg3d.progress import Reporter, expected_seconds, run_with_progress
 from aiida_icsg3d.pseudos import choose_family
 from aiida_icsg3d.report import write_report
@@ -117,13 +117,12 @@ def read_base(paths: list[Path]) -> dict[str, StructureData]:
     found = {}
     for index, path in enumerate(paths):
         try:
-            structure = Structure.from_file(path)
+            structure = StructureData(pymatgen=Structure.from_file(path), label=path.stem)
         except FileNotFoundError:
             raise ValueError(f"{path}: no such file") from None
         except Exception as exception:  # whatever a parser of some format raises
             raise ValueError(f"{path}: no crystal can be read from it ({exception})") from None
-        name = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
-        found[f"base_{index + 1}_{name}"] = StructureData(pymatgen=structure, label=path.stem)
+        found[link_label(f"base_{index + 1}_{path.stem}")] = structure
     return found
 
 
@@ -152,6 +151,11 @@ def build(options: argparse.Namespace) -> Any:
         raise ValueError("--spread is a width around --base, which is not given")
     own = sorted({symbol for structure in base.values() for symbol in structure.get_symbols_set()})
     elements = choose_elements(options.elements or own or list(ELEMENTS), available)
+    if unnamed := [symbol for symbol in own if symbol not in elements]:
+        raise ValueError(
+            f"{', '.join(unnamed)} of the crystals of --base cannot be used: --elements, the models or the "
+            "pseudopotential family lack it, and sites would be taken for something else"
+        )
     print(f"elements {', '.join(elements)}; {options.n_samples} samples, {options.n_relaxations} relaxations"
           + (f" with {family.label}" if family else ""))  # fmt: skip
     return WorkflowFactory("icsg3d.discover").get_builder_from_protocol(
@@ -160,7 +164,9 @@ def build(options: argparse.Namespace) -> Any:
         reference=load_node(options.reference) if options.reference else find_reference(options.models, models),
         elements=elements,
         base=base or None,
-        overrides={"generate": {"sample": {"settings": {"spread": options.spread}}}} if options.spread else None,
+        overrides={"generate": {"sample": {"settings": {"spread": options.spread}}}}
+        if options.spread is not None
+        else None,
         targets={name: float(value) for name, value in options.target} or None,
         n_samples=options.n_samples,
         n_relaxations=options.n_relaxations,

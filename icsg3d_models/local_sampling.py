@@ -64,10 +64,9 @@ def check_mode(settings: SampleSettings) -> None:
 
 @torch.no_grad()
 def decoded_samples(
-    vae: LocalVAE, base: Crystals, settings: SampleSettings, generator: torch.Generator
+    vae: LocalVAE, base: Crystals, settings: SampleSettings, device: torch.device
 ) -> Iterator[DecodedSamples]:
     """Yield the samples, a batch on one grid at a time."""
-    device = generator.device
     count = len(base) if settings.mode == "reconstruct" else settings.n_samples
     batch = to_batch(base).to(device)
     owner = torch.arange(count, device=device) % len(base)
@@ -77,10 +76,17 @@ def decoded_samples(
             crystals = batch.take(owner[some]).trimmed()
             latent, _ = encode_local(vae, crystals, grid)
             if settings.mode == "base":
-                noise = torch.randn(latent.shape, generator=generator, device=device)
+                noise = noise_of(some.tolist(), latent.shape[1:], settings.seed).to(device)
                 latent = latent + settings.spread * vae.latent_std[:, None, None, None] * noise
             occupancy, species = vae.decode(latent, crystals.cell)
             yield DecodedSamples(grid, some.cpu().numpy(), crystals.cell, latent, occupancy, species)
+
+
+def noise_of(samples: list[int], shape: torch.Size, seed: int) -> Tensor:
+    """Return standard normal noise, (b, *shape), that depends on the number of a sample, not on its batch."""
+    generator = torch.Generator()
+    rows = [torch.randn(shape, generator=generator.manual_seed(seed * 1_000_003 + sample)) for sample in samples]
+    return torch.stack(rows)
 
 
 def encode_local(vae: LocalVAE, batch: CrystalBatch, grid: Grid) -> tuple[Tensor, Tensor]:

@@ -106,6 +106,13 @@ def join(settings: PrepareSettings, sources: list[str], report: Report) -> None:
     parts = [read_dataset(report.directory / source) for source in sources]
     for source, part in zip(sources, parts, strict=True):
         report.inputs[source] = part.content_hash()
+    units: dict[str, str] = {}
+    for source, part in zip(sources, parts, strict=True):
+        for name, unit in part.units.items():
+            if units.setdefault(name, unit) != unit:
+                raise StageError(
+                    "input_incompatible", f"{source}: {name} is in {unit!r}, in the files before it in {units[name]!r}"
+                )
     names = sorted({name for part in parts for name in part.properties})
     crystals = [part.crystals for part in parts]
     sites = [batch.sites(i) for batch in crystals for i in range(len(batch))]
@@ -118,11 +125,15 @@ def join(settings: PrepareSettings, sources: list[str], report: Report) -> None:
         ),
         {n: np.concatenate([p.properties.get(n, np.full(len(p.crystals), math.nan)) for p in parts]) for n in names},
         np.concatenate([part.split for part in parts]),
-        {name: unit for part in parts for name, unit in part.units.items()},
+        units,
         settings.name,
         settings.citation or "; ".join(dict.fromkeys(part.citation for part in parts if part.citation)),
     )
     report.counts.update(read=len(sites), used=len(sites), rejected=0)
+    formulas = np.array(dataset.crystals.formulas())
+    trained = set(formulas[dataset.split == 0])
+    # Each file was split on its own, so what one holds back another may train on.
+    report.counts["test_compositions_in_train"] = len(trained & set(formulas[dataset.split == 2]))
     finish(dataset, settings, report)
 
 

@@ -67,6 +67,8 @@ def run(settings: RebuildSettings, report: Report) -> None:
                 parts.append(some)
                 done += len(some["sample"])
                 report.progress(done, total)
+    if not parts:
+        raise StageError("nothing_rebuilt", f"{settings.fields}: holds no sample; sample at least one")
     rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     # Samples on different grids come one grid after the other.
     order = np.argsort(rows["sample"], kind="stable")

@@ -46,7 +46,7 @@ def run(settings: SampleSettings, report: Report) -> None:
     allowed = allowed_elements(settings.elements, vae.config.elements, str(settings.vae))
     generator = torch.Generator(device).manual_seed(settings.seed)
     if isinstance(vae, LocalVAE):
-        write_local(settings, report, vae, generator)
+        write_local(settings, report, vae, device)
         return
     if settings.mode == "prior":
         latent = from_prior(settings, report, vae, allowed, generator)
@@ -68,20 +68,20 @@ def run(settings: SampleSettings, report: Report) -> None:
     report.counts["samples"] = len(latent)
 
 
-def write_local(settings: SampleSettings, report: Report, vae: LocalVAE, generator: torch.Generator) -> None:
+def write_local(settings: SampleSettings, report: Report, vae: LocalVAE, device: torch.device) -> None:
     """Write the field file of a local VAE, one group a grid."""
     check_mode(settings)
     base = known_base(settings, report, vae.config.elements)
     if settings.register_base:
         base = reduced(base)
-    errors = local_errors(vae, base, generator.device)
+    errors = local_errors(vae, base, device)
     report.tables["base"] = [
         {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, errors, strict=True)
     ]
     total = len(base) if settings.mode == "reconstruct" else settings.n_samples
     done = 0
     with ArrayWriter(report.directory / settings.fields, UNITS) as writer:
-        for some in decoded_samples(vae, base, settings, generator):
+        for some in decoded_samples(vae, base, settings, device):
             writer.append(
                 group_name(some.grid),
                 occupancy=some.occupancy[:, 0].half().cpu().numpy(),

@@ -91,7 +91,12 @@ def fill_discovery(
         if isinstance(models, str):
             reference = reference or pretrained_fingerprint(models)
             models = pretrained_models(models)
-        builder.models = check_models(models or {})
+        checked = check_models(models or {})
+        builder.models = checked
+        if "vae" in checked and "spacing" in checked["vae"].config and not base:
+            raise ValueError(
+                "the VAE is one for crystals of any shape, which samples around base crystals: give `base`"
+            )
 
     generation: Any = GenerateWorkChain.get_builder_from_protocol(
         {stage: code(stage) for stage in GENERATION}, n_samples=n_samples, elements=elements, targets=targets,

@@ -49,8 +49,14 @@ def train(recipe: dict[str, dict[str, object]], folder: Path, seed: int) -> Path
     """Train the U-Net and the VAE of one seed; return their folder."""
     run = folder / f"seed{seed}"
     run.mkdir(exist_ok=True)
+    digest = read_dataset(folder / "dataset.h5").content_hash()
     for network in ("unet", "vae"):
-        if (run / f"{network}.safetensors").is_file():
+        model = run / f"{network}.safetensors"
+        if model.is_file():
+            if read_header(model, network).card["data"]["content_hash"] != digest:
+                raise SystemExit(
+                    f"{model} was trained on other data than {folder / 'dataset.h5'}; take another --output"
+                )
             continue
         settings = {**recipe[network], "dataset": "../dataset.h5", "seed": seed, "output": f"{network}.safetensors"}
         settings["checkpoint"] = f"checkpoint_{network}"
@@ -131,9 +137,10 @@ def main() -> None:
             start = time.perf_counter()
             found = scores(crystals, run, register)
             entry = results.setdefault(name, {"n": len(crystals), "sites": int(crystals.counts.max()), "runs": []})
-            match, rmse = 100 * float(np.isfinite(found).mean()), float(np.nanmean(found))
+            matched = found[np.isfinite(found)]
+            match, rmse = 100 * len(matched) / len(found), float(matched.mean()) if len(matched) else None
             entry["runs"].append({"seed": seed, "match": match, "rmse": rmse})  # type: ignore[attr-defined]
-            print(f"seed {seed}, {name}: {match:.2f} %, {rmse:.4f}, {time.perf_counter() - start:.0f} s", flush=True)
+            print(f"seed {seed}, {name}: {match:.2f} %, {rmse}, {time.perf_counter() - start:.0f} s", flush=True)
     (options.output / "general.json").write_text(json.dumps(results, indent=1) + "\n")
     (options.output / "general.md").write_text(page(results, datasets, joined, cards, options.seeds))
 
@@ -148,7 +155,9 @@ def page(
     """Return the Markdown page: mean over the seeds, and the lowest and highest in brackets."""
 
     def spread(runs: list[dict[str, float]], key: str, digits: int) -> str:
-        values = [run[key] for run in runs]
+        values = [run[key] for run in runs if run[key] is not None]
+        if not values:
+            return "-"
         mean = f"{np.mean(values):.{digits}f}"
         return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..crystals import CrystalError
+
 Grid = tuple[int, int, int]
 MULTIPLE = 4  # points: two halvings of the resolution
+MOST_POINTS = 2**24  # of one crystal, 64 MB of occupancy: a cell of 100 Å along every vector at 0.4 Å
 
 
 def grid_sizes(cell: Tensor, points: int, spacing: float | None) -> Tensor:
@@ -19,11 +22,20 @@ def grid_sizes(cell: Tensor, points: int, spacing: float | None) -> Tensor:
     :param cell: (B, 3, 3) Å, rows are lattice vectors.
     :param points: of every crystal, where no spacing is given.
     :param spacing: Å, at most this far from point to point along a lattice vector; a multiple of 4 points.
+    :raises CrystalError: a cell so large that its fields would not fit into memory.
     """
     if spacing is None:
         return torch.full((len(cell), 3), points, dtype=torch.long, device=cell.device)
     blocks = (cell.norm(dim=2) / (MULTIPLE * spacing)).nan_to_num(nan=1.0, posinf=1.0).ceil().clamp(min=1)
-    return MULTIPLE * blocks.long()
+    sizes = MULTIPLE * blocks.long()
+    if len(sizes) and (points_of := sizes.double().prod(dim=1)).max() > MOST_POINTS:
+        index = int(points_of.argmax())
+        lengths = ", ".join(f"{x:.4g}" for x in cell[index].norm(dim=1).tolist())
+        raise CrystalError(
+            f"crystal {index}: lattice vectors of {lengths} Å need more than {MOST_POINTS} points {spacing} Å apart; "
+            "is the unit right? Leave it out or take a wider spacing"
+        )
+    return sizes
 
 
 def same_grids(sizes: Tensor) -> list[tuple[Grid, Tensor]]:

@@ -24,13 +24,13 @@ def example() -> ModuleType:
 
 
 def test_base_crystals_are_read_from_files(example: ModuleType, tmp_path: Path) -> None:
-    Structure(Lattice.hexagonal(2.46, 6.7), ["C"] * 2, [[0, 0, 0.25], [1 / 3, 2 / 3, 0.25]]).to(
-        str(tmp_path / "my graphite-1.cif")
-    )
-    base = example.read_base([tmp_path / "my graphite-1.cif"])
+    crystal = Structure(Lattice.hexagonal(2.46, 6.7), ["C"] * 2, [[0, 0, 0.25], [1 / 3, 2 / 3, 0.25]])
+    path = tmp_path / "my--graphite (1).cif"
+    crystal.to(str(path))
+    base = example.read_base([path])
     assert list(base) == ["base_1_my_graphite_1"]
     structure = base["base_1_my_graphite_1"]
-    assert structure.label == "my graphite-1"
+    assert structure.label == "my--graphite (1)"
     assert np.allclose(structure.cell_lengths, [2.46, 2.46, 6.7])
     (tmp_path / "empty.cif").write_text("")
     with pytest.raises(ValueError, match=r"empty.cif: no crystal can be read from it"):

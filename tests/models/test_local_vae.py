@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from icsg3d_models.crystals import Crystals, read_crystals, write_crystals
+from icsg3d_models.crystals import CrystalError, Crystals, read_crystals, write_crystals
 from icsg3d_models.fieldfile import ArrayWriter, group_name
 from icsg3d_models.fields.batches import to_batch
+from icsg3d_models.fields.density import gaussian_density, peak_height
 from icsg3d_models.fields.grids import grid_sizes, half, same_grids
-from icsg3d_models.fields.occupancy import occupancy_field, species_field
+from icsg3d_models.fields.occupancy import OCCUPANCY_SIGMA, occupancy_field, species_field
 from icsg3d_models.modelfile import ModelHeader, save_model
 from icsg3d_models.networks.layers import PeriodicConv, depth_to_space, space_to_depth
 from icsg3d_models.networks.loading import load_network
@@ -62,6 +63,11 @@ def test_points_are_at_most_the_spacing_apart() -> None:
     cell = torch.diag_embed(torch.tensor([[1.59, 1.61, 40.0]]))
     assert grid_sizes(cell, 16, SPACING).tolist() == [[4, 8, 100]]
     assert grid_sizes(cell, 16, None).tolist() == [[16, 16, 16]]
+
+
+def test_a_cell_that_no_memory_holds_is_named() -> None:
+    with pytest.raises(CrystalError, match=r"crystal 1: lattice vectors of 1e\+04, 4, 4 Å .* is the unit right\?"):
+        grid_sizes(torch.diag_embed(torch.tensor([[4.0, 4, 4], [1e4, 4, 4]])).mul(torch.tensor([1, 1, 1])), 16, 1e-2)
 
 
 def test_crystals_of_one_grid_stay_together_and_none_is_lost() -> None:
@@ -149,6 +155,20 @@ def test_base_crystals_of_many_shapes_are_sampled_grid_by_grid(folder: Path) -> 
         assert sorted(numbers.tolist()) == list(range(9))
 
 
+def test_noise_belongs_to_the_sample_and_not_to_its_batch(folder: Path) -> None:
+    latents = []
+    for size in (256, 1):
+        settings = {"mode": "base", "base": "base.h5", "n_samples": 9, "batch_size": size, "device": "cpu"}
+        sample(SampleSettings.model_validate(settings), Report("sample", folder))
+        with h5py.File(folder / "fields.h5") as file:
+            latents.append(
+                {n: group["latent"][i] for group in file.values() for i, n in enumerate(group["sample"][()])}
+            )
+    assert all(np.abs(latents[0][n] - latents[1][n]).max() < 1e-4 for n in range(9))
+    # samples 0, 4 and 8 are around the same crystal
+    assert np.abs(latents[0][0] - latents[0][4]).max() > 0.1
+
+
 @pytest.mark.parametrize("changes", [{"mode": "prior"}, {"mode": "interpolate", "base": "base.h5"}])
 def test_modes_that_need_one_size_of_latents_are_refused(folder: Path, changes: dict[str, str]) -> None:
     with pytest.raises(StageError, match="takes the modes 'base' and 'reconstruct'"):
@@ -219,6 +239,26 @@ def test_neighbours_no_longer_pull_at_each_other() -> None:
     assert 0.02 < pulled < 0.2
     assert (separate_peaks(occupancy, cell, owner, peak) - true[0]).abs().max() * 4.0 < 0.1 * pulled
     assert separate_peaks(occupancy, cell, owner[:0], peak[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize(("heights", "apart"), [((1.0, 0.6), 1.4), ((0.6, 0.6), 1.1), ((1.0, 1.0), 1.2)])
+def test_sites_that_are_not_of_one_height_and_noise(heights: tuple[float, float], apart: float) -> None:
+    cell, grid = 6.0 * torch.eye(3)[None], (16, 16, 16)
+    true = torch.tensor([[0.31, 0.42, 0.53], [0.31 + apart / 6, 0.42, 0.53]])
+    weights = torch.tensor([[heights]]).transpose(1, 2) / peak_height(OCCUPANCY_SIGMA)
+    field = gaussian_density(cell, true[None], weights, grid, OCCUPANCY_SIGMA)[:, 0]
+    owner, peak = torch.zeros(2, dtype=torch.long), (true * 16).round().long()
+
+    def error(occupancy: torch.Tensor) -> tuple[float, float]:
+        found = (refine_peaks(occupancy, owner, peak), separate_peaks(occupancy, cell, owner, peak))
+        first, last = (float(((f - true + 0.5) % 1.0 - 0.5).norm(dim=1).max()) * 6 for f in found)
+        return first, last
+
+    before, after = error(field)
+    assert after < 0.35 * before
+    noise = 0.03 * torch.randn(field.shape, generator=torch.Generator().manual_seed(0))
+    before, after = error(field + noise)
+    assert after < before
 
 
 def test_segments_of_other_fields_are_refused(tmp_path: Path) -> None:

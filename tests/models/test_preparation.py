@@ -204,5 +204,11 @@ def test_datasets_are_joined_and_crystals_keep_part_and_properties(tmp_path: Pat
     np.testing.assert_allclose(both.crystals.frac, np.concatenate([one.crystals.frac, other.crystals.frac]))
     assert len(set(both.crystals.ids)) == 8
     assert (both.name, both.citation, both.units["energy"]) == ("both", "A; B", "eV")
+    formulas = np.array(both.crystals.formulas())
+    shared = set(formulas[both.split == 0]) & set(formulas[both.split == 2])
+    assert report.counts["test_compositions_in_train"] == len(shared)
     with pytest.raises(DatasetError, match="no such dataset file"):
         prepare(tmp_path, source=["a.h5", "nothing.h5"])
+    prepare(tmp_path, **common, dataset="c.h5", properties={"energy": "heat_all"}, units={"energy": "kJ/mol"})
+    with pytest.raises(StageError, match="energy is in 'kJ/mol', in the files before it in 'eV'"):
+        prepare(tmp_path, source=["a.h5", "c.h5"])
