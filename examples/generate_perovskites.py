@@ -156,17 +156,22 @@ def build(options: argparse.Namespace) -> Any:
             f"{', '.join(unnamed)} of the crystals of --base cannot be used: --elements, the models or the "
             "pseudopotential family lack it, and sites would be taken for something else"
         )
+    overrides: dict[str, Any] = {}
+    if options.spread is not None:
+        overrides["generate"] = {"sample": {"settings": {"spread": options.spread}}}
+    reference = load_node(options.reference) if options.reference else find_reference(options.models, models)
+    if reference is None:
+        print("novelty is not judged: it is not known what the models were trained on; --reference names a dataset")
+        overrides["screen"] = {"screen": {"settings": {"require": ["structure", "composition", "unique"]}}}
     print(f"elements {', '.join(elements)}; {options.n_samples} samples, {options.n_relaxations} relaxations"
           + (f" with {family.label}" if family else ""))  # fmt: skip
     return WorkflowFactory("icsg3d.discover").get_builder_from_protocol(
         codes,
         models=models,
-        reference=load_node(options.reference) if options.reference else find_reference(options.models, models),
+        reference=reference,
         elements=elements,
         base=base or None,
-        overrides={"generate": {"sample": {"settings": {"spread": options.spread}}}}
-        if options.spread is not None
-        else None,
+        overrides=overrides,
         targets={name: float(value) for name, value in options.target} or None,
         n_samples=options.n_samples,
         n_relaxations=options.n_relaxations,

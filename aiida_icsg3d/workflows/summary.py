@@ -41,6 +41,8 @@ def summarise_run(**parts: Any) -> Dict:
 def funnel(results: dict[str, Any]) -> dict[str, int]:
     """Return how many crystals were left after each stage; 0 after a stage that was not reached.
 
+    There is no ``novel`` where novelty was not judged.
+
     :param results: of the stages ``sample``, ``rebuild``, ``screen`` and ``validate``, as far as there are any.
     """
 
@@ -50,11 +52,13 @@ def funnel(results: dict[str, Any]) -> dict[str, int]:
             value = value.get(key, {})
         return int(value or 0)
 
+    judged = results.get("screen", {}).get("tables", {}).get("funnel")
+    stages = [key for key in ("valid", "unique", "novel", "selected") if key != "novel" or not judged or key in judged]
     outcomes = [entry["status"] for entry in results.get("validate", {}).values()]
     return {
         "sampled": count("sample", "counts", "samples"),
         "rebuilt": count("rebuild", "counts", "rebuilt"),
-        **{key: count("screen", "tables", "funnel", key) for key in ("valid", "unique", "novel", "selected")},
+        **{key: count("screen", "tables", "funnel", key) for key in stages},
         "relaxed": outcomes.count("relaxed"),
         "failed": outcomes.count("failed"),
     }

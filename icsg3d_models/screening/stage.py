@@ -54,6 +54,8 @@ def run(settings: ScreenSettings, report: Report) -> None:
     selected = ranked[: settings.top]
     write_table(folder / settings.table, crystals, candidates, selected)
     funnel = {name: int(mask.sum()) for name, mask in masks.items()} | {"selected": len(selected)}
+    if reference is None:
+        del funnel["novel"]  # not judged, which is not the same as passed
     report.counts.update(funnel)
     report.tables.update(
         funnel=funnel,

@@ -313,3 +313,9 @@ def test_training_of_all_keeps_what_succeeded(workchain: Any, fake_code: Any, da
     assert exit_code.status == 401
     assert f"<{unet.pk}>, ended with exit status 402: no space" in exit_code.message
     assert set(attached) == {"cgcnn"}
+
+
+def test_novelty_that_was_not_judged_is_not_counted() -> None:
+    screened = {"tables": {"funnel": {"crystals": 8, "valid": 7, "unique": 6, "selected": 3}}}
+    assert "novel" not in funnel({"screen": screened})
+    assert funnel({})["novel"] == 0
