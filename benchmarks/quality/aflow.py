@@ -187,7 +187,7 @@ def page(runs: list[dict[str, Any]], command: str) -> str:
         "- settings of every row: `benchmarks/quality/aflow.json`",
         f"- device {', '.join(devices)}, {platform.machine()}; {json.dumps(versions())}; seconds are wall time on a "
         "machine that did other work as well",
-        f"- `{command}`",
+        f"- `{command}`; further rows by the same command with their `--seeds` and `--models`",
         "",
     ]
     return "\n".join(lines)
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of datasets and models, one below it a seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of split and training (%(default)s)")
     models = [name for name in RECIPE if name != "prepare"]
-    parser.add_argument("--models", nargs="+", choices=models, default=["cgcnn", "voxelnet"],
+    parser.add_argument("--models", nargs="+", choices=models, default=["cgcnn", "voxelnet-spherical"],
                         help="of aflow.json, to train where not there yet (%(default)s)")  # fmt: skip
     parser.add_argument("--page", type=Path, default=HERE.parents[1] / "docs" / "benchmarks" / "aflow.md",
                         help="Markdown file to write, and its figures as .json beside it (%(default)s)")  # fmt: skip

@@ -38,7 +38,8 @@ class VoxelNetConfig(Strict):
     """Independent networks; their mean is the prediction and their spread the uncertainty."""
     channels: Literal["codes", "elements"] = "codes"
     """`elements`: one an element, as published; `codes`: 16 in all, in which the elements overlap."""
-    grid: Literal["cartesian", "spherical"] = "cartesian"
+    grid: Literal["cartesian", "spherical"] = "spherical"
+    """Both are published; docs/benchmarks/aflow.md compares them."""
     size: Annotated[int, Field(ge=8, multiple_of=2)] = 16
     """N, points along each edge."""
     length: Annotated[float, Field(gt=0)] = 10.0
