@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from ..fields.batches import CrystalBatch
+from ..fields.grids import Grid, grid_sizes
 
 DECORATED = 0.3  # share of crystals whose sites get elements one by one
 PALETTE = 3  # different elements at most in such a crystal
+REPEATED = 0.3  # share of batches whose crystals are repeated along a lattice vector
 SHRUNK, STRETCHED = -0.1, 0.2  # logarithm of the scale, uniform: other bond lengths, and other points per Å
 STRAIN_PER_RATTLE = 0.5  # 1/Å, standard deviation of the strain for the displacement that a crystal gets
 
@@ -71,7 +73,31 @@ def moved(batch: CrystalBatch, rattle: float, generator: torch.Generator) -> Cry
     return CrystalBatch(scale * cell, frac, batch.numbers)
 
 
-def varied(batch: CrystalBatch, elements: list[int], rattle: float, generator: torch.Generator) -> CrystalBatch:
-    """Return the crystals moved and decorated; see :func:`moved` and :func:`decorated`."""
-    other = moved(batch, rattle, generator)
-    return CrystalBatch(other.cell, other.frac, decorated(other.numbers, elements, generator))
+def repeated(batch: CrystalBatch, generator: torch.Generator) -> CrystalBatch:
+    """Return the crystals, or in a share of the batches all of them repeated along one lattice vector.
+
+    Displaced and decorated afterwards, they are larger crystals, on grids that the small ones do not have.
+    """
+    device = batch.cell.device
+    if float(torch.rand(1, generator=generator, device=device)) >= REPEATED:
+        return batch
+    axis = int(torch.randint(3, (1,), generator=generator, device=device))
+    step = torch.zeros(3, device=device)
+    step[axis] = 1.0
+    scale = 1.0 + step  # 2 along the axis
+    frac = torch.cat([batch.frac, batch.frac + step], dim=1) / scale
+    return CrystalBatch(batch.cell * scale[:, None], frac, batch.numbers.repeat(1, 2))
+
+
+def varied(
+    batch: CrystalBatch, elements: list[int], spacing: float, rattle: float, generator: torch.Generator
+) -> tuple[CrystalBatch, Grid]:
+    """Return the crystals repeated, moved and decorated, and the grid that is fine enough for all of them.
+
+    See :func:`repeated`, :func:`moved` and :func:`decorated`. The grid is that of the cells before they are scaled,
+    so that the networks meet spacings on both sides of the nominal one.
+    """
+    large = repeated(batch, generator)
+    nx, ny, nz = grid_sizes(large.cell, 0, spacing).amax(dim=0).tolist()
+    other = moved(large, rattle, generator)
+    return CrystalBatch(other.cell, other.frac, decorated(other.numbers, elements, generator)), (nx, ny, nz)

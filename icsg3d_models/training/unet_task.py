@@ -60,7 +60,9 @@ class UNetTask(Task):
             other = CrystalBatch(batch.cell, (batch.frac + shift) % 1.0, numbers)
         else:
             batch = CrystalBatch(batch.cell, batch.frac, numbers)
-            other = varied(batch, self.module.config.elements, RATTLE, generator)
+            spacing = self.module.config.spacing
+            assert spacing is not None
+            other, grid = varied(batch, self.module.config.elements, spacing, RATTLE, generator)
         return self._loss(self.module, other, grid, generator)
 
     def _loss(

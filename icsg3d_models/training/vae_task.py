@@ -124,7 +124,8 @@ class VAETask(Task):
         beta = self.weights.kl * min(1.0, 4 * step_fraction)
         batch = CrystalBatch(batch.cell, batch.frac, numbers)
         if isinstance(self.module, LocalVAE):
-            batch = varied(batch, self.module.config.elements, self.weights.rattle, generator)
+            known, spacing = self.module.config.elements, self.module.config.spacing
+            batch, grid = varied(batch, known, spacing, self.weights.rattle, generator)
         return self._loss(self.module, batch, grid, beta, generator)
 
     def _loss(

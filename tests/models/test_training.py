@@ -17,10 +17,11 @@ from icsg3d_models.crystals import Crystals
 from icsg3d_models.datasets import Dataset
 from icsg3d_models.fields.batches import to_batch
 from icsg3d_models.fields.grids import grid_sizes
+from icsg3d_models.fields.occupancy import occupancy_field
 from icsg3d_models.modelfile import load_weights, read_header
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import TrainSettings
-from icsg3d_models.training.augmentation import DECORATED, decorated, moved
+from icsg3d_models.training.augmentation import DECORATED, decorated, moved, repeated
 from icsg3d_models.training.checkpoint import LAST, load_checkpoint
 from icsg3d_models.training.loop import Trainer
 from icsg3d_models.training.stage import run
@@ -215,6 +216,21 @@ def test_crystals_of_the_training_are_moved_and_stay_themselves() -> None:
     torch.testing.assert_close(stretch, stretch.transpose(1, 2))
     assert ((torch.linalg.det(stretch) > 0.6) & (torch.linalg.det(stretch) < 2.2)).all()
     assert stretch[0, 0, 1].abs() > 1e-5
+
+
+def test_repeated_crystals_have_the_same_field() -> None:
+    crystals = Crystals.from_arrays([np.diag([3.0, 4, 5])], [np.array([[0.1, 0.2, 0.3]])], [np.array([8])], ["a"])
+    batch = to_batch(crystals)
+    found = [repeated(batch, torch.Generator().manual_seed(seed)) for seed in range(40)]
+    large = [b for b in found if b.frac.shape[1] == 2]
+    assert 4 <= len(large) <= 22
+    grid = (8, 12, 16)
+    field = occupancy_field(batch, grid)
+    for b in large:
+        factors = (b.cell[0].norm(dim=1) / batch.cell[0].norm(dim=1)).round().int().tolist()
+        assert sorted(factors) == [1, 1, 2]
+        doubled = occupancy_field(b, (grid[0] * factors[0], grid[1] * factors[1], grid[2] * factors[2]))
+        torch.testing.assert_close(doubled, field.repeat(1, 1, *factors), atol=1e-4, rtol=1e-3)
 
 
 def test_decorated_crystals_mix_a_few_elements_and_the_others_stay() -> None:
