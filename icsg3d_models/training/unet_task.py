@@ -15,8 +15,8 @@ from ..networks.layers import network_config
 from ..networks.unet import UNet, UNetConfig
 from ..settings import TrainSettings
 from .augmentation import substitute_elements, varied
-from .field_data import GridBatches, batches_of_one_grid, class_table, known_elements
-from .task import Task
+from .field_data import GridBatches, class_table, known_elements
+from .field_task import FieldTask
 
 MASK_LEVEL = 0.5  # occupancy above which a voxel belongs to an atom
 SUBSTITUTION = 0.3  # probability that an element is exchanged, so that rare ones are seen
@@ -24,7 +24,7 @@ RATTLE = 0.1  # Å, see augmentation.py; for crystals of many shapes
 NOISE = 0.2  # largest standard deviation of the noise added to the fields
 
 
-class UNetTask(Task):
+class UNetTask(FieldTask):
     """Segment fields with noise, blur and random origins, so that decoded fields are segmented too."""
 
     kind = "unet"
@@ -41,12 +41,6 @@ class UNetTask(Task):
         """Create the U-Net for the elements of the training part."""
         config = network_config(UNetConfig, settings.options, elements=known_elements(dataset))
         return cls(UNet(config).to(device), GridBatches(dataset, config.grid, config.spacing, device), device)
-
-    def batches(self, size: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """Return the batches of one epoch; the crystals of one share a grid."""
-        if self.data.fixed:
-            return super().batches(size, rng)
-        return batches_of_one_grid(self.data.sizes["train"], size, rng)
 
     def loss(
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
@@ -88,7 +82,7 @@ class UNetTask(Task):
         right = ((logits.argmax(-1) == wanted) & batch.mask).sum() / batch.mask.sum()
         return 10 * mask_loss + species_loss, {"mask_loss": mask_loss, "species_accuracy": right}
 
-    def _evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
+    def evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
         """Return mean loss and accuracy over one part with fixed noise."""
         assert isinstance(module, UNet)
         data = self.data.parts[part]
@@ -102,11 +96,3 @@ class UNetTask(Task):
                 for name, value in {"loss": loss, **metrics}.items():
                     total[name] = total.get(name, 0.0) + float(value) * len(rows) / len(chosen)
         return total
-
-    def validate(self, module: nn.Module) -> dict[str, float]:
-        """Return the loss on disturbed fields of the validation part (of the training part where that is empty)."""
-        return self._evaluate(module, "validation" if len(self.data.parts["validation"]) else "train")
-
-    def test(self, module: nn.Module) -> dict[str, float]:
-        """Return the same on the test part."""
-        return self._evaluate(module, "test") if len(self.data.parts["test"]) else {}

@@ -27,8 +27,8 @@ from ..networks.vae import VAE, VAEConfig
 from ..results import StageError
 from ..settings import Strict, TrainSettings
 from .augmentation import substitute_elements, varied
-from .field_data import GridBatches, batches_of_one_grid, class_table
-from .task import Task
+from .field_data import GridBatches, class_table
+from .field_task import FieldTask
 
 
 class VAELoss(Strict):
@@ -57,7 +57,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1)
 
 
-class VAETask(Task):
+class VAETask(FieldTask):
     """Encode and decode the fields of crystals in the setting in which the dataset holds them."""
 
     kind = "vae"
@@ -107,12 +107,6 @@ class VAETask(Task):
             }
             module = VAE(network_config(VAEConfig, options, **shared, grid=unet.config.grid, **lattice))
         return cls(module.to(device), unet, network_config(VAELoss, losses), data, device)
-
-    def batches(self, size: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """Return the batches of one epoch; the crystals of one share a grid."""
-        if self.data.fixed:
-            return super().batches(size, rng)
-        return batches_of_one_grid(self.data.sizes["train"], size, rng)
 
     def loss(
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
@@ -172,7 +166,7 @@ class VAETask(Task):
         right = ((logits.argmax(-1) == classes) | ~batch.mask).all(dim=1).float().mean()
         return torch.stack(list(terms.values())).sum(), {**terms, "composition_accuracy": right}
 
-    def _evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
+    def evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
         """Return the mean loss terms over one part, decoded from the mean of the latent."""
         assert isinstance(module, VAE | LocalVAE)
         data = self.data.parts[part]
@@ -183,11 +177,3 @@ class VAETask(Task):
                 for name, value in {"loss": loss, **metrics}.items():
                     total[name] = total.get(name, 0.0) + float(value) * len(rows) / len(data)
         return total
-
-    def validate(self, module: nn.Module) -> dict[str, float]:
-        """Return the loss terms of the validation part (of the training part where that is empty)."""
-        return self._evaluate(module, "validation" if len(self.data.parts["validation"]) else "train")
-
-    def test(self, module: nn.Module) -> dict[str, float]:
-        """Return the same on the test part."""
-        return self._evaluate(module, "test") if len(self.data.parts["test"]) else {}
