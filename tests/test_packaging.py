@@ -96,6 +96,8 @@ def test_wheel_holds_what_is_needed(wheel: Path) -> None:
     assert "aiida_icsg3d/pseudos/lda_cutoffs.json" in data
     for network in ("vae", "unet", "prior", "cgcnn"):
         assert f"icsg3d_models/pretrained/perov5/{network}.safetensors" in data
+    for network in ("vae", "unet"):
+        assert f"icsg3d_models/pretrained/general/{network}.safetensors" in data
     assert set(data) <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "examples/", "benchmarks/"))]
 

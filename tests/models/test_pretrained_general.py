@@ -1,0 +1,91 @@
+"""The shipped models for crystals of any shape: cells that training has not seen come back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Lattice, Structure
+
+import icsg3d_models
+from icsg3d_models import rebuilding, sampling, segmentation
+from icsg3d_models.crystals import Crystals, read_crystals, write_crystals
+from icsg3d_models.modelfile import read_header
+from icsg3d_models.results import Report
+from icsg3d_models.settings import RebuildSettings, SampleSettings, SegmentSettings
+
+PRETRAINED = Path(icsg3d_models.__file__).parent / "pretrained"
+MODELS = PRETRAINED / "general"
+
+
+def through(folder: Path, structures: list[Structure], **changes: object) -> dict[str, Structure]:
+    """Return the crystals that come back from fields, by the number of the sample."""
+    with h5py.File(folder / "base.h5", "w") as file:
+        names = [str(i) for i in range(len(structures))]
+        write_crystals(file.create_group("crystals"), Crystals.from_structures(structures, names))
+    chosen = {"vae": str(MODELS / "vae.safetensors"), "base": "base.h5", "mode": "reconstruct", "device": "cpu"}
+    sampling.run(SampleSettings.model_validate({**chosen, **changes}), Report("sample", folder))
+    unet = str(MODELS / "unet.safetensors")
+    segmentation.run(SegmentSettings(unet=unet, device="cpu"), Report("segment", folder))
+    rebuilding.run(RebuildSettings(device="cpu"), Report("rebuild", folder))
+    with h5py.File(folder / "crystals.h5") as file:
+        found = read_crystals(file["crystals"])
+    return dict(zip(found.ids, found.structures(), strict=True))
+
+
+@pytest.fixture
+def structures() -> list[Structure]:
+    """Return a layered, a hexagonal dense, a triclinic and an eight-fold repeated crystal."""
+    graphite = Structure(Lattice.hexagonal(2.46, 6.7), ["C"] * 4,
+                         [[0, 0, 0.25], [0, 0, 0.75], [1 / 3, 2 / 3, 0.25], [2 / 3, 1 / 3, 0.75]])  # fmt: skip
+    lonsdaleite = Structure.from_spacegroup("P6_3/mmc", Lattice.hexagonal(2.51, 4.12), ["C"], [[1 / 3, 2 / 3, 0.0625]])
+    ideal = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+    triclinic = Structure(Lattice.from_parameters(3.9, 4.0, 4.1, 88, 91, 93), ["Sr", "Ti", "O", "O", "O"], ideal)
+    large = Structure(Lattice.cubic(3.93), ["K", "Ta", "O", "O", "O"], ideal)
+    large.make_supercell([2, 2, 2])
+    return [graphite, lonsdaleite, triclinic, large]
+
+
+def test_all_shipped_models_together_are_small_and_paths_stay_at_home() -> None:
+    files = [path for path in PRETRAINED.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 15e6
+    headers = {network: read_header(MODELS / f"{network}.safetensors", network) for network in ("unet", "vae")}
+    assert headers["vae"].config["spacing"] == headers["unet"].config["spacing"]
+    assert headers["vae"].config["elements"] == headers["unet"].config["elements"]
+    for header in headers.values():
+        card = header.card
+        assert card["data"]["citation"]
+        assert {"split", "seed", "settings", "validation", "test", "versions", "device"} <= set(card)
+        assert not any(Path(v).is_absolute() for v in card["settings"].values() if isinstance(v, str))
+
+
+@pytest.mark.parametrize("register", [True, False], ids=["reduced", "as given"])
+def test_crystals_of_any_shape_come_back(tmp_path: Path, structures: list[Structure], register: bool) -> None:
+    found = through(tmp_path, structures, register_base=register)
+    matcher = StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3)
+    for index, structure in enumerate(structures):
+        match = matcher.get_rms_dist(structure, found[f"s{index:06d}"])
+        assert match is not None, structure.composition
+        assert match[0] < 0.06
+    assert len(found["s000003"]) == (5 if register else 40)
+
+
+def test_a_wider_spread_moves_atoms_further(tmp_path: Path, structures: list[Structure]) -> None:
+    """Around one crystal, the mean displacement of the sites grows with the spread."""
+    triclinic = structures[2]
+    moved = []
+    for spread in (0.05, 0.4):
+        found = through(tmp_path, [triclinic], mode="base", n_samples=12, spread=spread, seed=1)
+        shifts = [matched(triclinic, s) for s in found.values() if s.composition == triclinic.composition]
+        assert shifts
+        moved.append(float(np.mean(shifts)))
+    assert moved[1] > 1.5 * moved[0]
+
+
+def matched(one: Structure, other: Structure) -> float:
+    """Return the RMS displacement in units of (V/N)^(1/3), 0.5 where they do not match."""
+    found = StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3).get_rms_dist(one, other)
+    return 0.5 if found is None else float(found[0])
