@@ -162,9 +162,10 @@ class DiscoverWorkChain(WorkChain):
         rebuild = self.ctx.generate.outputs.crystals_folder.creator
         self.ctx.selected = {name: crystal(rebuild, name) for name in ids}
         if not ids:
-            counts = node.outputs.results.get_dict()["tables"].get("funnel", {}) if "results" in node.outputs else {}
+            tables = node.outputs.results.get_dict()["tables"] if "results" in node.outputs else {}
             self.attach_summary()
-            text = ", ".join(f"{key} {value}" for key, value in counts.items())
+            text = ", ".join(f"{key} {value}" for key, value in tables.get("funnel", {}).items())
+            text += f"; {tables['unpredicted']}" if "unpredicted" in tables else ""
             return self.exit_codes.ERROR_NOTHING_SELECTED.format(label=node.process_label, pk=node.pk, funnel=text)
         self.ctx.chosen = ids[: self.inputs.n_relaxations.value]
         asked = self.inputs.n_relaxations.value

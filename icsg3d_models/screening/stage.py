@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -64,6 +65,11 @@ def run(settings: ScreenSettings, report: Report) -> None:
         matcher={"ltol": LTOL, "stol": STOL, "angle_tol": ANGLE_TOL},
     )
     words = ", ".join(f"{count} {name}" for name, count in funnel.items())
+    unpredicted = [] if values is None else np.flatnonzero(masks["novel"] & ~np.isfinite(values)).tolist()
+    if unpredicted:
+        reason = Counter(str(candidates.prediction.reasons[i]) for i in unpredicted).most_common(1)[0][0]
+        report.tables["unpredicted"] = f"{len(unpredicted)} passed without a prediction to rank by ({reason})"
+        words += f"; {report.tables['unpredicted']}"
     if len(selected) == 0:
         raise StageError(
             "nothing_valid", f"no candidate passed the screening: {words}; {settings.table} names the reasons"

@@ -256,3 +256,11 @@ def test_what_to_rank_by_must_be_predicted(tmp_path: Path) -> None:
     write_inputs(tmp_path, candidates(), [perovskite()])
     with pytest.raises(StageError, match="predictors predict formation_energy_per_atom"):
         screen(tmp_path, rank_by="band_gap")
+
+
+def test_crystals_that_no_model_predicts_are_told_apart_from_bad_ones(tmp_path: Path) -> None:
+    """Magnesium oxide is a fine crystal, of an element that the property model does not know."""
+    rock_salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.21), ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    write_inputs(tmp_path, [rock_salt], [perovskite()])
+    with pytest.raises(StageError, match=r"1 passed without a prediction to rank by \(Mg: not among the elements"):
+        screen(tmp_path)
