@@ -103,7 +103,7 @@ def step_parts(folder: Path, options: argparse.Namespace, dataset: Dataset) -> l
     module, unet = task.module, task.unet
     assert isinstance(module, VAE)
     indices = np.arange(options.vae_batch)
-    batch = task.parts["train"].take(indices)
+    batch = task.data.parts["train"].take(indices)
     grid = cube(unet.config.grid)
     fields = occupancy_field(batch, grid), species_field(batch, half(grid))
     lattice = torch.zeros(len(batch), 6)
