@@ -32,7 +32,7 @@ class StageCalculation(CalcJob):
     :cvar retrieved_files: what to retrieve beside results.json and progress.jsonl.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: fewer steps of the prior, sites without the pull of their neighbours, novelty not judged
     stage: ClassVar[str]
     files: ClassVar[Mapping[str, Any]] = {}
     owned: ClassVar[tuple[str, ...]] = ()

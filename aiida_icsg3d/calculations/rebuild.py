@@ -17,7 +17,6 @@ class RebuildCalculation(StageCalculation):
     """Rebuild crystals; each of them is linked here, where it is born, and nowhere else."""
 
     stage = "rebuild"
-    CACHE_VERSION = 2  # 2: sites without the pull of their neighbours
     files: ClassVar[Mapping[str, Any]] = {"fields": "fields.h5", "segments": "segments.h5"}
     owned = ("crystals",)
     retrieved_files = ("crystals.h5",)
