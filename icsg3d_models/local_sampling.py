@@ -1,7 +1,7 @@
-"""Samples of a local VAE: base crystals of any size and shape, as they are decoded or with noise on their latents.
+"""Latents of a local VAE from base crystals of any size and shape: their own, around them, or between two.
 
-Its latents are as large as the crystal, so that they are computed grid by grid. The cell is carried beside the latent
-and stays that of the base crystal.
+They are as large as the crystal, so that they are computed grid by grid. The cell is carried beside the latent; around
+a base crystal it stays that of the base crystal.
 """
 
 from __future__ import annotations
@@ -17,26 +17,23 @@ from .crystals import Crystals
 from .fields.batches import CrystalBatch, to_batch
 from .fields.grids import Grid, grid_sizes, half, same_grids
 from .fields.occupancy import occupancy_field, species_field
+from .lattice import lattice_to_vector, vector_to_lattice
 from .networks.local_vae import LocalVAE
-from .registration import reduce_cell
-from .results import StageError
+from .registration import reduce_cell, settings_of
 from .settings import SampleSettings
 
 
 @dataclass(frozen=True)
-class DecodedSamples:
+class Latents:
     """Samples on one grid.
 
     :param sample: (b,) number of each sample; ``cell``: (b, 3, 3) Å; ``latent``: (b, Z, nx/4, ny/4, nz/4).
-    :param occupancy: (b, 1, nx, ny, nz); ``species``: (b, K, nx/2, ny/2, nz/2).
     """
 
     grid: Grid
     sample: np.ndarray
     cell: Tensor
     latent: Tensor
-    occupancy: Tensor
-    species: Tensor
 
 
 def reduced(crystals: Crystals) -> Crystals:
@@ -49,24 +46,9 @@ def reduced(crystals: Crystals) -> Crystals:
     return Crystals.from_arrays(cells, fracs, numbers, crystals.ids)
 
 
-def check_mode(settings: SampleSettings) -> None:
-    """Refuse what needs a latent of one size.
-
-    :raises StageError: a mode other than `base` and `reconstruct`.
-    """
-    if settings.mode not in ("base", "reconstruct"):
-        raise StageError(
-            "settings_rejected",
-            f"mode {settings.mode!r} needs a VAE with latents of one size; {settings.vae} has one latent for every "
-            "block of voxels and takes the modes 'base' and 'reconstruct'",
-        )
-
-
 @torch.no_grad()
-def decoded_samples(
-    vae: LocalVAE, base: Crystals, settings: SampleSettings, device: torch.device
-) -> Iterator[DecodedSamples]:
-    """Yield the samples, a batch on one grid at a time."""
+def latents_of_base(vae: LocalVAE, base: Crystals, settings: SampleSettings, device: torch.device) -> Iterator[Latents]:
+    """Yield the latents of base crystals or around them, a batch on one grid at a time."""
     count = len(base) if settings.mode == "reconstruct" else settings.n_samples
     batch = to_batch(base).to(device)
     owner = torch.arange(count, device=device) % len(base)
@@ -78,14 +60,53 @@ def decoded_samples(
             if settings.mode == "base":
                 noise = noise_of(some.tolist(), latent.shape[1:], settings.seed).to(device)
                 latent = latent + settings.spread * vae.latent_std[:, None, None, None] * noise
-            occupancy, species = vae.decode(latent, crystals.cell)
-            yield DecodedSamples(grid, some.cpu().numpy(), crystals.cell, latent, occupancy, species)
+            yield Latents(grid, some.cpu().numpy(), crystals.cell, latent)
 
 
-def noise_of(samples: list[int], shape: torch.Size, seed: int) -> Tensor:
-    """Return standard normal noise, (b, *shape), that depends on the number of a sample, not on its batch."""
+@torch.no_grad()
+def latents_between(vae: LocalVAE, base: Crystals, settings: SampleSettings, device: torch.device) -> Iterator[Latents]:
+    """Yield latents and cells on the line between two crystals, on the finer of their grids.
+
+    The second is put into that of its equivalent settings (axes, a site as the origin) in which its latents are
+    nearest to those of the first, whose first site is the origin.
+    """
+    frac, numbers = base.sites(0)
+    first = to_batch(Crystals.from_arrays([base.cell[0]], [frac - frac[0]], [numbers], [base.ids[0]])).to(device)
+    cells, fracs = settings_of(base.cell[1], base.sites(1)[0])
+    names = [str(i) for i in range(len(cells))]
+    others = to_batch(Crystals.from_arrays(list(cells), list(fracs), [base.sites(1)[1]] * len(cells), names)).to(device)
+    spacing = vae.config.spacing
+    sizes = torch.maximum(grid_sizes(first.cell, 0, spacing), grid_sizes(others.cell, 0, spacing))
+    coarsest = sizes[sizes.prod(dim=1).argmin()]
+    others = others.take((sizes == coarsest).all(dim=1).nonzero()[:, 0])
+    nx, ny, nz = coarsest.tolist()
+    start, _ = encode_local(vae, first, (nx, ny, nz))
+    ends = torch.cat([encode_local(vae, others.take(some), (nx, ny, nz))[0] for some in rows_of(others)])
+    vectors = lattice_to_vector(torch.cat([first.cell, others.cell]))
+    apart = ((ends - start) / vae.latent_std[:, None, None, None]).pow(2).mean(dim=(1, 2, 3, 4))
+    nearest = int((apart + (vectors[1:] - vectors[0]).pow(2).sum(dim=1)).argmin())
+    for some in torch.arange(settings.n_samples).split(settings.batch_size):
+        t = (some.to(device) / max(1, settings.n_samples - 1))[:, None]
+        cell = vector_to_lattice((1 - t) * vectors[:1] + t * vectors[1 + nearest])
+        t = t[:, :, None, None, None]
+        yield Latents((nx, ny, nz), some.numpy(), cell, (1 - t) * start + t * ends[nearest])
+
+
+def rows_of(batch: CrystalBatch, size: int = 64) -> tuple[Tensor, ...]:
+    """Return the rows of a batch, a few at a time."""
+    return torch.arange(len(batch), device=batch.cell.device).split(size)
+
+
+def noise_of(samples: list[int], shape: torch.Size | tuple[int, ...], seed: int, stream: int = 0) -> Tensor:
+    """Return standard normal noise, (b, *shape), that depends on the number of a sample, not on its batch.
+
+    :param stream: another one gives other numbers for the same sample.
+    """
     generator = torch.Generator()
-    rows = [torch.randn(shape, generator=generator.manual_seed(seed * 1_000_003 + sample)) for sample in samples]
+    rows = [
+        torch.randn(shape, generator=generator.manual_seed((seed * 1_000_003 + sample + (stream << 48)) % 2**63))
+        for sample in samples
+    ]
     return torch.stack(rows)
 
 

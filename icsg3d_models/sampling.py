@@ -17,9 +17,11 @@ from .elements import NUMBER, SYMBOLS
 from .encoding import decode, encode
 from .fieldfile import ArrayWriter, group_name
 from .fields.batches import to_batch
-from .local_sampling import check_mode, decoded_samples, local_errors, reduced
+from .local_prior_sampling import latents_of_prior, wishes_of
+from .local_sampling import latents_between, latents_of_base, local_errors, reduced
 from .modelfile import file_hash
 from .networks.loading import load_network
+from .networks.local_prior import LocalPrior
 from .networks.local_vae import LocalVAE
 from .networks.prior import Prior
 from .networks.vae import VAE
@@ -48,6 +50,12 @@ def run(settings: SampleSettings, report: Report) -> None:
     if isinstance(vae, LocalVAE):
         write_local(settings, report, vae, device)
         return
+    if settings.shape_wishes:
+        raise StageError(
+            "settings_rejected",
+            f"{', '.join(settings.shape_wishes)}: {settings.vae} makes cells of one kind and cannot aim at that; "
+            "a VAE for crystals of any shape with its prior can",
+        )
     if settings.mode == "prior":
         latent = from_prior(settings, report, vae, allowed, generator)
     else:
@@ -70,22 +78,34 @@ def run(settings: SampleSettings, report: Report) -> None:
 
 def write_local(settings: SampleSettings, report: Report, vae: LocalVAE, device: torch.device) -> None:
     """Write the field file of a local VAE, one group a grid."""
-    check_mode(settings)
-    base = known_base(settings, report, vae.config.elements)
-    if settings.register_base:
-        base = reduced(base)
-    errors = local_errors(vae, base, device)
-    report.tables["base"] = [
-        {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, errors, strict=True)
-    ]
-    total = len(base) if settings.mode == "reconstruct" else settings.n_samples
+    total = settings.n_samples
+    if settings.mode == "prior":
+        prior = fitted_prior(settings, report, device)
+        if not isinstance(prior, LocalPrior):
+            raise StageError("input_incompatible", f"{settings.prior} is no prior of a VAE for crystals of any shape")
+        latents = latents_of_prior(prior, wishes_of(settings, prior, str(settings.prior)), settings, device)
+    else:
+        base = known_base(settings, report, vae.config.elements)
+        if settings.register_base or settings.mode == "interpolate":
+            base = reduced(base)
+        errors = local_errors(vae, base, device)
+        report.tables["base"] = [
+            {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, errors, strict=True)
+        ]
+        total = len(base) if settings.mode == "reconstruct" else settings.n_samples
+        if settings.mode == "interpolate":
+            latents = latents_between(vae, two(base), settings, device)
+        else:
+            latents = latents_of_base(vae, base, settings, device)
     done = 0
     with ArrayWriter(report.directory / settings.fields, UNITS) as writer:
-        for some in decoded_samples(vae, base, settings, device):
+        for some in latents:
+            with torch.no_grad():
+                occupancy, species = vae.decode(some.latent, some.cell)
             writer.append(
                 group_name(some.grid),
-                occupancy=some.occupancy[:, 0].half().cpu().numpy(),
-                species=some.species.half().cpu().numpy(),
+                occupancy=occupancy[:, 0].half().cpu().numpy(),
+                species=species.half().cpu().numpy(),
                 cell=some.cell.cpu().numpy(),
                 latent=some.latent.cpu().numpy(),
                 sample=some.sample,
@@ -93,6 +113,35 @@ def write_local(settings: SampleSettings, report: Report, vae: LocalVAE, device:
             done += len(some.sample)
             report.progress(done, total)
     report.counts["samples"] = total
+
+
+def fitted_prior(settings: SampleSettings, report: Report, device: torch.device) -> Prior | LocalPrior:
+    """Load the prior.
+
+    :raises StageError: none is given, or it was fitted to another VAE.
+    """
+    if settings.prior is None:
+        raise StageError(
+            "settings_rejected",
+            f"mode 'prior' with {settings.vae} needs a fitted prior: give `prior`, or base crystals",
+        )
+    path = report.directory / settings.prior
+    prior = load_network(path, "prior", device)
+    assert isinstance(prior, Prior | LocalPrior)
+    report.inputs["prior"] = file_hash(path)
+    if prior.config.vae_sha256 != report.inputs["vae"]:
+        raise StageError(
+            "input_incompatible",
+            f"{settings.prior} was fitted to another VAE than {settings.vae}; fit a prior to this one",
+        )
+    return prior
+
+
+def two(base: Crystals) -> Crystals:
+    """Return the base crystals, of which there must be two."""
+    if len(base) != 2:
+        raise StageError("settings_rejected", f"mode `interpolate` needs two base crystals, received {len(base)}")
+    return base
 
 
 def allowed_elements(symbols: list[str] | None, known: list[int], model: str) -> list[int]:
@@ -124,15 +173,8 @@ def from_prior(
         if settings.targets:
             raise StageError("settings_rejected", "targets need a fitted prior; give `prior`, or leave out `targets`")
         return noise
-    path = report.directory / settings.prior
-    prior = load_network(path, "prior", device)
+    prior = fitted_prior(settings, report, device)
     assert isinstance(prior, Prior)
-    report.inputs["prior"] = file_hash(path)
-    if prior.config.vae_sha256 != report.inputs["vae"]:
-        raise StageError(
-            "input_incompatible",
-            f"{settings.prior} was fitted to another VAE than {settings.vae}; fit a prior to this one",
-        )
     unknown = sorted(set(settings.targets) - set(prior.config.targets))
     if unknown:
         known = ", ".join(prior.config.targets) or "none"
@@ -167,8 +209,7 @@ def from_base(settings: SampleSettings, report: Report, vae: VAE, generator: tor
     if settings.mode == "reconstruct":
         return mean
     if settings.mode == "interpolate":
-        if len(base) != 2:
-            raise StageError("settings_rejected", f"mode `interpolate` needs two base crystals, received {len(base)}")
+        two(base)
         t = torch.linspace(0, 1, settings.n_samples, device=device)[:, None]
         return (1 - t) * mean[0] + t * mean[1]
     rows = torch.arange(settings.n_samples, device=device) % len(base)

@@ -6,9 +6,12 @@ to the directory the stage runs in; their defaults are the names a CalcJob links
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from .formulas import amounts_of, anonymous_amounts, check_composition, check_elements
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -18,20 +21,6 @@ class Strict(BaseModel):
     """Base of all settings: unknown keys raise, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-def check_elements(symbols: list[str] | None) -> list[str] | None:
-    """Return the symbols, each once, sorted by atomic number; refuse what is no element."""
-    if symbols is None:
-        return None
-    from .elements import NUMBER
-
-    unknown = [s for s in symbols if s not in NUMBER]
-    if unknown:
-        raise ValueError(f"{', '.join(unknown)}: no chemical symbol; write them like Pb, Ti, O")
-    if not symbols:
-        raise ValueError("the list of elements is empty; leave it out to allow every element the model knows")
-    return sorted(set(symbols), key=lambda s: NUMBER[s])
 
 
 class StageSettings(Strict):
@@ -152,6 +141,16 @@ class SampleSettings(StageSettings):
     """Put base crystals into the setting that the model understands best; false takes them as they are."""
     elements: list[str] | None = None
     """Only these elements; null: all that the models know."""
+    composition: str | None = None
+    """Formula of one cell to aim at, such as `PbTiO3` or `C8`; a prior for crystals of any shape."""
+    anonymous_formula: str | None = None
+    """Such as `ABC3`, whatever the elements are; a prior for crystals of any shape."""
+    n_atoms: Positive | None = None
+    """Atoms in the cell to aim at; null: as many as `composition` has, or any number."""
+    crystal_system: (
+        Literal["triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"] | None
+    ) = None
+    """To aim at; a prior for crystals of any shape."""
     targets: dict[str, float] = {}
     """Property values to aim at; the prior must have been trained with these targets."""
     guidance: Annotated[float, Field(ge=0)] = 1.0
@@ -166,6 +165,43 @@ class SampleSettings(StageSettings):
     @classmethod
     def _symbols(cls, value: list[str] | None) -> list[str] | None:
         return check_elements(value)
+
+    @field_validator("composition")
+    @classmethod
+    def _formula(cls, value: str | None) -> str | None:
+        return check_composition(value)
+
+    @field_validator("anonymous_formula")
+    @classmethod
+    def _anonymous(cls, value: str | None) -> str | None:
+        if value is not None:
+            anonymous_amounts(value)
+        return value
+
+    @property
+    def shape_wishes(self) -> list[str]:
+        """Names of the wishes that only a prior for crystals of any shape takes, as far as they are made."""
+        names = ("composition", "anonymous_formula", "n_atoms", "crystal_system")
+        return [name for name in names if getattr(self, name) is not None]
+
+    @model_validator(mode="after")
+    def _wishes_agree(self) -> SampleSettings:
+        if self.mode != "prior" and self.shape_wishes:
+            raise ValueError(f"{', '.join(self.shape_wishes)}: what mode 'prior' can aim at, not mode {self.mode!r}")
+        if self.composition is None:
+            return self
+        amounts = amounts_of(self.composition)
+        if self.anonymous_formula is not None:
+            raise ValueError("`composition` says more than `anonymous_formula`; give one of the two")
+        if self.elements is not None and (missing := sorted(set(amounts) - set(self.elements))):
+            raise ValueError(f"`composition` holds {', '.join(missing)}, which `elements` does not allow")
+        unit = math.gcd(*(int(amount) for amount in amounts.values()))
+        smallest = int(sum(amounts.values())) // unit
+        if self.n_atoms is not None and self.n_atoms % smallest:
+            raise ValueError(
+                f"`n_atoms` {self.n_atoms}: cells of {self.composition} hold a multiple of {smallest} atoms"
+            )
+        return self
 
     @model_validator(mode="after")
     def _base_given(self) -> SampleSettings:

@@ -36,9 +36,7 @@ class FamilyError(ValueError):
 def installed_families() -> dict[str, Any]:
     """Return label -> family of all installed families that recommend cut-offs."""
     families = orm.QueryBuilder().append(GroupFactory("pseudo.family")).all(flat=True)
-    return {
-        f.label: f for f in families if isinstance(f, RecommendedCutoffMixin) and f.get_cutoff_stringencies()
-    }
+    return {f.label: f for f in families if isinstance(f, RecommendedCutoffMixin) and f.get_cutoff_stringencies()}
 
 
 def load_family(label: str) -> Any:

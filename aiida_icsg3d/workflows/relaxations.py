@@ -16,8 +16,7 @@ HINTS = {
     "the plane waves of the relaxed cell, exceed the thresholds: raise ecutwfc and ecutrho, or allow more "
     "iterations with relax.max_meta_convergence_iterations",
     "ERROR_ELECTRONIC_CONVERGENCE_NOT_REACHED": "lower ELECTRONS.mixing_beta or raise SYSTEM.degauss",
-    "ERROR_IONIC_CYCLE_ELECTRONIC_CONVERGENCE_NOT_REACHED": "lower ELECTRONS.mixing_beta or raise "
-    "SYSTEM.degauss",
+    "ERROR_IONIC_CYCLE_ELECTRONIC_CONVERGENCE_NOT_REACHED": "lower ELECTRONS.mixing_beta or raise SYSTEM.degauss",
     "ERROR_IONIC_CYCLE_EXCEEDED_NSTEP": "raise CONTROL.nstep, or look whether the crystal falls apart",
     "ERROR_OUT_OF_WALLTIME": "raise metadata.options.max_wallclock_seconds",
     "ERROR_SCHEDULER_OUT_OF_WALLTIME": "raise metadata.options.max_wallclock_seconds",
@@ -75,9 +74,7 @@ def rms_displacement(generated: Any, relaxed: Any) -> float | None:
     return float(found[0] * per_atom ** (1 / 3))
 
 
-def describe_relaxation(
-    generated: orm.StructureData, relaxed: orm.StructureData, energy: float
-) -> dict[str, Any]:
+def describe_relaxation(generated: orm.StructureData, relaxed: orm.StructureData, energy: float) -> dict[str, Any]:
     """Return what is reported of a relaxed crystal.
 
     Volumes (Å³) and the energy (eV) are those of the relaxed cell; the generated volume is scaled to as many

@@ -129,9 +129,7 @@ class TrainWorkChain(BaseRestartWorkChain):
         self.report(f"wall time reached at epoch {epoch}; going on {self.go_on_from(node)}")
         return ProcessHandlerReport(True)
 
-    @process_handler(
-        priority=500, exit_codes=[EXIT.ERROR_OUT_OF_MEMORY, EXIT.ERROR_SCHEDULER_OUT_OF_MEMORY]
-    )
+    @process_handler(priority=500, exit_codes=[EXIT.ERROR_OUT_OF_MEMORY, EXIT.ERROR_SCHEDULER_OUT_OF_MEMORY])
     def handle_out_of_memory(self, node: CalcJobNode) -> ProcessHandlerReport:
         """Halve the batch size and start where the failed run did: its steps count in batches of the old size."""
         settings = self.settings()

@@ -47,9 +47,7 @@ class ValidateWorkChain(WorkChain):
             PwRelaxWorkChain,
             namespace="relax",
             exclude=("structure", "base_relax.pw.pseudos", "base_init_relax.pw.pseudos"),
-            namespace_options={
-                "help": "Inputs of every PwRelaxWorkChain; pseudopotentials come from the family."
-            },
+            namespace_options={"help": "Inputs of every PwRelaxWorkChain; pseudopotentials come from the family."},
         )
         spec.input_namespace(
             "structures", valid_type=orm.StructureData, dynamic=True, validator=validate_structures,
@@ -88,9 +86,7 @@ class ValidateWorkChain(WorkChain):
             help="By identifier: status, reason, exit_status, workchain_uuid and, where relaxed, energy "
             "(eV), volumes (Å³), a, b, c (Å), space group and displacement (Å).",
         )  # fmt: skip
-        spec.exit_code(
-            202, "ERROR_PSEUDO_FAMILY", message="The pseudopotential family cannot be used: {reason}"
-        )
+        spec.exit_code(202, "ERROR_PSEUDO_FAMILY", message="The pseudopotential family cannot be used: {reason}")
         spec.exit_code(
             410,
             "ERROR_ALL_RELAXATIONS_FAILED",
@@ -155,9 +151,7 @@ class ValidateWorkChain(WorkChain):
         wanted = self.inputs.cutoff_stringency.value if "cutoff_stringency" in self.inputs else None
         known = family.get_cutoff_stringencies()
         self.ctx.stringency = wanted if wanted in known else family.get_default_stringency()
-        self.report(
-            f"cut-offs {self.ctx.stringency!r} of the family {family.label!r}, which has {', '.join(known)}"
-        )
+        self.report(f"cut-offs {self.ctx.stringency!r} of the family {family.label!r}, which has {', '.join(known)}")
         self.ctx.waiting = sorted(self.inputs.structures)
         self.ctx.refused = {}
         return None
@@ -190,9 +184,7 @@ class ValidateWorkChain(WorkChain):
         """
         structure = self.inputs.structures[identifier]
         family = load_family(self.inputs.pseudo_family.value)
-        wfc, rho = family.get_recommended_cutoffs(
-            structure=structure, stringency=self.ctx.stringency, unit="Ry"
-        )
+        wfc, rho = family.get_recommended_cutoffs(structure=structure, stringency=self.ctx.stringency, unit="Ry")
         if "symmetry_precision" in self.inputs:
             structure = symmetrise_structure(  # type: ignore[call-arg]
                 structure,
@@ -212,9 +204,7 @@ class ValidateWorkChain(WorkChain):
             system = parameters.setdefault("SYSTEM", {})
             system.setdefault("ecutwfc", wfc)
             system.setdefault("ecutrho", rho)
-            parameters.setdefault("CONTROL", {}).setdefault(
-                "etot_conv_thr", atoms * thresholds["etot_conv_thr"]
-            )
+            parameters.setdefault("CONTROL", {}).setdefault("etot_conv_thr", atoms * thresholds["etot_conv_thr"])
             parameters.setdefault("ELECTRONS", {}).setdefault("conv_thr", atoms * thresholds["conv_thr"])
             inputs[name].pw.parameters = orm.Dict(parameters)
             inputs[name].pw.pseudos = pseudos

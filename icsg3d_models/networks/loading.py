@@ -27,6 +27,9 @@ def load_network(path: str | Path, network: str, device: torch.device) -> nn.Mod
     elif network == "vae":
         from .vae import VAE as Network  # type: ignore[assignment]
         from .vae import VAEConfig as Config  # type: ignore[assignment]
+    elif network == "prior" and "spacing" in header.config:
+        from .local_prior import LocalPrior as Network  # type: ignore[assignment]
+        from .local_prior import LocalPriorConfig as Config  # type: ignore[assignment]
     elif network == "prior":
         from .prior import Prior as Network  # type: ignore[assignment]
         from .prior import PriorConfig as Config  # type: ignore[assignment]

@@ -39,6 +39,18 @@ class LocalVAEConfig(Strict):
     decoder_blocks: Annotated[int, Field(ge=1)] = 3
 
 
+def block_metric(cell: Tensor, blocks: torch.Size, spacing: float) -> Tensor:
+    """Return the metric of a block of voxels relative to that of a cube of the nominal size, (B, 6).
+
+    :param cell: (B, 3, 3) Å.
+    :param blocks: blocks along each lattice vector.
+    :param spacing: Å, nominal, from point to point.
+    """
+    vectors = cell / (MULTIPLE * spacing * torch.tensor(blocks, device=cell.device)[:, None])
+    metric = vectors @ vectors.transpose(1, 2)
+    return metric[:, (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)]
+
+
 class Modulation(nn.Module):
     """Scale and shift of channels that depend on the shape of a block of voxels."""
 
@@ -72,17 +84,6 @@ class LocalVAE(nn.Module):
         self.species_head = nn.Conv3d(width, 8 * config.species_channels, 1)
         self.register_buffer("latent_std", torch.ones(channels))
 
-    def block_shape(self, cell: Tensor, blocks: torch.Size) -> Tensor:
-        """Return the metric of a block of voxels relative to that of a cube of the nominal size, (B, 6).
-
-        :param cell: (B, 3, 3) Å.
-        :param blocks: blocks along each lattice vector.
-        """
-        edge = MULTIPLE * self.config.spacing
-        vectors = cell / (edge * torch.tensor(blocks, device=cell.device)[:, None])
-        metric = vectors @ vectors.transpose(1, 2)
-        return metric[:, (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)]
-
     def encode(self, occupancy: Tensor, species: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of the latent, (B, Z, nx/4, ny/4, nz/4) each.
 
@@ -91,7 +92,7 @@ class LocalVAE(nn.Module):
         :param cell: (B, 3, 3) Å.
         """
         x = self.enter(torch.cat([space_to_depth(occupancy, 4), space_to_depth(species, 2)], dim=1))
-        x = self.encoder(self.encoder_shape(x, self.block_shape(cell, x.shape[2:])))
+        x = self.encoder(self.encoder_shape(x, block_metric(cell, x.shape[2:], self.config.spacing)))
         mean, log_variance = self.to_latent(x).chunk(2, dim=1)
         if self.training:
             with torch.no_grad():
@@ -101,6 +102,6 @@ class LocalVAE(nn.Module):
 
     def decode(self, latent: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return occupancy (B, 1, nx, ny, nz) and species (B, K, nx/2, ny/2, nz/2)."""
-        x = self.decoder_shape(self.from_latent(latent), self.block_shape(cell, latent.shape[2:]))
+        x = self.decoder_shape(self.from_latent(latent), block_metric(cell, latent.shape[2:], self.config.spacing))
         x = self.decoder(x)
         return depth_to_space(self.occupancy_head(x), 4), depth_to_space(self.species_head(x), 2)

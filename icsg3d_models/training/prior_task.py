@@ -14,11 +14,13 @@ from ..fields.batches import CrystalBatch
 from ..modelfile import file_hash
 from ..networks.layers import network_config
 from ..networks.loading import load_network
+from ..networks.local_vae import LocalVAE
 from ..networks.prior import Prior, PriorConfig
 from ..networks.vae import VAE
 from ..results import StageError
 from ..settings import TrainSettings
 from .field_data import part_batch
+from .local_prior_task import LocalPriorTask
 from .task import Task
 
 FREE_ELEMENTS = 0.3  # share of training crystals without the element condition
@@ -41,17 +43,14 @@ class PriorTask(Task):
         self.n_train = len(latents["train"][0])
 
     @classmethod
-    def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> PriorTask:
-        """Encode the dataset and create the prior."""
+    def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> Task:
+        """Encode the dataset and create the prior; that of a local VAE is another task."""
         if settings.vae is None:
             raise StageError("settings_rejected", "network `prior` needs `vae`, the model file of a trained VAE")
         vae = load_network(settings.vae, "vae", device)
-        if not isinstance(vae, VAE):
-            raise StageError(
-                "input_incompatible",
-                f"{settings.vae}: its latents grow with the crystal, and a prior is for latents of one size; "
-                "give a VAE that was trained with a U-Net of a fixed `grid`",
-            )
+        if isinstance(vae, LocalVAE):
+            return LocalPriorTask.build(settings, dataset, device)
+        assert isinstance(vae, VAE)
         parts = {name: part_batch(dataset, name, device) for name in ("train", "validation", "test")}
         latents = {name: encode(vae, batch) for name, batch in parts.items()}
         mean, log_variance = latents["train"]

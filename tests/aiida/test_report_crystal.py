@@ -25,7 +25,7 @@ def test_perovskite_has_a_cage_of_eight_and_one_octahedron() -> None:
     scene = build_scene(PEROVSKITE, origin)
     assert Counter(scene.symbols) == {"Pb": 8, "Ti": 1, "O": 6}
     assert len(scene.bonds) == 6
-    (centre, triangles), = scene.polyhedra
+    ((centre, triangles),) = scene.polyhedra
     assert scene.symbols[centre] == "Ti"
     assert len(triangles) == 8
     a, b, c = (triangles - scene.positions[centre]).transpose(1, 0, 2)

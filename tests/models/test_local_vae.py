@@ -20,7 +20,7 @@ from icsg3d_models.fields.occupancy import OCCUPANCY_SIGMA, occupancy_field, spe
 from icsg3d_models.modelfile import ModelHeader, save_model
 from icsg3d_models.networks.layers import PeriodicConv, depth_to_space, space_to_depth
 from icsg3d_models.networks.loading import load_network
-from icsg3d_models.networks.local_vae import LocalVAE, LocalVAEConfig
+from icsg3d_models.networks.local_vae import LocalVAE, LocalVAEConfig, block_metric
 from icsg3d_models.networks.unet import UNet, UNetConfig
 from icsg3d_models.peaks import refine_peaks, separate_peaks
 from icsg3d_models.rebuilding import run as rebuild
@@ -118,7 +118,7 @@ def test_the_shape_of_a_block_matters() -> None:
     torch.manual_seed(3)
     torch.nn.init.normal_(vae.decoder_shape.net[2].weight)
     latent, cell = torch.randn(1, 5, 2, 2, 2), 3.2 * torch.eye(3)[None]
-    torch.testing.assert_close(vae.block_shape(cell, latent.shape[2:]), torch.tensor([[1.0, 1, 1, 0, 0, 0]]))
+    torch.testing.assert_close(block_metric(cell, latent.shape[2:], SPACING), torch.tensor([[1.0, 1, 1, 0, 0, 0]]))
     sheared = cell + torch.tensor([[0, 0, 0], [0.8, 0, 0], [0, 0, 0]])
     assert (vae.decode(latent, cell)[0] - vae.decode(latent, sheared)[0]).abs().max() > 1e-3
 
@@ -167,12 +167,6 @@ def test_noise_belongs_to_the_sample_and_not_to_its_batch(folder: Path) -> None:
     assert all(np.abs(latents[0][n] - latents[1][n]).max() < 1e-4 for n in range(9))
     # samples 0, 4 and 8 are around the same crystal
     assert np.abs(latents[0][0] - latents[0][4]).max() > 0.1
-
-
-@pytest.mark.parametrize("changes", [{"mode": "prior"}, {"mode": "interpolate", "base": "base.h5"}])
-def test_modes_that_need_one_size_of_latents_are_refused(folder: Path, changes: dict[str, str]) -> None:
-    with pytest.raises(StageError, match="takes the modes 'base' and 'reconstruct'"):
-        sample(SampleSettings.model_validate({**changes, "device": "cpu"}), Report("sample", folder))
 
 
 def true_segments(path: Path, crystals: Crystals) -> None:

@@ -1,0 +1,62 @@
+"""New crystals of any shape: cells and latents from the prior of a local VAE, under what is wished for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from .elements import NUMBER, SYMBOLS
+from .fields.grids import MULTIPLE, grid_sizes, same_grids
+from .formulas import amounts_of, anonymous_amounts
+from .local_sampling import Latents, noise_of
+from .networks.conditions import Wishes
+from .networks.local_prior import LocalPrior
+from .results import StageError
+from .settings import SampleSettings
+
+CELL_NOISE, LATENT_NOISE = 1, 2  # streams of random numbers
+
+
+def wishes_of(settings: SampleSettings, prior: LocalPrior, model: str) -> Wishes:
+    """Return what the settings ask for.
+
+    :param model: name of the file of the prior, for messages.
+    :raises StageError: an element or a target that the prior does not know.
+    """
+    amounts = amounts_of(settings.composition) if settings.composition else None
+    symbols = settings.elements if amounts is None else list(amounts)
+    if unknown := [s for s in symbols or [] if NUMBER[s] not in prior.config.elements]:
+        names = ", ".join(SYMBOLS[z] for z in prior.config.elements)
+        raise StageError("input_incompatible", f"{model} does not know {', '.join(unknown)}; it knows {names}")
+    if unknown := sorted(set(settings.targets) - set(prior.config.targets)):
+        known = ", ".join(prior.config.targets) or "none"
+        raise StageError("input_incompatible", f"{model} has no target {', '.join(unknown)}; it has {known}")
+    kinds = anonymous_amounts(settings.anonymous_formula) if settings.anonymous_formula else None
+    sites = settings.n_atoms
+    if amounts is not None:
+        kinds = [int(amount) for amount in amounts.values()]
+        sites = sites or sum(kinds)
+    return Wishes(
+        elements=None if symbols is None else [NUMBER[s] for s in symbols],
+        composition=None if amounts is None else {NUMBER[s]: amount for s, amount in amounts.items()},
+        amounts=kinds,
+        sites=sites,
+        crystal_system=settings.crystal_system,
+        targets=settings.targets,
+    )
+
+
+def latents_of_prior(
+    prior: LocalPrior, wishes: Wishes, settings: SampleSettings, device: torch.device
+) -> Iterator[Latents]:
+    """Yield new cells and latents, a batch on one grid at a time; a sample depends on its number and the seed only."""
+    wanted = prior.wishes.vector(wishes).to(device)
+    noise = noise_of(list(range(settings.n_samples)), (6,), settings.seed, CELL_NOISE).to(device)
+    cells = prior.sample_cells(noise, wanted.expand(len(noise), -1), settings.guidance)
+    for grid, rows in same_grids(grid_sizes(cells, 0, prior.config.spacing)):
+        shape = (len(prior.config.latent_mean), *(n // MULTIPLE for n in grid))
+        for some in rows.split(settings.batch_size):
+            start = noise_of(some.tolist(), shape, settings.seed, LATENT_NOISE).to(device)
+            latent = prior.sample_latents(start, cells[some], wanted.expand(len(some), -1), settings.guidance)
+            yield Latents(grid, some.cpu().numpy(), cells[some], latent)

@@ -1,0 +1,136 @@
+"""Prior of the local VAE: first a cell, then one latent vector for every block of voxels in it, by flow matching.
+
+Both flows are told the same wishes; the second also knows the cell, which decides how many blocks there are and what
+shape they have. Convolutions wrap around the cell, so that crystals of every size share the weights and no origin is
+preferred. Cell and content in turn, as in diffusion models that fix the lattice first, lets a flow of six numbers
+carry what depends on the whole cell.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..lattice import vector_to_lattice
+from ..settings import Strict
+from .conditions import ConditionSpace
+from .flow import TIME_FEATURES, ConditionedMLP, guided, integrate, time_features
+from .layers import PeriodicConv
+from .local_vae import block_metric
+
+WIDEST = 4.0  # standard deviations of a lattice number: beyond any cell of the training part
+
+
+class LocalPriorConfig(Strict):
+    """Configuration of the prior of a local VAE."""
+
+    elements: list[int]
+    """Atomic numbers of the element conditions, in order."""
+    spacing: float
+    """Å, of the VAE."""
+    latent_mean: list[float]
+    """(Z,) mean of the training latents."""
+    latent_std: list[float]
+    """(Z,) standard deviation of the training latents."""
+    lattice_mean: list[float]
+    """(6,) mean of the lattice vectors, log Å."""
+    lattice_std: list[float]
+    targets: list[str] = Field(default_factory=list)
+    """Properties it can be conditioned on."""
+    target_mean: list[float] = Field(default_factory=list)
+    target_std: list[float] = Field(default_factory=list)
+    vae_sha256: str = ""
+    """The VAE whose latents these are; sampling refuses another one."""
+    width: Annotated[int, Field(ge=8, multiple_of=8)] = 64
+    depth: Annotated[int, Field(ge=1)] = 4
+    """Residual blocks; each looks two blocks of voxels further."""
+    lattice_width: Annotated[int, Field(ge=8)] = 128
+    lattice_depth: Annotated[int, Field(ge=1)] = 3
+
+
+class ModulatedBlock(nn.Module):
+    """Two periodic convolutions around a shortcut, scaled and shifted by what depends on time, cell and wishes."""
+
+    def __init__(self, channels: int, context: int) -> None:
+        super().__init__()
+        self.modulate = nn.Linear(context, 4 * channels)
+        self.norms = nn.ModuleList(nn.GroupNorm(8, channels, affine=False) for _ in range(2))
+        self.convs = nn.ModuleList(PeriodicConv(channels, channels) for _ in range(2))
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """(B, C, mx, my, mz) and (B, context) to (B, C, mx, my, mz)."""
+        parts = self.modulate(context)[:, :, None, None, None].chunk(4, dim=1)
+        h = x
+        for norm, conv, scale, shift in zip(self.norms, self.convs, parts[::2], parts[1::2], strict=True):
+            h = conv(nn.functional.silu(norm(h) * (1 + scale) + shift))
+        return x + h
+
+
+class LocalPrior(nn.Module):
+    """Velocity of the lattice and velocity of the latents."""
+
+    latent_mean: Tensor
+    latent_std: Tensor
+    lattice_mean: Tensor
+    lattice_std: Tensor
+
+    def __init__(self, config: LocalPriorConfig) -> None:
+        super().__init__()
+        self.config = config
+        for name in ("latent_mean", "latent_std", "lattice_mean", "lattice_std"):
+            self.register_buffer(name, torch.tensor(getattr(config, name)), persistent=False)
+        self.wishes = ConditionSpace(config.elements, config.targets, config.target_mean, config.target_std)
+        width, channels = config.width, len(config.latent_mean)
+        self.lattice = ConditionedMLP(6, self.wishes.size, config.lattice_width, config.lattice_depth)
+        context = 2 * width
+        self.context = nn.Sequential(
+            nn.Linear(TIME_FEATURES + 6 + self.wishes.size, context), nn.SiLU(), nn.Linear(context, context), nn.SiLU()
+        )
+        self.enter = nn.Conv3d(channels, width, 1)
+        self.blocks = nn.ModuleList(ModulatedBlock(width, context) for _ in range(config.depth))
+        self.leave = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv3d(width, channels, 1))
+
+    def lattice_velocity(self, vector: Tensor, t: Tensor, wishes: Tensor) -> Tensor:
+        """Return (B, 6), for standardised lattice vectors (B, 6), times (B,) and wishes (B, C)."""
+        return self.lattice.velocity(vector, t, wishes)
+
+    def forward(self, z: Tensor, t: Tensor, cell: Tensor, wishes: Tensor) -> Tensor:
+        """Return the velocity of the latents, (B, Z, mx, my, mz).
+
+        :param z: (B, Z, mx, my, mz) standardised latent at time t.
+        :param t: (B,) from 0 (noise) to 1 (latents).
+        :param cell: (B, 3, 3) Å; ``wishes``: (B, C).
+        """
+        shape = block_metric(cell, z.shape[2:], self.config.spacing)
+        context = self.context(torch.cat([time_features(t), shape, wishes], dim=1))
+        h = self.enter(z)
+        for block in self.blocks:
+            h = block(h, context)
+        velocity: Tensor = self.leave(h)
+        return velocity
+
+    @torch.no_grad()
+    def sample_cells(self, noise: Tensor, wishes: Tensor, guidance: float = 1.0, steps: int = 20) -> Tensor:
+        """Carry noise (B, 6) to cells, (B, 3, 3) Å."""
+
+        def velocity(x: Tensor, time: float, wanted: Tensor) -> Tensor:
+            return self.lattice_velocity(x, torch.full((len(x),), time, device=x.device), wanted)
+
+        vector = integrate(guided(velocity, wishes, torch.zeros_like(wishes), guidance), noise, steps)
+        return vector_to_lattice(vector.clamp(-WIDEST, WIDEST) * self.lattice_std + self.lattice_mean)
+
+    @torch.no_grad()
+    def sample_latents(
+        self, noise: Tensor, cell: Tensor, wishes: Tensor, guidance: float = 1.0, steps: int = 20
+    ) -> Tensor:
+        """Carry noise (B, Z, mx, my, mz) to latents of the VAE in given cells."""
+
+        def velocity(z: Tensor, time: float, wanted: Tensor) -> Tensor:
+            velocity: Tensor = self(z, torch.full((len(z),), time, device=z.device), cell, wanted)
+            return velocity
+
+        z = integrate(guided(velocity, wishes, torch.zeros_like(wishes), guidance), noise, steps)
+        return z * self.latent_std[:, None, None, None] + self.latent_mean[:, None, None, None]
