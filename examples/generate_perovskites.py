@@ -25,9 +25,12 @@ from aiida_icsg3d.pseudos import choose_family
 from aiida_icsg3d.report import write_report
 from aiida_icsg3d.report.console import summarise
 from aiida_icsg3d.setup import collect_models, find_code, find_reference, known_elements, samples_around_base
+from icsg3d_models.formulas import amounts_of
 
 ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
 STAGES = ("sample", "segment", "rebuild", "screen")
+CRYSTAL_SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
+WISHES = ("composition", "anonymous_formula", "n_atoms", "crystal_system")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -45,7 +48,7 @@ def parse_arguments() -> argparse.Namespace:
         nargs="+",
         metavar="X",
         help=f"chemical space, cut to what the models and the pseudopotential family have; otherwise the elements of "
-        f"--base, or {' '.join(ELEMENTS)}",
+        f"--composition or --base, or {' '.join(ELEMENTS)}",
     )
     add("--n-samples", type=int, default=64, help="how many samples to draw")
     add("--n-relaxations", type=int, default=2, help="how many of the best candidates to relax; 0: no DFT")
@@ -74,6 +77,10 @@ def parse_arguments() -> argparse.Namespace:
         metavar=("PROPERTY", "VALUE"),
         help="property to aim at; the prior must have been trained with it",
     )
+    add("--composition", metavar="FORMULA", help="models for any shape: formula of one cell, such as PbTiO3 or C8")
+    add("--anonymous-formula", metavar="FORMULA", help="models for any shape: such as ABC3, whatever the elements are")
+    add("--n-atoms", type=int, metavar="N", help="models for any shape: atoms in the cell")
+    add("--crystal-system", choices=CRYSTAL_SYSTEMS, help="models for any shape: crystal system to aim at")
     add("--code", default="icsg3d@localhost", help="code of icsg3d")
     for stage in STAGES:
         add(f"--code-{stage}", default=argparse.SUPPRESS, metavar="CODE", help=f"another code for the stage {stage}")
@@ -150,7 +157,11 @@ def build(options: argparse.Namespace) -> Any:
     if options.spread is not None and not base:
         raise ValueError("--spread is a width around --base, which is not given")
     own = sorted({symbol for structure in base.values() for symbol in structure.get_symbols_set()})
-    elements = choose_elements(options.elements or own or list(ELEMENTS), available)
+    wishes = {name: value for name in WISHES if (value := getattr(options, name)) is not None}
+    named = sorted(amounts_of(options.composition)) if options.composition else own
+    elements = choose_elements(options.elements or named or list(ELEMENTS), available)
+    if lost := [symbol for symbol in named if options.composition and symbol not in elements]:
+        raise ValueError(f"{options.composition} cannot be made: {', '.join(lost)} cannot be used")
     if unnamed := [symbol for symbol in own if symbol not in elements]:
         raise ValueError(
             f"{', '.join(unnamed)} of the crystals of --base cannot be used: --elements, the models or the "
@@ -170,6 +181,7 @@ def build(options: argparse.Namespace) -> Any:
         models=models,
         reference=reference,
         elements=elements,
+        wishes=wishes or None,
         base=base or None,
         overrides=overrides,
         targets={name: float(value) for name, value in options.target} or None,

@@ -53,11 +53,8 @@ class SampleCalculation(StageCalculation):
                 check_network(name, inputs[name], name)
         settings = inputs["settings"].get_dict()
         mode, n_base = settings.get("mode", "prior"), len(inputs.get("base", {}))
-        if "vae" in inputs and "spacing" in inputs["vae"].config and mode not in ("base", "reconstruct"):
-            raise ValueError(
-                f"mode is {mode!r}, but the VAE is one for crystals of any shape, which samples around base crystals: "
-                "set mode to 'base' or 'reconstruct' and give `base`"
-            )
+        if "vae" in inputs and mode == "prior":
+            check_prior(inputs["vae"], inputs.get("prior"))
         if "base" not in ports:
             return
         if "dataset" in inputs:
@@ -91,3 +88,21 @@ class SampleCalculation(StageCalculation):
             structures = [self.inputs.base[name].get_pymatgen_structure() for name in names]
             with h5py.File(Path(folder.abspath) / BASE_FILE, "w") as file:
                 write_crystals(file.create_group("crystals"), Crystals.from_structures(structures, names))
+
+
+def check_prior(vae: TrainedModelData, prior: TrainedModelData | None) -> None:
+    """Check that new crystals can be drawn.
+
+    :raises ValueError: a VAE for crystals of any shape without a prior, or with the prior of another kind of VAE.
+    """
+    any_shape = "spacing" in vae.config
+    if any_shape and prior is None:
+        raise ValueError(
+            "mode is 'prior', but the VAE is one for crystals of any shape and no prior is given: give its `prior`, "
+            "or set mode to 'base' and give `base`"
+        )
+    if prior is not None and ("spacing" in prior.config) != any_shape:
+        kinds = ("crystals of any shape", "cells of one kind")
+        raise ValueError(
+            f"the prior is one for {kinds['spacing' not in prior.config]}, the VAE one for {kinds[not any_shape]}"
+        )

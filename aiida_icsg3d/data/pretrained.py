@@ -16,8 +16,8 @@ PREDICTOR_SET = "perov5"  # whose property models stand in where a set has none
 def pretrained_models(name: str) -> dict[str, Any]:
     """Return ``vae``, ``unet``, ``prior`` and ``predictors`` of a pretrained set, as stored nodes.
 
-    A set for crystals of any shape has no prior: it samples around base crystals. Its property models are those of
-    perovskites, which know what they were trained on and leave other elements without a prediction.
+    A set without property models takes those of perovskites, which know what they were trained on and leave other
+    elements without a prediction.
 
     :raises ValueError: no such set; the message lists those there are.
     """

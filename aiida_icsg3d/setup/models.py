@@ -49,8 +49,8 @@ def collect_models(names: list[str]) -> dict[str, Any]:
 
 
 def samples_around_base(models: dict[str, Any]) -> bool:
-    """Tell whether the VAE takes crystals of any shape, for which there is no prior, only base crystals."""
-    return "vae" in models and "spacing" in models["vae"].config
+    """Tell whether the VAE is one for crystals of any shape without a prior, which needs base crystals."""
+    return "vae" in models and "prior" not in models and "spacing" in models["vae"].config
 
 
 def load_models(name: str) -> list[TrainedModelData]:

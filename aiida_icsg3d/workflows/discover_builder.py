@@ -27,6 +27,7 @@ def fill_discovery(
     reference: SinglefileData | None = None,
     elements: list[str] | None = None,
     targets: Mapping[str, float] | None = None,
+    wishes: Mapping[str, Any] | None = None,
     base: Mapping[str, StructureData] | None = None,
     n_samples: int | None = None,
     n_relaxations: int | None = None,
@@ -45,6 +46,7 @@ def fill_discovery(
     :param reference: what novelty is judged against; default: the dataset, or what ships with the pretrained set.
     :param elements: only these; default: all that the models know.
     :param targets: property -> value to aim at.
+    :param wishes: what else to aim at, see :meth:`.generate.GenerateWorkChain.get_builder_from_protocol`.
     :param base: crystals to sample around.
     :param n_relaxations: 0: no DFT, and no code ``pw`` needed.
     :param protocol: ``fast``, ``balanced`` or ``stringent``.
@@ -93,14 +95,15 @@ def fill_discovery(
             models = pretrained_models(models)
         checked = check_models(models or {})
         builder.models = checked
-        if "vae" in checked and "spacing" in checked["vae"].config and not base:
+        if "vae" in checked and "prior" not in checked and "spacing" in checked["vae"].config and not base:
             raise ValueError(
-                "the VAE is one for crystals of any shape, which samples around base crystals: give `base`"
+                "the VAE is one for crystals of any shape and comes without a prior: give `prior`, or `base` to sample "
+                "around"
             )
 
     generation: Any = GenerateWorkChain.get_builder_from_protocol(
         {stage: code(stage) for stage in GENERATION}, n_samples=n_samples, elements=elements, targets=targets,
-        base=base, seed=seed, overrides=inputs["generate"], protocol=protocol,
+        wishes=wishes, base=base, seed=seed, overrides=inputs["generate"], protocol=protocol,
     )  # fmt: skip
     for stage in GENERATION:
         generation[stage].metadata.options = {**generation[stage].metadata.options, **options_of(stage)}

@@ -9,6 +9,8 @@ from aiida.common import AttributeDict
 from aiida.engine import CalcJob, ExitCode, ProcessBuilder, ToContext, WorkChain
 from aiida.orm import AbstractCode, Bool, Dict, FolderData, RemoteData, StructureData
 
+from icsg3d_models.formulas import amounts_of
+
 from ..calculations.rebuild import RebuildCalculation
 from ..calculations.sample import SampleCalculation
 from ..calculations.segment import SegmentCalculation
@@ -70,6 +72,7 @@ class GenerateWorkChain(WorkChain):
         n_samples: int | None = None,
         elements: list[str] | None = None,
         targets: Mapping[str, float] | None = None,
+        wishes: Mapping[str, Any] | None = None,
         base: Mapping[str, StructureData] | None = None,
         seed: int = 0,
         protocol: str | None = None,
@@ -81,6 +84,8 @@ class GenerateWorkChain(WorkChain):
         :param code: one code for all stages, or one by stage (all on one computer: the fields are shared).
         :param elements: only these; default: all that the models know.
         :param targets: property -> value to aim at.
+        :param wishes: ``composition``, ``anonymous_formula``, ``n_atoms`` and ``crystal_system`` to aim at, of models
+            for crystals of any shape; as in the settings of the stage sample.
         :param base: crystals to sample around; set ``sample.settings.mode`` to ``interpolate`` for a line between two.
         :param overrides: of the protocol ``generate``.
         :param options: AiiDA's ``metadata.options`` of all jobs, above those of the protocol.
@@ -88,8 +93,11 @@ class GenerateWorkChain(WorkChain):
         """
         inputs = load_protocol("generate", protocol, overrides)
         settings = {name: {"seed": seed, **inputs[name]["settings"]} for name in STAGES}
-        wishes = {"n_samples": n_samples, "elements": elements, "targets": dict(targets) if targets else None}
-        settings["sample"].update({key: value for key, value in wishes.items() if value is not None})
+        given = {"n_samples": n_samples, "elements": elements, "targets": dict(targets) if targets else None}
+        given.update(wishes or {})
+        settings["sample"].update({key: value for key, value in given.items() if value is not None})
+        if elements is None and given.get("composition") is not None:
+            elements = sorted(amounts_of(given["composition"]))
         if elements is not None:
             settings["segment"]["elements"] = elements
         if base and settings["sample"]["mode"] == "prior":

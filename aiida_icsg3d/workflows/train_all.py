@@ -103,10 +103,7 @@ class TrainAllWorkChain(WorkChain):
         return self.next_training("unet", "vae")
 
     def train_prior(self) -> ToContext | None:
-        """Train the prior upon the VAE; one for crystals of any shape has none."""
-        if "vae" in self.ctx and self.ctx.vae.is_finished_ok and "spacing" in self.ctx.vae.outputs.model.config:
-            self.report("the VAE is one for crystals of any shape: it samples around base crystals, without a prior")
-            return None
+        """Train the prior upon the VAE."""
         return self.next_training("vae", "prior")
 
     def next_training(self, before: str, network: str) -> ToContext | None:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..elements import code_table
+
+CODES = code_table()
 CRYSTAL_SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
 MOST_KINDS = 8  # elements of an anonymous formula that are told apart
 SITE_FEATURES = 8
@@ -58,7 +61,7 @@ class ConditionSpace:
     ) -> None:
         self.column = {z: i for i, z in enumerate(elements)}
         self.scale = {n: (m, s) for n, m, s in zip(targets, target_mean, target_std, strict=True)}
-        lengths = {"elements": len(elements), "composition": len(elements), "formula": MOST_KINDS}
+        lengths = {"elements": len(elements), "composition": len(elements) + len(CODES[0]), "formula": MOST_KINDS}
         lengths |= {"sites": SITE_FEATURES, "crystal_system": len(CRYSTAL_SYSTEMS)}
         lengths |= {f"target {name}": 1 for name in targets}
         self.blocks: dict[str, slice] = {}
@@ -78,19 +81,22 @@ class ConditionSpace:
             put("elements", [float(z in wishes.elements) for z in self.column])
         if wishes.composition is not None:
             total = sum(wishes.composition.values())
-            put("composition", [wishes.composition.get(z, 0.0) / total for z in self.column])
+            shares = {z: amount / total for z, amount in wishes.composition.items()}
+            # The mean code too: what is learned of one element is half known of its neighbours in the table.
+            mean = [sum(share * CODES[z][i] for z, share in shares.items()) for i in range(len(CODES[0]))]
+            put("composition", [shares.get(z, 0.0) for z in self.column] + mean)
         if wishes.amounts is not None:
-            shares = sorted((a / sum(wishes.amounts) for a in wishes.amounts), reverse=True)
-            put("formula", (shares + [0.0] * MOST_KINDS)[:MOST_KINDS])
+            parts = sorted((a / sum(wishes.amounts) for a in wishes.amounts), reverse=True)
+            put("formula", (parts + [0.0] * MOST_KINDS)[:MOST_KINDS])
         if wishes.sites is not None:
             angles = [math.log(wishes.sites) * 2.0**k for k in range(SITE_FEATURES // 2)]
             put("sites", [f(a) for a in angles for f in (math.sin, math.cos)])
         if wishes.crystal_system is not None:
             put("crystal_system", [float(wishes.crystal_system == name) for name in CRYSTAL_SYSTEMS])
         for name, value in (wishes.targets or {}).items():
-            mean, std = self.scale[name]
+            middle, std = self.scale[name]
             if math.isfinite(value):
-                put(f"target {name}", [(value - mean) / std])
+                put(f"target {name}", [(value - middle) / std])
         return row
 
     def blanked(self, rows: Tensor, generator: torch.Generator) -> Tensor:

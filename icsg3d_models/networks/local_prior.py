@@ -1,13 +1,14 @@
 """Prior of the local VAE: first a cell, then one latent vector for every block of voxels in it, by flow matching.
 
 Both flows are told the same wishes; the second also knows the cell, which decides how many blocks there are and what
-shape they have. Convolutions wrap around the cell, so that crystals of every size share the weights and no origin is
-preferred. Cell and content in turn, as in diffusion models that fix the lattice first, lets a flow of six numbers
-carry what depends on the whole cell.
+shape they have. Convolutions wrap around the cell, so that crystals of every size share the weights. An atom of the
+rarest element is at the origin of every training crystal, and the network is told where in the cell a block is: what
+it learns are the places of atoms relative to that one, not those of a crystal that may lie anywhere.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 import torch
@@ -21,6 +22,7 @@ from .flow import TIME_FEATURES, ConditionedMLP, guided, integrate, time_feature
 from .layers import PeriodicConv
 from .local_vae import block_metric
 
+HARMONICS = 3  # of the coordinates of a block
 WIDEST = 4.0  # standard deviations of a lattice number: beyond any cell of the training part
 
 
@@ -49,6 +51,14 @@ class LocalPriorConfig(Strict):
     """Residual blocks; each looks two blocks of voxels further."""
     lattice_width: Annotated[int, Field(ge=8)] = 128
     lattice_depth: Annotated[int, Field(ge=1)] = 3
+
+
+@lru_cache(maxsize=256)
+def places(blocks: tuple[int, int, int], device: torch.device) -> Tensor:
+    """Return periodic features of the fractional coordinates of each block, (1, 6 HARMONICS, mx, my, mz)."""
+    axes = torch.meshgrid(*(torch.arange(n, device=device) / n for n in blocks), indexing="ij")
+    angles = torch.stack([2 * torch.pi * k * axis for axis in axes for k in range(1, HARMONICS + 1)])
+    return torch.cat([angles.sin(), angles.cos()])[None]
 
 
 class ModulatedBlock(nn.Module):
@@ -89,7 +99,7 @@ class LocalPrior(nn.Module):
         self.context = nn.Sequential(
             nn.Linear(TIME_FEATURES + 6 + self.wishes.size, context), nn.SiLU(), nn.Linear(context, context), nn.SiLU()
         )
-        self.enter = nn.Conv3d(channels, width, 1)
+        self.enter = nn.Conv3d(channels + 6 * HARMONICS, width, 1)
         self.blocks = nn.ModuleList(ModulatedBlock(width, context) for _ in range(config.depth))
         self.leave = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv3d(width, channels, 1))
 
@@ -106,7 +116,7 @@ class LocalPrior(nn.Module):
         """
         shape = block_metric(cell, z.shape[2:], self.config.spacing)
         context = self.context(torch.cat([time_features(t), shape, wishes], dim=1))
-        h = self.enter(z)
+        h = self.enter(torch.cat([z, places(z.shape[2:], z.device).expand(len(z), -1, -1, -1, -1)], dim=1))
         for block in self.blocks:
             h = block(h, context)
         velocity: Tensor = self.leave(h)

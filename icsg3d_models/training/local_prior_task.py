@@ -99,7 +99,7 @@ class LocalPriorTask(Task):
     def _latent_loss(self, module: LocalPrior, part: str, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Return the mean squared error of the velocity of the latents of crystals that share a grid."""
         nx, ny, nz = self.sizes[part][int(rows[0])].tolist()
-        batch = moved_or_inverted(self.parts[part].take(rows).trimmed(), generator)
+        batch = at_an_atom(self.parts[part].take(rows).trimmed(), generator)
         with torch.no_grad():
             mean, log_variance = encode_local(self.vae, batch, (nx, ny, nz))
             draw = torch.randn(mean.shape, generator=generator, device=mean.device)
@@ -142,12 +142,20 @@ def between(goal: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, T
     return (1 - at) * noise + at * goal, t, goal - noise
 
 
-def moved_or_inverted(batch: CrystalBatch, generator: torch.Generator) -> CrystalBatch:
-    """Return the crystals with another origin, half of them inverted: the same cells, equally likely contents."""
-    size, device = len(batch), batch.cell.device
-    shift = torch.rand((size, 1, 3), generator=generator, device=device)
-    sign = torch.randint(2, (size, 1, 1), generator=generator, device=device) * 2.0 - 1.0
-    return CrystalBatch(batch.cell, sign * batch.frac + shift, batch.numbers)
+def at_an_atom(batch: CrystalBatch, generator: torch.Generator) -> CrystalBatch:
+    """Return the crystals with an atom of the rarest element as the origin, half of them inverted.
+
+    Which of these atoms is drawn anew every time. Of elements that are equally rare the heaviest is taken.
+    """
+    device = batch.cell.device
+    same = (batch.numbers[:, :, None] == batch.numbers[:, None, :]) & batch.mask[:, None, :]
+    rank = same.sum(dim=2) * 200 - batch.numbers  # (B, S): the rarest first, then the heaviest
+    rank = torch.where(batch.mask, rank, 10**6)
+    wanted = (rank == rank.amin(dim=1, keepdim=True)).float()
+    site = torch.multinomial(wanted, 1, generator=generator)
+    origin = batch.frac.gather(1, site[:, :, None].expand(-1, -1, 3))
+    sign = torch.randint(2, (len(batch), 1, 1), generator=generator, device=device) * 2.0 - 1.0
+    return CrystalBatch(batch.cell, sign * (batch.frac - origin), batch.numbers)
 
 
 def describe(crystals: Crystals, values: dict[str, np.ndarray], space: ConditionSpace) -> Tensor:
@@ -173,10 +181,12 @@ def describe(crystals: Crystals, values: dict[str, np.ndarray], space: Condition
 @torch.no_grad()
 def latent_statistics(vae: LocalVAE, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the latents over the blocks of all crystals, (Z,) each."""
+    generator = torch.Generator(batch.cell.device).manual_seed(0)
     count, total, squares = 0, torch.zeros((), device=batch.cell.device), torch.zeros((), device=batch.cell.device)
     for grid, rows in same_grids(grid_sizes(batch.cell, 0, vae.config.spacing)):
         for some in rows.split(64):
-            mean, log_variance = encode_local(vae, batch.take(some).trimmed(), grid)
+            crystals = at_an_atom(batch.take(some).trimmed(), generator)
+            mean, log_variance = encode_local(vae, crystals, grid)
             over = (0, 2, 3, 4)
             total = total + mean.sum(dim=over)
             squares = squares + (mean**2 + log_variance.exp()).sum(dim=over)

@@ -169,15 +169,23 @@ def test_base_crystals_and_modes(inputs: Any) -> None:
         assert message in refuse("icsg3d.sample", {**inputs["sample"], "settings": Dict(settings), "base": base})
 
 
-def test_a_vae_for_any_shape_needs_base_crystals(inputs: Any, prepared: Any, model: Any) -> None:
+def test_a_vae_for_any_shape_needs_its_prior_or_base_crystals(inputs: Any, prepared: Any, model: Any) -> None:
     given = {**inputs["sample"], "vae": model("vae", 7, spacing=0.4)}
-    assert "samples around base crystals" in refuse("icsg3d.sample", {**given, "settings": Dict({})})
+    message = refuse("icsg3d.sample", {**given, "settings": Dict({})})
+    assert "the prior is one for cells of one kind, the VAE one for crystals of any shape" in message
+    given["prior"] = model("prior", 8, spacing=0.4)
+    wishes = {"composition": "PbTiO3", "crystal_system": "cubic"}
+    assert prepared("icsg3d.sample", {**given, "settings": wishes})[1].items() >= wishes.items()
+    message = refuse("icsg3d.sample", {**given, "vae": inputs["sample"]["vae"], "settings": Dict({})})
+    assert "the prior is one for crystals of any shape, the VAE one for cells of one kind" in message
+    given.pop("prior")
+    assert "no prior is given" in refuse("icsg3d.sample", {**given, "settings": Dict({})})
     base = StructureData(cell=np.eye(3).tolist())
     base.append_atom(symbols="Ti", position=(0, 0, 0))
     given = {**given, "settings": {"mode": "base", "n_samples": 3}, "base": {"mine": base.store(), "other": base}}
     assert prepared("icsg3d.sample", given)[1]["mode"] == "base"
-    between = {**given, "settings": Dict({"mode": "interpolate"})}
-    assert "samples around base crystals" in refuse("icsg3d.sample", between)
+    between = {**given, "settings": {"mode": "interpolate"}}
+    assert prepared("icsg3d.sample", between)[1]["mode"] == "interpolate"
 
 
 def test_without_a_prior(inputs: Any, prepared: Any) -> None:

@@ -84,11 +84,12 @@ def test_models_by_pk_and_by_path(model: Callable[..., Any], tmp_path: Path) -> 
     assert find_reference(names, models) is None
 
 
-def test_models_for_any_shape_need_no_prior(model: Callable[..., Any]) -> None:
+def test_models_for_any_shape_without_a_prior_sample_around_crystals(model: Callable[..., Any]) -> None:
     nodes = [model("vae", spacing=0.4), model("unet", spacing=0.4), model("cgcnn")]
     models = collect_models([str(node.pk) for node in nodes])
     assert "prior" not in models
     assert samples_around_base(models)
+    assert not samples_around_base({**models, "prior": model("prior", spacing=0.4)})
     assert not samples_around_base(collect_models([str(model(network, 5).pk) for network in NETWORKS[:4]]))
 
 
