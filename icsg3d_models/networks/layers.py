@@ -13,7 +13,9 @@ from torch.nn import functional
 
 from ..results import StageError
 from ..settings import Strict
+from .products import onednn_linear, onednn_linear_works
 from .spectral import LARGEST, spectral_conv
+from .spectral_planes import plane_conv, planes_pay
 
 ConfigT = TypeVar("ConfigT", bound=Strict)
 
@@ -35,34 +37,14 @@ def network_config(kind: type[ConfigT], options: dict[str, Any], **fixed: Any) -
         ) from None
 
 
-def _onednn_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return the product of oneDNN; an operator that torch keeps for its compiler and may change."""
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
-    return product
-
-
-@lru_cache(maxsize=1)
-def onednn_linear_works() -> bool:
-    """Try the operator once: where this torch lacks it, or it does something else, the public one is taken."""
-    weight, bias, x = torch.eye(3, 2), torch.arange(3.0), torch.ones(4, 2)
-    try:
-        found = _onednn_linear(x, weight, bias)
-    except (AttributeError, RuntimeError, TypeError):
-        return False
-    return bool(torch.equal(found, functional.linear(x, weight, bias)))
-
-
 class Linear(nn.Linear):
-    """A linear layer that takes the product of oneDNN where no gradient is wanted.
-
-    torch takes that of MKL for float32, which reaches half of it on processors that are not Intel's.
-    """
+    """A linear layer that takes the product of oneDNN (products.py) where no gradient is wanted."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, I) to (B, O)."""
         if input.device.type != "cpu" or torch.is_grad_enabled() or not onednn_linear_works():
             return super().forward(input)
-        return _onednn_linear(input, self.weight, self.bias)
+        return onednn_linear(input, self.weight, self.bias)
 
 
 class FoldingConv(nn.Conv3d):
@@ -88,6 +70,8 @@ class PeriodicConv(nn.Conv3d):
         nx, ny, nz = input.shape[2:]
         if nx == ny == nz and nx <= LARGEST:
             return spectral_conv(input, self.weight, self.bias)
+        if planes_pay(input, self.weight):
+            return plane_conv(input, self.weight, self.bias)
         return functional.conv3d(wrap(input), self.weight, self.bias)
 
 

@@ -16,7 +16,9 @@ from icsg3d_models.networks.layers import (
     wrap,
 )
 from icsg3d_models.networks.prior import Prior, PriorConfig
+from icsg3d_models.networks.products import product
 from icsg3d_models.networks.spectral import LARGEST, spectral_conv
+from icsg3d_models.networks.spectral_planes import FEWEST_CHANNELS, LARGEST_LINE, plane_conv, planes_pay
 
 
 def direct(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
@@ -40,13 +42,48 @@ def test_convolution_in_fourier_space_is_the_direct_one_with_its_gradients(n: in
         torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-10)
 
 
-def test_layer_agrees_on_both_sides_of_the_size_at_which_it_changes_its_way() -> None:
+@pytest.mark.parametrize("n", [3, 5, 8])
+def test_convolution_plane_by_plane_is_the_direct_one_with_the_gradient_of_the_field(n: int) -> None:
+    torch.manual_seed(n)
+    x = torch.randn(17, 3, n, n, n, dtype=torch.double, requires_grad=True)  # more than are taken at once
+    weight, bias = torch.randn(5, 3, 3, 3, 3, dtype=torch.double), torch.randn(5, dtype=torch.double)
+    ours, theirs = plane_conv(x, weight, bias), direct(x, weight, bias)
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(plane_conv(x, weight, None), direct(x, weight, None), rtol=1e-10, atol=1e-10)
+    pull = torch.randn_like(theirs)
+    mine, other = (torch.autograd.grad(out, x, pull)[0] for out in (ours, theirs))
+    torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-10)
+
+
+def test_layer_agrees_on_both_sides_of_the_sizes_at_which_it_changes_its_way() -> None:
     torch.manual_seed(0)
-    layer = PeriodicConv(4, 4)
-    for n in (LARGEST, LARGEST + 1):
-        x = torch.randn(2, 4, n, n, n)
-        # Float32: sums of 108 terms of order 1.
-        torch.testing.assert_close(layer(x), direct(x, layer.weight, layer.bias), rtol=1e-4, atol=1e-5)
+    layer = PeriodicConv(FEWEST_CHANNELS, FEWEST_CHANNELS)
+    for n in (LARGEST, LARGEST + 1, LARGEST_LINE, LARGEST_LINE + 1):
+        x = torch.randn(2, FEWEST_CHANNELS, n, n, n)
+        expected = direct(x, layer.weight, layer.bias)
+        # Float32: sums of 648 terms of order 0.04.
+        torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+        with torch.no_grad():
+            torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_convolution_plane_by_plane_is_not_taken_where_weights_learn() -> None:
+    layer, x = PeriodicConv(32, 32), torch.randn(1, 32, 8, 8, 8)
+    assert not planes_pay(x, layer.weight)
+    assert planes_pay(x, layer.requires_grad_(False).weight)
+
+
+def test_product_of_onednn_has_the_gradients_of_the_public_one() -> None:
+    torch.manual_seed(0)
+    left, right = torch.randn(7, 5, requires_grad=True), torch.randn(5, 4, requires_grad=True)
+    ours, theirs = product(left, right.T), left @ right
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    pull = torch.randn(7, 4)
+    pairs = zip(
+        torch.autograd.grad(ours, (left, right), pull), torch.autograd.grad(theirs, (left, right), pull), strict=True
+    )
+    for mine, other in pairs:
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
 
 
 def test_wrapping_is_circular_padding() -> None:
