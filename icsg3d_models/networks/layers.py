@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..results import StageError
 from ..settings import Strict
 from .products import onednn_linear, onednn_linear_works
-from .spectral import LARGEST, spectral_conv
+from .spectral import MOST_POINTS, spectral_conv
 from .spectral_planes import plane_conv, planes_pay
 
 ConfigT = TypeVar("ConfigT", bound=Strict)
@@ -68,7 +68,7 @@ class PeriodicConv(nn.Conv3d):
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, nx, ny, nz) to (B, O, nx, ny, nz)."""
         nx, ny, nz = input.shape[2:]
-        if nx == ny == nz and nx <= LARGEST:
+        if nx * ny * nz <= MOST_POINTS:
             return spectral_conv(input, self.weight, self.bias)
         if planes_pay(input, self.weight):
             return plane_conv(input, self.weight, self.bias)

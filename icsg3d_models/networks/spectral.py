@@ -1,10 +1,10 @@
 """Periodic convolution on a small grid as a product in Fourier space.
 
-On n³ points a 3x3x3 convolution couples every channel with every channel 27 n³ times; in Fourier space about
-1.5 n³ times, since only one of each pair of conjugate frequencies is needed and three products of reals make one of
-complex numbers. The transform is one product with a matrix of about 1.5 n³ x n³, which is cheap up to n = 4: there
-it is two to four times as fast as the direct convolution, forward and backward, and equal to rounding. For larger n
-see spectral_planes.py.
+On P points a 3x3x3 convolution couples every channel with every channel 27 P times; in Fourier space about
+1.5 P times, since only one of each pair of conjugate frequencies is needed and three products of reals make one of
+complex numbers. The transform is one product with a matrix of about 1.5 P x P, which is cheap up to a hundred points: there
+it is two to four times as fast as the direct convolution, forward and backward, and equal to rounding. For larger
+cubes see spectral_planes.py.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from torch import Tensor
 
 from .products import product
 
-LARGEST = 4  # points along each axis up to which this pays
+MOST_POINTS = 100  # of a grid, up to which this pays
 
 
-def grid_points(n: int, axes: int) -> Tensor:
-    """Return the points of a grid in row order, (n^axes, axes) float64."""
-    return torch.cartesian_prod(*[torch.arange(n, dtype=torch.double)] * axes).reshape(-1, axes)
+def grid_points(shape: tuple[int, ...]) -> Tensor:
+    """Return the points of a grid in row order, (points, axes) float64."""
+    return torch.cartesian_prod(*(torch.arange(n, dtype=torch.double) for n in shape)).reshape(-1, len(shape))
 
 
-def frequencies(n: int, axes: int) -> tuple[Tensor, Tensor]:
+def frequencies(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Return the frequencies that are their own conjugate, and one of each pair of the others, (F, axes) each."""
-    point = grid_points(n, axes)
-    weights = n ** torch.arange(axes - 1, -1, -1, dtype=torch.double)
-    rank, opposite = point @ weights, (-point % n) @ weights
+    point = grid_points(shape)
+    weights = torch.tensor([math.prod(shape[axis + 1 :]) for axis in range(len(shape))], dtype=torch.double)
+    rank, opposite = point @ weights, (-point % torch.tensor(shape)) @ weights
     return point[rank == opposite], point[rank < opposite]
 
 
 def neighbours() -> Tensor:
     """Return the steps to the points that the 27 weights take, (27, 3)."""
-    return grid_points(3, 3) - 1.0
+    return grid_points((3, 3, 3)) - 1.0
 
 
-def angles(frequency: Tensor, point: Tensor, n: int) -> Tensor:
+def angles(frequency: Tensor, point: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the phase of every frequency at every point, (F, P)."""
-    return 2.0 * math.pi / n * (frequency @ point.T)
+    return 2.0 * math.pi * ((frequency / torch.tensor(shape, dtype=torch.double)) @ point.T)
 
 
 # (a + ib)(c + id) takes three products: s = (a + b) c, t = a (d - c) and u = b (c + d); then it is s - u + i (s + t).
@@ -61,35 +61,35 @@ def of_products(real: Tensor, imaginary: Tensor) -> Tensor:
     return torch.cat([real + imaginary, imaginary, -real])
 
 
-@lru_cache(maxsize=16)
-def _transforms(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+@lru_cache(maxsize=256)
+def _transforms(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Return matrices from points and from the 27 weights to factors, and from their products to points.
 
     First come the frequencies that are their own conjugate, which are real, then three real numbers for each other.
 
-    :return: (R, n³), (R, 27), (n³, R).
+    :return: (R, P), (R, 27), (P, R).
     """
-    own, pair = frequencies(n, 3)
-    points = grid_points(n, 3)
-    alone, both = angles(own, points, n), angles(pair, points, n)
+    own, pair = frequencies(shape)
+    points = grid_points(shape)
+    alone, both = angles(own, points, shape), angles(pair, points, shape)
     forth = torch.cat([alone.cos(), of_left(both.cos(), -both.sin())])
     # Coming back, Re(Y e^{it}) = Re(Y) cos t - Im(Y) sin t, and a pair counts twice.
-    back = torch.cat([alone.cos(), 2.0 * of_products(both.cos(), -both.sin())]) / n**3
+    back = torch.cat([alone.cos(), 2.0 * of_products(both.cos(), -both.sin())]) / len(points)
     # The layer is a correlation, out(p) = sum_d w(d) in(p + d): the weights take the opposite sign of the field.
-    alone, both = angles(own, neighbours(), n), angles(pair, neighbours(), n)
+    alone, both = angles(own, neighbours(), shape), angles(pair, neighbours(), shape)
     kernel = torch.cat([alone.cos(), of_right(both.cos(), both.sin())])
     forth, kernel, back = (m.to(device, dtype).contiguous() for m in (forth, kernel, back.T))
     return forth, kernel, back
 
 
 def spectral_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return the periodic 3x3x3 convolution of (B, C, n, n, n) with weights (O, C, 3, 3, 3)."""
-    batch, channels, n = x.shape[:3]
-    outputs = weight.shape[0]
-    forth, of_weights, back = _transforms(n, x.dtype, x.device)
-    field = product(forth, x.reshape(-1, n**3)).view(-1, batch, channels)
+    """Return the periodic 3x3x3 convolution of (B, C, nx, ny, nz) with weights (O, C, 3, 3, 3)."""
+    batch, channels, *shape = x.shape
+    outputs, points = weight.shape[0], math.prod(shape)
+    forth, of_weights, back = _transforms(tuple(shape), x.dtype, x.device)
+    field = product(forth, x.reshape(-1, points)).view(-1, batch, channels)
     kernel = product(of_weights, weight.reshape(-1, 27)).view(-1, outputs, channels)
     result = torch.bmm(field, kernel.transpose(1, 2))  # (R, B, O)
     if bias is not None:
-        result[0] += n**3 * bias  # frequency zero, which is the first
-    return product(result.view(-1, batch * outputs).T, back).view(batch, outputs, n, n, n)
+        result[0] += points * bias  # frequency zero, which is the first
+    return product(result.view(-1, batch * outputs).T, back).view(batch, outputs, *shape)

@@ -48,18 +48,18 @@ def _alternating(first: Tensor, second: Tensor) -> Tensor:
 
 def _kernel(n: int) -> Tensor:
     """Return the matrix from the 27 weights to their factors, line after line."""
-    own_line, pair_line = frequencies(n, 1)
-    own, pair = frequencies(n, 2)
+    own_line, pair_line = frequencies((n,))
+    own, pair = frequencies((n,) * 2)
 
     def phases(line: Tensor, plane: Tensor) -> Tensor:
-        return angles(torch.cat([line, plane.expand(len(line), 2)], dim=1), neighbours(), n)
+        return angles(torch.cat([line, plane.expand(len(line), 2)], dim=1), neighbours(), (n,) * 3)
 
     rows = []
     for plane in own:
         alone, both = phases(own_line, plane), phases(pair_line, plane)
         rows += [alone.cos(), of_right(both.cos(), both.sin())]
     for plane in pair:
-        both = phases(grid_points(n, 1), plane)
+        both = phases(grid_points((n,)), plane)
         rows.append(of_right(both.cos(), both.sin()))
     return torch.cat(rows)
 
@@ -67,19 +67,19 @@ def _kernel(n: int) -> Tensor:
 @lru_cache(maxsize=16)
 def _transforms(n: int, dtype: torch.dtype, device: torch.device) -> _Transforms:
     """Return the matrices of a grid of n³ points."""
-    own, pair = frequencies(n, 2)
-    plane, line = grid_points(n, 2), grid_points(n, 1)
-    alone, both = angles(own, plane, n), angles(pair, plane, n)
+    own, pair = frequencies((n,) * 2)
+    plane, line = grid_points((n,) * 2), grid_points((n,))
+    alone, both = angles(own, plane, (n,) * 2), angles(pair, plane, (n,) * 2)
     planes = torch.cat([alone.cos(), _alternating(both.cos(), -both.sin())])
     planes_back = torch.cat([alone.cos(), 2.0 * _alternating(both.cos(), -both.sin())]).T / n**2
 
-    own_line, pair_line = frequencies(n, 1)
-    alone, both = angles(own_line, line, n), angles(pair_line, line, n)
+    own_line, pair_line = frequencies((n,))
+    alone, both = angles(own_line, line, (n,)), angles(pair_line, line, (n,))
     real_lines = torch.cat([alone.cos(), of_left(both.cos(), -both.sin())])
     real_lines_back = torch.cat([alone.cos(), 2.0 * of_products(both.cos(), -both.sin())]).T / n
 
     # On a complex line, (a + ib) e^{-it} = a cos t + b sin t + i (b cos t - a sin t); coming back with e^{it}.
-    turn = angles(line, line, n)
+    turn = angles(line, line, (n,))
     cos, sin = turn.cos(), turn.sin()
     complex_lines = of_left(torch.cat([cos, sin], dim=1), torch.cat([-sin, cos], dim=1))
     complex_lines_back = of_products(torch.cat([cos, sin], dim=1), torch.cat([-sin, cos], dim=1)).T / n
