@@ -2,9 +2,9 @@
 
 On P points a 3x3x3 convolution couples every channel with every channel 27 P times; in Fourier space about
 1.5 P times, since only one of each pair of conjugate frequencies is needed and three products of reals make one of
-complex numbers. The transform is one product with a matrix of about 1.5 P x P, which is cheap up to a hundred points: there
-it is two to four times as fast as the direct convolution, forward and backward, and equal to rounding. For larger
-cubes see spectral_planes.py.
+complex numbers. The transform is one product with a matrix of about 1.5 P x P, which is cheap up to a hundred
+points: there it is two to four times as fast as the direct convolution, forward and backward, and equal to rounding.
+For larger cubes see spectral_planes.py.
 """
 
 from __future__ import annotations
