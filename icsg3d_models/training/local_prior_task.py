@@ -26,6 +26,7 @@ from .field_data import batches_of_one_grid
 from .task import Task
 
 CELLS = 256  # cells of a step; they cost nothing beside the latents
+EVENNESS, MOST_PASSES = 0.3, 3  # what is common is learned long before what is rare
 DRAWS = 16  # times a crystal of the validation part is drawn
 
 
@@ -75,8 +76,12 @@ class LocalPriorTask(Task):
         return cls(module, vae, parts, {name: described[place] for name, place in places.items()})
 
     def batches(self, size: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """Return batches of crystals on one grid."""
-        return batches_of_one_grid(self.sizes["train"], size, rng)
+        """Return batches of crystals on one grid; crystals on rare grids pass up to three times an epoch."""
+        sizes = self.sizes["train"]
+        _, which, counts = torch.unique(sizes, dim=0, return_inverse=True, return_counts=True)
+        passes = (counts.max() / counts).pow(EVENNESS).round().clamp(max=MOST_PASSES).long()[which]
+        rows = torch.arange(len(sizes)).repeat_interleave(passes.cpu())
+        return [rows[some].numpy() for some in batches_of_one_grid(sizes[rows], size, rng)]
 
     def loss(
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float

@@ -13,17 +13,18 @@ import torch
 from pydantic import ValidationError
 
 from icsg3d_models.crystals import Crystals, write_crystals
-from icsg3d_models.datasets import Dataset
+from icsg3d_models.datasets import Dataset, read_dataset
+from icsg3d_models.fields.batches import to_batch
 from icsg3d_models.lattice import lattice_to_vector
 from icsg3d_models.modelfile import ModelHeader, file_hash, read_header, save_model
-from icsg3d_models.networks.conditions import CRYSTAL_SYSTEMS, ConditionSpace, Wishes, crystal_system
+from icsg3d_models.networks.conditions import CODES, CRYSTAL_SYSTEMS, ConditionSpace, Wishes, crystal_system
 from icsg3d_models.networks.flow import guided, integrate
-from icsg3d_models.networks.local_prior import LocalPrior, LocalPriorConfig
+from icsg3d_models.networks.local_prior import LocalPrior, LocalPriorConfig, places
 from icsg3d_models.networks.local_vae import LocalVAE, LocalVAEConfig
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.sampling import run as sample
 from icsg3d_models.settings import SampleSettings, TrainSettings
-from icsg3d_models.training.local_prior_task import LocalPriorTask, describe
+from icsg3d_models.training.local_prior_task import LocalPriorTask, at_an_atom, describe
 from icsg3d_models.training.prior_task import PriorTask
 from icsg3d_models.training.stage import run as train
 
@@ -44,7 +45,10 @@ def crystals(copies: int = 4) -> Crystals:
 
 def test_a_wish_stands_in_its_block_and_nothing_else_is_asked_for() -> None:
     row = SPACE.vector(Wishes(composition={82: 1, 22: 1, 8: 3}))
-    assert row[SPACE.blocks["composition"]].tolist() == pytest.approx([0, 0.6, 0.2, 0.2, 1])
+    shares, codes = row[SPACE.blocks["composition"]].split([4, 17])
+    assert shares.tolist() == pytest.approx([0, 0.6, 0.2, 0.2])
+    expected = (0.6 * np.array(CODES[8]) + 0.2 * np.array(CODES[22]) + 0.2 * np.array(CODES[82])).tolist()
+    assert codes.tolist() == pytest.approx([*expected, 1.0], abs=1e-6)
     row[SPACE.blocks["composition"]] = 0
     assert not row.any()
     assert not SPACE.vector(Wishes()).any()
@@ -130,17 +134,57 @@ def small_prior(vae_sha256: str = "") -> LocalPrior:
     ).eval()  # fmt: skip
 
 
-def test_velocity_moves_with_the_blocks_and_repeats_with_the_cell() -> None:
+def test_velocity_wraps_around_the_cell_and_follows_wishes_and_cell() -> None:
     prior, generator = small_prior(), torch.Generator().manual_seed(1)
-    z = torch.randn(2, 5, 2, 3, 4, generator=generator)
-    cell = torch.diag_embed(torch.tensor([[3.2, 4.7, 6.1], [3.0, 4.5, 6.3]]))
-    wishes, t = torch.stack([prior.wishes.vector(Wishes(sites=n)) for n in (2, 5)]), torch.tensor([0.2, 0.7])
-    velocity = prior(z, t, cell, wishes)
-    moved = prior(z.roll((1, 2, -1), (2, 3, 4)), t, cell, wishes)
-    torch.testing.assert_close(moved, velocity.roll((1, 2, -1), (2, 3, 4)), atol=1e-5, rtol=1e-4)
-    twice = prior(z.repeat(1, 1, 1, 2, 1), t, cell * torch.tensor([1.0, 2.0, 1.0])[:, None], wishes)
-    torch.testing.assert_close(twice, velocity.repeat(1, 1, 1, 2, 1), atol=1e-5, rtol=1e-4)
-    assert (velocity[:1] - prior(z[:1], t[:1], cell[:1], wishes[1:])).abs().max() > 1e-4
+    z = torch.randn(1, 5, 2, 3, 4, generator=generator)
+    cell, t = torch.diag_embed(torch.tensor([[3.2, 4.7, 6.1]])), torch.tensor([0.2])
+    wishes = torch.stack([prior.wishes.vector(Wishes(sites=n)) for n in (2, 5)])
+    velocity = prior(z, t, cell, wishes[:1])
+    assert velocity.shape == z.shape
+    far = z.clone()
+    far[..., -1] += 1.0  # the last layer of blocks is a neighbour of the first
+    assert (prior(far, t, cell, wishes[:1]) - velocity)[..., 0].abs().max() > 1e-4
+    assert (prior(z, t, cell, wishes[1:]) - velocity).abs().max() > 1e-5
+    assert (prior(z, t, 1.1 * cell, wishes[:1]) - velocity).abs().max() > 1e-5
+    # A network is told where a block is, so that the same content elsewhere is something else.
+    moved = prior(z.roll((1, 2, 3), (2, 3, 4)), t, cell, wishes[:1])
+    assert (moved - velocity.roll((1, 2, 3), (2, 3, 4))).abs().max() > 1e-5
+
+
+def test_places_are_periodic_and_tell_blocks_apart() -> None:
+    found = places((2, 3, 4), torch.device("cpu"))[0].flatten(1).T  # (24, features)
+    assert (torch.cdist(found, found) + 10 * torch.eye(24)).min() > 0.5
+    whole = places((1, 1, 8), torch.device("cpu"))[0, :, 0, 0]
+    half = places((1, 1, 4), torch.device("cpu"))[0, :, 0, 0]
+    torch.testing.assert_close(whole[:, ::2], half)
+
+
+def test_an_atom_of_the_rarest_element_is_the_origin() -> None:
+    batch, generator = to_batch(crystals(1)), torch.Generator().manual_seed(0)
+    seen = set()
+    for _ in range(20):
+        found = at_an_atom(batch, generator)
+        at_origin = (found.frac - found.frac.round()).norm(dim=2) < 1e-6
+        # Pb and Ti are equally rare in PbTiO3: the heavier one; of C2 either atom.
+        assert found.numbers[0][at_origin[0] & found.mask[0]].tolist() == [82]
+        assert (at_origin[1] & found.mask[1]).sum() == 1
+        seen.add(int((at_origin[1] & found.mask[1]).nonzero()))
+        apart, true = (f[1, 1] - f[1, 0] for f in (found.frac, batch.frac))
+        torch.testing.assert_close(apart.abs(), true.abs())
+    assert seen == {0, 1}
+
+
+def test_rare_grids_pass_more_often(folder: Path) -> None:
+    task = LocalPriorTask.build(
+        TrainSettings(network="prior", vae=str(folder / "vae.safetensors")),
+        read_dataset(folder / "dataset.h5"), torch.device("cpu"),
+    )  # fmt: skip
+    task.sizes["train"] = torch.tensor([[4, 4, 4]] * 100 + [[4, 4, 8]] + [[8, 8, 4]] * 15)
+    batches = task.batches(8, np.random.default_rng(0))
+    passes = np.bincount(np.concatenate(batches), minlength=116)
+    assert (passes[:100] == 1).all()
+    assert passes[100] == 3
+    assert (passes[101:] == 2).all()
 
 
 @pytest.fixture
@@ -251,8 +295,6 @@ def test_training_lowers_both_losses_and_resumes_exactly(folder: Path) -> None:
 
 
 def test_the_task_follows_the_vae(folder: Path) -> None:
-    from icsg3d_models.datasets import read_dataset
-
     settings = TrainSettings(network="prior", vae=str(folder / "vae.safetensors"))
     task = PriorTask.build(settings, read_dataset(folder / "dataset.h5"), torch.device("cpu"))
     assert isinstance(task, LocalPriorTask)
