@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .quantisation import STEP, restored
+
 if TYPE_CHECKING:
     import torch
 
 FORMAT = "icsg3d-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # of files with weights in eight bits; all others are version 1, which older releases read too
 PREDICTORS = ("cgcnn", "voxelnet")  # networks that predict properties
 NETWORKS = ("unet", "vae", "prior", *PREDICTORS)
 _LONGEST_HEADER = 32 * 1024 * 1024
@@ -95,7 +97,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     read_header(path)
-    weights = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+    weights = restored(load_file(path))
     for name, value in weights.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise ModelFileError(f"{path}: the weight {name} holds NaN or infinity; the training diverged, train again")
@@ -109,7 +111,7 @@ def save_model(path: str | Path, header: ModelHeader, weights: dict[str, torch.T
     path = Path(path)
     metadata = {
         "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
+        "format_version": str(FORMAT_VERSION if any(name.endswith(STEP) for name in weights) else 1),
         "network": header.network,
         "config": json.dumps(header.config),
         "card": json.dumps(header.card),

@@ -49,11 +49,12 @@ def train(recipe: dict[str, dict[str, object]], source: Path | None, folder: Pat
 
 
 def ship(folder: Path, target: Path, commands: list[str]) -> None:
-    """Copy the models in half precision, with their cards and, where there is one, the fingerprint of the data.
+    """Copy the models in half precision, the prior in eight bits, with their cards and any fingerprint of the data.
 
     :param commands: what trained and shipped them, for the card.
     """
     from icsg3d_models.modelfile import load_weights, read_header, save_model
+    from icsg3d_models.quantisation import quantised
 
     target.mkdir(parents=True, exist_ok=True)
     hashes: dict[str, str] = {}
@@ -65,8 +66,9 @@ def ship(folder: Path, target: Path, commands: list[str]) -> None:
             # The prior names the VAE it belongs to; that is now the shipped file.
             header.config["vae_sha256"] = hashes["vae"]
         weights = load_weights(folder / f"{network}.safetensors")
-        half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
-        hashes[network] = save_model(target / f"{network}.safetensors", header, half)
+        # Of a velocity that is integrated over many steps, eight bits are enough; fields need more.
+        small = quantised(weights) if network == "prior" else {k: v.half() for k, v in weights.items()}
+        hashes[network] = save_model(target / f"{network}.safetensors", header, small)
         (target / f"{network}.json").write_text(json.dumps(header.card, indent=1) + "\n")
     if (folder / "fingerprint.h5").is_file():
         shutil.copy(folder / "fingerprint.h5", target / "fingerprint.h5")
@@ -88,7 +90,8 @@ def card_page(folder: Path, commands: list[str]) -> str:
         f"Trained on {parts} crystals; content hash of the dataset `{first['data']['content_hash']}`.",
         f"Data: {first['data']['citation']}. The data are not in this package{judged}.",
         "",
-        f"Weights are stored in half precision. Seed {first['seed']}; trained and shipped by",
+        f"Weights are stored in half precision, those of the prior in eight bits. Seed {first['seed']}; "
+        "trained and shipped by",
         "",
         *(f"    {command}" for command in commands),
         "",

@@ -62,21 +62,16 @@ def places(blocks: tuple[int, int, int], device: torch.device) -> Tensor:
 
 
 class ModulatedBlock(nn.Module):
-    """Two periodic convolutions around a shortcut, scaled and shifted by what depends on time, cell and wishes.
-
-    Also by the mean over all blocks of voxels, without which no block could know how many atoms there are elsewhere.
-    """
+    """Two periodic convolutions around a shortcut, scaled and shifted by what depends on time, cell and wishes."""
 
     def __init__(self, channels: int, context: int) -> None:
         super().__init__()
-        self.gather = nn.Linear(channels, context)
         self.modulate = nn.Linear(context, 4 * channels)
         self.norms = nn.ModuleList(nn.GroupNorm(8, channels, affine=False) for _ in range(2))
         self.convs = nn.ModuleList(PeriodicConv(channels, channels) for _ in range(2))
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """(B, C, mx, my, mz) and (B, context) to (B, C, mx, my, mz)."""
-        context = context + nn.functional.silu(self.gather(x.mean(dim=(2, 3, 4))))
         parts = self.modulate(context)[:, :, None, None, None].chunk(4, dim=1)
         h = x
         for norm, conv, scale, shift in zip(self.norms, self.convs, parts[::2], parts[1::2], strict=True):

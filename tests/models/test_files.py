@@ -18,6 +18,7 @@ from icsg3d_models.cli import classify, main
 from icsg3d_models.crystals import CrystalError, Crystals
 from icsg3d_models.datasets import DatasetError, read_dataset, split_by_group
 from icsg3d_models.modelfile import ModelFileError, ModelHeader, load_weights, read_header, save_model
+from icsg3d_models.quantisation import quantised
 from icsg3d_models.results import STATUSES, Report, StageError
 from icsg3d_models.settings import SampleSettings, Split
 from tests.models.conftest import perovskites
@@ -184,3 +185,33 @@ def test_settings_sort_elements_and_report_counts(tmp_path: Path) -> None:
     report.counts["samples"] = 3
     content = report.write("completed")
     assert json.loads((tmp_path / "results.json").read_text())["counts"] == content["counts"] == {"samples": 3}
+
+
+def test_weights_in_eight_bits_come_back_to_half_a_step(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    weights = {
+        "kernel": torch.randn(5, 3, 3, 3, 3) * torch.tensor([1e-6, 0.1, 1.0, 10.0, 0.0]).reshape(5, 1, 1, 1, 1),
+        "bias": torch.randn(7), "count": torch.tensor(3),
+    }  # fmt: skip
+    path = tmp_path / "model.safetensors"
+    save_model(path, ModelHeader("prior", {}, {}), quantised(weights))
+    found = load_weights(path)
+    assert set(found) == set(weights)
+    half_step = weights["kernel"].abs().amax(dim=(1, 2, 3, 4), keepdim=True) / 254
+    assert ((found["kernel"] - weights["kernel"]).abs() <= half_step * 1.001).all()
+    assert found["kernel"].dtype == torch.float32
+    assert found["count"] == 3
+    torch.testing.assert_close(found["bias"], weights["bias"], atol=0, rtol=1e-3)
+    before = path.stat().st_size
+    save_model(path, ModelHeader("prior", {}, {}), weights)
+    assert before < 0.6 * path.stat().st_size
+
+
+@pytest.mark.parametrize(("small", "version"), [(True, "2"), (False, "1")])
+def test_older_releases_are_told_which_files_they_cannot_read(tmp_path: Path, small: bool, version: str) -> None:
+    weights = {"kernel": torch.randn(2, 2)}
+    path = tmp_path / "model.safetensors"
+    save_model(path, ModelHeader("prior", {}, {}), quantised(weights) if small else weights)
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert header["__metadata__"]["format_version"] == version
