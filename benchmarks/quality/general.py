@@ -3,7 +3,8 @@
     python benchmarks/quality/general.py --source perov5=perov_5_train.csv carbon24=carbon_24_train.csv \\
         aflow=aflow_cubic_perovskite_oxides_train.extxyz --output results/general --seeds 0 1 2
 
-The settings are in ``general.json`` beside this file; what has been trained already is not trained again. The test
+The settings are in ``general.json`` beside this file; what has been trained already is not trained again. What the
+prior makes is measured by ``wishes.py``. The test
 parts are also reconstructed from other origins, axes and cells, and so is a library of prototypes that training has
 not seen. Match and RMSE as Xie et al., arXiv:2110.06197: StructureMatcher (stol 0.5, ltol 0.3, angle_tol 10), RMSE in
 units of (V/N)^(1/3), over what matches; a crystal that is not rebuilt does not match.
@@ -33,8 +34,10 @@ from icsg3d_models.fields.site_errors import site_errors
 from icsg3d_models.local_sampling import reduced
 from icsg3d_models.modelfile import read_header
 from icsg3d_models.results import versions
+from icsg3d_models.screening.fingerprint import FINGERPRINT_FILE, write_fingerprint
 from icsg3d_models.symmetry import symmetrise
 
+NETWORKS = ("unet", "vae", "prior")
 MOST = 100  # crystals of a set in another setting
 TOLERANCE = 0.1  # Å, of the symmetry to which crystals are idealised
 COLUMNS = {
@@ -61,11 +64,14 @@ def prepare(recipe: dict[str, dict[str, object]], sources: dict[str, Path], fold
 
 
 def train(recipe: dict[str, dict[str, object]], folder: Path, seed: int) -> Path:
-    """Train the U-Net and the VAE of one seed; return their folder."""
+    """Train the networks of one seed and take the fingerprint of the training part; return their folder."""
     run = folder / f"seed{seed}"
     run.mkdir(exist_ok=True)
-    digest = read_dataset(folder / "dataset.h5").content_hash()
-    for network in ("unet", "vae"):
+    dataset = read_dataset(folder / "dataset.h5")
+    digest = dataset.content_hash()
+    if not (run / FINGERPRINT_FILE).is_file():
+        write_fingerprint(run / FINGERPRINT_FILE, dataset.crystals.take(dataset.part("train")), dataset.name)
+    for network in NETWORKS:
         model = run / f"{network}.safetensors"
         if model.is_file():
             if read_header(model, network).card["data"]["content_hash"] != digest:
@@ -175,7 +181,7 @@ def main() -> None:
     cards = []
     for seed in options.seeds:
         run = train(recipe, options.output, seed)
-        headers = {network: read_header(run / f"{network}.safetensors", network) for network in ("unet", "vae")}
+        headers = {network: read_header(run / f"{network}.safetensors", network) for network in NETWORKS}
         cards.append({network: header.card for network, header in headers.items()})
         for name, (crystals, register) in rows(datasets, joined, set(headers["vae"].config["elements"])).items():
             start = time.perf_counter()
@@ -207,7 +213,7 @@ def page(
     lines = [
         "# One model for crystals of any shape",
         "",
-        f"U-Net and local VAE, trained together on {', '.join(datasets)}; written by `benchmarks/quality/general.py`. "
+        f"U-Net and local VAE, both trained on {', '.join(datasets)}; written by `benchmarks/quality/general.py`. "
         f"Seeds of the training: {', '.join(map(str, seeds))}; mean, and in brackets the lowest and the highest.",
         "",
         f"Idealised: to the symmetry found within {TOLERANCE} Å, as `symmetry_tolerance` of the stage rebuild does. "
@@ -233,7 +239,7 @@ def page(
         by = "-" if name == "joined" else ("crystal" if len(set(dataset.crystals.formulas())) == 1 else "composition")
         lines.append(f"| {name} | {len(dataset.crystals)} | {parts} | {by} | `{dataset.content_hash()[:16]}` |")
     lines += ["", "| network | parameters | training, s | device |", "|---|---|---|---|"]
-    for network in ("unet", "vae"):
+    for network in NETWORKS:
         seconds = ", ".join(f"{float(str(card[network]['seconds'])):.0f}" for card in cards)
         lines.append(f"| {network} | {cards[0][network]['parameters']} | {seconds} | {cards[0][network]['device']} |")
     known = ", ".join(f"{name} {version}" for name, version in versions().items())
