@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ OVERLAP_ROUNDS = 2  # carbon, whose atoms are the closest: 0.03 Å without, 0.00
 STENCIL = torch.tensor([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])  # (27, 3)
 
 
+@lru_cache(maxsize=1)
 def _quadratic_fit() -> Tensor:
     """Return the (10, 27) least-squares map from 27 values to 1, x, y, z, xx, yy, zz, xy, xz, yz."""
     x, y, z = STENCIL.double().unbind(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -31,15 +32,23 @@ def shortest_distance(cell: np.ndarray, frac: np.ndarray, reach: float = 2.0) ->
     return float(distance[other].min(initial=np.inf))
 
 
-def check(cell: np.ndarray, frac: np.ndarray, settings: RebuildSettings) -> str:
-    """Return why a sample is no crystal, or an empty string."""
+def finite_volumes(cells: np.ndarray) -> np.ndarray:
+    """Return the volume of every cell in Å³, NaN where a cell is not finite."""
+    volumes = np.full(len(cells), np.nan)
+    finite = np.isfinite(cells).all(axis=(1, 2))
+    volumes[finite] = np.abs(np.linalg.det(cells[finite]))
+    return volumes
+
+
+def check(frac: np.ndarray, volume: float, settings: RebuildSettings) -> str:
+    """Return why a sample is no crystal, or an empty string"""
     if len(frac) == 0:
         return "no atom above the threshold"
     if len(frac) > settings.max_sites:
         return f"more than {settings.max_sites} sites"
-    if not (np.isfinite(cell).all() and np.isfinite(frac).all()):
+    if not (math.isfinite(volume) and np.isfinite(frac).all()):
         return "the field or the cell is not finite"
-    if abs(np.linalg.det(cell)) < 0.1 * len(frac):
+    if volume < 0.1 * len(frac):
         return "the cell is flat or smaller than its atoms"
     return ""
 
@@ -127,11 +136,12 @@ def assemble(
     kept: list[tuple[np.ndarray, np.ndarray, np.ndarray, str]] = []
     reasons: dict[str, str] = {}
     doubt: dict[str, float] = {}
+    volumes = finite_volumes(cells).tolist()
     for index, sample in enumerate(samples):
         name = f"s{int(sample):06d}"
         rows = slice(offsets[index], offsets[index + 1])
         cell, frac, numbers = cells[index], fracs[rows], number[rows]
-        reason = check(cell, frac, settings)
+        reason = check(frac, volumes[index], settings)
         if not reason and shortest_distance(cell, frac) < settings.min_distance:
             reason = f"two sites closer than {settings.min_distance} Å"
         if reason:

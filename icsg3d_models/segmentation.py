@@ -94,7 +94,7 @@ def segment(unet: UNet, occupancy: Tensor, species: Tensor, allowed: list[int], 
     inside = maximum >= 0
     owner, voxel = inside.nonzero(as_tuple=True)  # (M,), ordered by sample
     found, label = torch.unique(owner * size + maximum[owner, voxel], return_inverse=True)  # (R,), (M,)
-    log_probability = _species_log_probability(unet, features, species, owner, voxel, (nx, ny, nz), allowed)  # (M, E)
+    log_probability = _species_log_probability(unet, features, species, owner, voxel, allowed)  # (M, E)
     weight = occupancy.reshape(batch, -1)[owner, voxel].unsqueeze(1)
     score = torch.zeros(len(found), log_probability.shape[1], device=device)
     score.index_add_(0, label, weight * log_probability)
@@ -130,14 +130,14 @@ def _species_log_probability(
     species: Tensor,
     owner: Tensor,
     voxel: Tensor,
-    grid: Grid,
     allowed: list[int],
 ) -> Tensor:
     """Return the log probability of every allowed element at the given voxels, (M, E)."""
-    frac = _voxel_index(voxel, grid) / torch.tensor(grid, device=voxel.device)
-    logits = unet.species_logits_of(features, species, owner, frac)
-    barred = torch.tensor([z not in allowed for z in unet.config.elements], device=logits.device)
-    return logits.masked_fill_(barred, -math.inf).log_softmax(dim=1).clamp_(min=-50.0)
+    logits = unet.species_logits_of(features, species, owner, voxel)
+    barred = [z not in allowed for z in unet.config.elements]
+    if any(barred):
+        logits.masked_fill_(torch.tensor(barred, device=logits.device), -math.inf)
+    return logits.log_softmax(dim=1).clamp_(min=-50.0)
 
 
 def run(settings: SegmentSettings, report: Report) -> None:

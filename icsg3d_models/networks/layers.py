@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..fields.grids import Grid
 from ..results import StageError
 from ..settings import Strict
 from .products import onednn_linear, onednn_linear_works
@@ -170,22 +171,58 @@ def sample_points(field: Tensor, owner: Tensor, frac: Tensor) -> Tensor:
     :param owner: (M,) sample of each point; ``frac``: (M, 3).
     :return: (M, C).
     """
-    _, ny, nz = field.shape[2:]
-    n = torch.tensor(field.shape[2:], device=field.device)
+    nx, ny, nz = field.shape[2:]
+    return _weighted(field, owner, *_corners((nx, ny, nz), frac))
+
+
+def sample_voxels(field: Tensor, owner: Tensor, voxel: Tensor, grid: Grid) -> Tensor:
+    """Read a field as :func:`sample_points` does, at points of a grid that may be another than that of the field.
+
+    :param field: (B, C, nx, ny, nz).
+    :param owner: (M,) sample of each point; ``voxel``: (M,) flat index on the grid.
+    :return: (M, C).
+    """
+    nx, ny, nz = field.shape[2:]
+    corner, weight = _corners_of_grid((nx, ny, nz), grid, field.device)
+    return _weighted(field, owner, corner.index_select(0, voxel), weight.index_select(0, voxel))
+
+
+def _corners(shape: Grid, frac: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the flat indices of the eight points of a grid around each of the given points, and their weights.
+
+    :param frac: (M, 3).
+    :return: (M, 8) each, the corners in the order of the bits of 0 to 7.
+    """
+    device, (_, ny, nz) = frac.device, shape
+    n = torch.tensor(shape, device=device)
     position = (frac % 1.0) * n
     low = position.floor()
     t = position - low  # (M, 3)
     low = low.long() % n
-    steps = torch.tensor([ny * nz, nz, 1], device=field.device)
+    steps = torch.tensor([ny * nz, nz, 1], device=device)
     places = torch.cat([low * steps, (low + 1) % n * steps], dim=1)  # (M, 6): the lower x, y, z, then the upper
     shares = torch.cat([1 - t, t], dim=1)
-    corner: Tensor = owner[:, None] * n.prod()
-    weight: Tensor = torch.ones((), device=field.device)
+    corner = weight = None
     for axis in range(3):
-        # The eight corners in the order of the bits of 0 to 7.
-        chosen = axis + 3 * (torch.arange(8, device=field.device) >> (2 - axis) & 1)
-        corner = corner + places.index_select(1, chosen)
-        weight = weight * shares.index_select(1, chosen)
+        chosen = axis + 3 * (torch.arange(8, device=device) >> (2 - axis) & 1)
+        place, share = places.index_select(1, chosen), shares.index_select(1, chosen)
+        corner = place if corner is None else corner + place
+        weight = share if weight is None else weight * share
+    assert corner is not None
+    assert weight is not None
+    return corner, weight
+
+
+@lru_cache(maxsize=16)
+def _corners_of_grid(shape: Grid, grid: Grid, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return :func:`_corners` of all points of a grid, which are the same in every crystal."""
+    axes = (torch.arange(n, device=device) / n for n in grid)
+    return _corners(shape, torch.cartesian_prod(*axes))
+
+
+def _weighted(field: Tensor, owner: Tensor, corner: Tensor, weight: Tensor) -> Tensor:
+    """Return the weighted sums of voxels, (M, C), of samples ``owner``, (M,); corner and weight are (M, 8)."""
     voxels = field.flatten(2).transpose(1, 2).flatten(0, 1)  # (B nx ny nz, C)
+    rows = owner[:, None] * field[0, 0].numel() + corner
     # One weighted sum of eight rows a point, without eight arrays in between.
-    return functional.embedding_bag(corner, voxels, per_sample_weights=weight.to(voxels.dtype), mode="sum")
+    return functional.embedding_bag(rows, voxels, per_sample_weights=weight.to(voxels.dtype), mode="sum")

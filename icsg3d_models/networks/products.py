@@ -15,6 +15,8 @@ from torch.nn import functional
 
 def onednn_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Return the product of oneDNN; an operator that torch keeps for its compiler and may change."""
+    if 0 in weight.stride():  # expanded, such as the gradient of a sum: a hundred times as slow as the copy
+        weight = weight.contiguous()
     product: Tensor = torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
     return product
 

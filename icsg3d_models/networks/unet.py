@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from ..settings import Strict
 from .layers import (
     FoldingConv,
+    Linear,
     PreActivatedConv,
     ResidualBlock,
     depth_to_space,
     sample_at,
-    sample_points,
+    sample_voxels,
     space_to_depth,
 )
 
@@ -57,9 +58,9 @@ class UNet(nn.Module):
         self.mask_head = nn.Conv3d(width, 8, 1)
         self.species_head = nn.Sequential(
             nn.LayerNorm(width + config.species_channels),
-            nn.Linear(width + config.species_channels, 2 * width),
+            Linear(width + config.species_channels, 2 * width),
             nn.SiLU(),
-            nn.Linear(2 * width, len(config.elements)),
+            Linear(2 * width, len(config.elements)),
         )
 
     def features(self, occupancy: Tensor, species: Tensor) -> list[Tensor]:
@@ -90,8 +91,9 @@ class UNet(nn.Module):
         logits: Tensor = self.species_head(sample_at(joined, frac))
         return logits
 
-    def species_logits_of(self, features: list[Tensor], species: Tensor, owner: Tensor, frac: Tensor) -> Tensor:
-        """Return element logits, (M, E), at points (M, 3) that lie in the samples ``owner``, (M,)."""
+    def species_logits_of(self, features: list[Tensor], species: Tensor, owner: Tensor, voxel: Tensor) -> Tensor:
+        """Return element logits, (M, E), at voxels (M,) of the occupancy in the samples ``owner``, (M,)."""
         joined = torch.cat([features[-1], species], dim=1)
-        logits: Tensor = self.species_head(sample_points(joined, owner, frac))
+        nx, ny, nz = (2 * n for n in species.shape[2:])
+        logits: Tensor = self.species_head(sample_voxels(joined, owner, voxel, (nx, ny, nz)))
         return logits

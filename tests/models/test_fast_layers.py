@@ -12,6 +12,7 @@ from icsg3d_models.networks.layers import (
     PeriodicConv,
     sample_at,
     sample_points,
+    sample_voxels,
     space_to_depth,
     wrap,
 )
@@ -116,6 +117,14 @@ def test_points_are_read_from_their_own_sample() -> None:
     torch.testing.assert_close(read[0], field[2, :, 1, 2, 3])
     torch.testing.assert_close(read[1], 0.5 * (field[0, :, 0, 0, 3] + field[0, :, 0, 0, 0]))  # across the face
     torch.testing.assert_close(sample_at(field, frac[:1].expand(3, 1, 3))[1, 0], read[2])
+
+
+def test_voxels_of_a_finer_grid_are_read_as_the_points_where_they_lie() -> None:
+    field, owner = torch.randn(2, 3, 4, 2, 6), torch.tensor([1, 0, 1])
+    index = torch.tensor([[7, 3, 11], [0, 0, 0], [4, 1, 5]])
+    voxel = (index[:, 0] * 4 + index[:, 1]) * 12 + index[:, 2]
+    expected = sample_points(field, owner, index / torch.tensor([8, 4, 12]))
+    torch.testing.assert_close(sample_voxels(field, owner, voxel, (8, 4, 12)), expected)
 
 
 def test_prior_asked_the_same_for_all_gives_what_it_gives_one_by_one() -> None:
