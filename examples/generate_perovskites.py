@@ -24,7 +24,14 @@ from aiida_icsg3d.progress import Reporter, expected_seconds, run_with_progress
 from aiida_icsg3d.pseudos import choose_family
 from aiida_icsg3d.report import write_report
 from aiida_icsg3d.report.console import summarise
-from aiida_icsg3d.setup import collect_models, find_code, find_reference, known_elements, samples_around_base
+from aiida_icsg3d.setup import (
+    collect_models,
+    find_code,
+    find_reference,
+    known_elements,
+    predicted_elements,
+    samples_around_base,
+)
 from icsg3d_models.formulas import amounts_of
 
 ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
@@ -63,6 +70,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--base", nargs="+", type=Path, metavar="FILE", help="sample around these crystals (CIF, POSCAR, ...)")
     add("--spread", type=float, metavar="SD",
         help="with --base: width, in standard deviations of the latents of the training crystals")  # fmt: skip
+    add("--guidance", type=float, metavar="G",
+        help="strength of what is aimed at; 1 follows the models, 2 is stricter and less varied")  # fmt: skip
     add(
         "--reference",
         type=int,
@@ -168,12 +177,19 @@ def build(options: argparse.Namespace) -> Any:
             "pseudopotential family lack it, and sites would be taken for something else"
         )
     overrides: dict[str, Any] = {}
-    if options.spread is not None:
-        overrides["generate"] = {"sample": {"settings": {"spread": options.spread}}}
+    sampling = {name: value for name in ("spread", "guidance") if (value := getattr(options, name)) is not None}
+    if sampling:
+        overrides["generate"] = {"sample": {"settings": sampling}}
+    screening: dict[str, Any] = {}
+    if not predicted_elements(models) & set(elements):
+        print("no property model knows these elements: candidates are taken in the order in which they were made")
+        screening["rank_by"] = None
     reference = load_node(options.reference) if options.reference else find_reference(options.models, models)
     if reference is None:
         print("novelty is not judged: it is not known what the models were trained on; --reference names a dataset")
-        overrides["screen"] = {"screen": {"settings": {"require": ["structure", "composition", "unique"]}}}
+        screening["require"] = ["structure", "composition", "unique"]
+    if screening:
+        overrides["screen"] = {"screen": {"settings": screening}}
     print(f"elements {', '.join(elements)}; {options.n_samples} samples, {options.n_relaxations} relaxations"
           + (f" with {family.label}" if family else ""))  # fmt: skip
     return WorkflowFactory("icsg3d.discover").get_builder_from_protocol(

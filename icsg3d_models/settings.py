@@ -255,8 +255,8 @@ class ScreenSettings(StageSettings):
     reference: str | None = None
     """What novelty is judged against: a training-set fingerprint or a dataset file; null: novelty is not judged."""
     elements: list[str] | None = None
-    rank_by: str = "formation_energy_per_atom"
-    """Predicted property to rank by."""
+    rank_by: str | None = "formation_energy_per_atom"
+    """Predicted property to rank by; null: candidates are taken in the order in which they were made."""
     descending: bool = False
     top: Positive = 10
     """How many candidates to select; fewer are selected, and it is said, where fewer pass."""

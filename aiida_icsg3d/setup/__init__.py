@@ -2,7 +2,7 @@
 
 from .codes import CodeError, find_code
 from .localhost import prepare_code, prepare_localhost
-from .models import ModelsError, collect_models, find_reference, known_elements, samples_around_base
+from .models import ModelsError, collect_models, find_reference, known_elements, predicted_elements, samples_around_base
 
 __all__ = (
     "CodeError",
@@ -11,6 +11,7 @@ __all__ = (
     "find_code",
     "find_reference",
     "known_elements",
+    "predicted_elements",
     "prepare_code",
     "prepare_localhost",
     "samples_around_base",

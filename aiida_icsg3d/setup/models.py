@@ -84,6 +84,11 @@ def find_reference(names: list[str], models: dict[str, Any]) -> orm.Data | None:
     return creator.inputs.dataset if creator is not None and "dataset" in creator.inputs else None
 
 
+def predicted_elements(models: dict[str, Any]) -> set[str]:
+    """Return the elements that at least one property model knows."""
+    return {SYMBOLS[z] for model in models["predictors"].values() for z in model.config["elements"]}
+
+
 def known_elements(models: dict[str, Any]) -> set[str]:
     """Return the elements that VAE and U-Net both know."""
     numbers = set(models["vae"].config["elements"]) & set(models["unet"].config["elements"])

@@ -93,7 +93,11 @@ class GenerateWorkChain(WorkChain):
         """
         inputs = load_protocol("generate", protocol, overrides)
         settings = {name: {"seed": seed, **inputs[name]["settings"]} for name in STAGES}
-        given = {"n_samples": n_samples, "elements": elements, "targets": dict(targets) if targets else None}
+        given: dict[str, Any] = {
+            "n_samples": n_samples,
+            "elements": elements,
+            "targets": dict(targets) if targets else None,
+        }
         given.update(wishes or {})
         settings["sample"].update({key: value for key, value in given.items() if value is not None})
         if elements is None and given.get("composition") is not None:

@@ -50,7 +50,7 @@ def run(settings: ScreenSettings, report: Report) -> None:
     check_predictors(settings.rank_by, predictors, report)
     candidates = examine(settings, report, crystals, predictors, reference, str(device))
     masks = funnel_masks(candidates, list(settings.require))
-    values = candidates.prediction.values.get(settings.rank_by)
+    values = candidates.prediction.values.get(settings.rank_by) if settings.rank_by is not None else None
     ranked = order(masks["novel"], values, settings.descending)
     selected = ranked[: settings.top]
     write_table(folder / settings.table, crystals, candidates, selected)
@@ -97,7 +97,7 @@ def read_crystal_file(path: Path) -> Crystals:
     return crystals
 
 
-def check_predictors(rank_by: str, predictors: list[Path], report: Report) -> None:
+def check_predictors(rank_by: str | None, predictors: list[Path], report: Report) -> None:
     """Refuse settings that rank by what no predictor predicts; record the models.
 
     :raises StageError: `rank_by` is not predicted.
@@ -106,7 +106,7 @@ def check_predictors(rank_by: str, predictors: list[Path], report: Report) -> No
     for path in predictors:
         targets += read_header(path, PREDICTORS).config["targets"]
         report.inputs[f"predictor:{path.name}"] = file_hash(path)
-    if predictors and rank_by not in targets:
+    if predictors and rank_by is not None and rank_by not in targets:
         raise StageError(
             "settings_rejected",
             f"`rank_by` is {rank_by!r}; the predictors predict {', '.join(sorted(set(targets)))}",

@@ -258,6 +258,16 @@ def test_what_to_rank_by_must_be_predicted(tmp_path: Path) -> None:
         screen(tmp_path, rank_by="band_gap")
 
 
+def test_without_anything_to_rank_by_candidates_keep_their_order(tmp_path: Path) -> None:
+    write_inputs(tmp_path, candidates(), [perovskite()])
+    best, rows = screen(tmp_path)
+    worst, _ = screen(tmp_path, descending=True)
+    report, _ = screen(tmp_path, rank_by=None)
+    passing = set(best.tables["selected"])
+    assert report.tables["selected"] == [row["id"] for row in rows if row["id"] in passing]
+    assert worst.tables["selected"] != best.tables["selected"]  # so that one of them is not that order
+
+
 def test_crystals_that_no_model_predicts_are_told_apart_from_bad_ones(tmp_path: Path) -> None:
     """Magnesium oxide is a fine crystal, of an element that the property model does not know."""
     rock_salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.21), ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
