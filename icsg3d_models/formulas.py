@@ -30,6 +30,13 @@ def check_composition(value: str | None) -> str | None:
     return value
 
 
+def check_anonymous(value: str | None) -> str | None:
+    """Return an anonymous formula as it was written; refuse what is none."""
+    if value is not None:
+        anonymous_amounts(value)
+    return value
+
+
 def amounts_of(formula: str) -> dict[str, float]:
     """Return symbol -> amount of a formula as it is written, not reduced."""
     from pymatgen.core import Composition

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .formulas import amounts_of, anonymous_amounts, check_composition, check_elements
+from .formulas import amounts_of, check_anonymous, check_composition, check_elements
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -161,22 +161,9 @@ class SampleSettings(StageSettings):
     fields: str = "fields.h5"
     """The field file to write."""
 
-    @field_validator("elements")
-    @classmethod
-    def _symbols(cls, value: list[str] | None) -> list[str] | None:
-        return check_elements(value)
-
-    @field_validator("composition")
-    @classmethod
-    def _formula(cls, value: str | None) -> str | None:
-        return check_composition(value)
-
-    @field_validator("anonymous_formula")
-    @classmethod
-    def _anonymous(cls, value: str | None) -> str | None:
-        if value is not None:
-            anonymous_amounts(value)
-        return value
+    _elements = field_validator("elements")(check_elements)
+    _composition = field_validator("composition")(check_composition)
+    _anonymous = field_validator("anonymous_formula")(check_anonymous)
 
     @property
     def shape_wishes(self) -> list[str]:
@@ -225,10 +212,7 @@ class SegmentSettings(StageSettings):
     """Occupancy (1 at the centre of an atom) above which a voxel belongs to an atom."""
     batch_size: Positive = 32
 
-    @field_validator("elements")
-    @classmethod
-    def _symbols(cls, value: list[str] | None) -> list[str] | None:
-        return check_elements(value)
+    _elements = field_validator("elements")(check_elements)
 
 
 class RebuildSettings(StageSettings):
@@ -255,6 +239,11 @@ class ScreenSettings(StageSettings):
     reference: str | None = None
     """What novelty is judged against: a training-set fingerprint or a dataset file; null: novelty is not judged."""
     elements: list[str] | None = None
+    """Only these elements may occur; null: any."""
+    composition: str | None = None
+    """Only crystals of this composition, in any multiple of the formula; null: any."""
+    anonymous_formula: str | None = None
+    """Only crystals of this kind of formula, such as `ABC3`; null: any."""
     rank_by: str | None = "formation_energy_per_atom"
     """Predicted property to rank by; null: candidates are taken in the order in which they were made."""
     descending: bool = False
@@ -270,10 +259,9 @@ class ScreenSettings(StageSettings):
     table: str = "screening.csv"
     """The table to write, one row a crystal."""
 
-    @field_validator("elements")
-    @classmethod
-    def _symbols(cls, value: list[str] | None) -> list[str] | None:
-        return check_elements(value)
+    _elements = field_validator("elements")(check_elements)
+    _composition = field_validator("composition")(check_composition)
+    _anonymous = field_validator("anonymous_formula")(check_anonymous)
 
 
 class EvaluateSettings(StageSettings):

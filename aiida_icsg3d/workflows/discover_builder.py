@@ -114,7 +114,8 @@ def fill_discovery(
         options=options_of("screen"), protocol=protocol,
     )  # fmt: skip
     settings = screening.screen.settings.get_dict()
-    screening.screen.settings = {**settings, "top": max(settings.get("top", 10), count)}
+    asked = {key: wishes[key] for key in ("composition", "anonymous_formula") if wishes and wishes.get(key)}
+    screening.screen.settings = {**settings, **asked, "top": max(settings.get("top", 10), count)}
     fill(builder, "screen", screening)
 
     if count:

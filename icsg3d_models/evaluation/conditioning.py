@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from math import gcd
-from typing import TypeVar
-
 import numpy as np
 
 from ..crystals import Crystals
-from ..elements import SYMBOLS
-from ..formulas import amounts_of, anonymous_amounts
 from ..networks.conditions import crystal_system
+from ..screening.asked import of_anonymous_formula, of_composition, of_elements
 from ..screening.symmetry import space_group
 from ..settings import SampleSettings
-
-Name = TypeVar("Name")
 
 
 def target_deviation(values: np.ndarray, target: float | np.ndarray) -> float:
@@ -43,28 +35,16 @@ def wishes_fulfilled(crystals: Crystals, wishes: SampleSettings) -> dict[str, np
 
     :param wishes: the settings that the crystals were sampled with.
     """
-    contents = [
-        reduced_amounts({SYMBOLS[z]: n for z, n in Counter(crystals.sites(i)[1].tolist()).items()})
-        for i in range(len(crystals))
-    ]
-    found: dict[str, list[bool]] = {}
+    found: dict[str, np.ndarray] = {}
     if wishes.elements is not None:
-        found["elements"] = [set(amounts) <= set(wishes.elements) for amounts in contents]
+        found["elements"] = of_elements(crystals, wishes.elements)
     if wishes.composition is not None:
-        asked = reduced_amounts({s: int(amount) for s, amount in amounts_of(wishes.composition).items()})
-        found["composition"] = [amounts == asked for amounts in contents]
+        found["composition"] = of_composition(crystals, wishes.composition)
     if wishes.anonymous_formula is not None:
-        ratio = sorted(reduced_amounts(dict(enumerate(anonymous_amounts(wishes.anonymous_formula)))).values())
-        found["anonymous_formula"] = [sorted(amounts.values()) == ratio for amounts in contents]
+        found["anonymous_formula"] = of_anonymous_formula(crystals, wishes.anonymous_formula)
     if wishes.n_atoms is not None:
-        found["n_atoms"] = [int(count) == wishes.n_atoms for count in crystals.counts]
+        found["n_atoms"] = crystals.counts == wishes.n_atoms
     if wishes.crystal_system is not None:
         systems = [crystal_system(space_group(crystals, index)[1]) for index in range(len(crystals))]
-        found["crystal_system"] = [system == wishes.crystal_system for system in systems]
-    return {name: np.array(values, dtype=bool) for name, values in found.items()}
-
-
-def reduced_amounts(amounts: Mapping[Name, int]) -> dict[Name, int]:
-    """Return the amounts without their common factor."""
-    unit = gcd(*amounts.values())
-    return {name: amount // unit for name, amount in amounts.items()}
+        found["crystal_system"] = np.array([system == wishes.crystal_system for system in systems], dtype=bool)
+    return found

@@ -14,7 +14,7 @@ class Candidates:
     """Tests and predictions of B crystals.
 
     :param formulas: B reduced formulas.
-    :param allowed: (B,) bool, only elements that are asked for.
+    :param allowed: (B,) bool, of the elements and the composition that are asked for.
     :param structure_valid, composition_valid, unique: (B,) bool.
     :param duplicate_of: B indices of the earlier crystal that is the same, None where there is none.
     :param novel, novel_composition: (B,) bool, None where there is nothing to compare with.

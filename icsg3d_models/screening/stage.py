@@ -11,10 +11,10 @@ import numpy as np
 
 from ..crystals import CrystalError, Crystals, read_crystals
 from ..devices import select_device
-from ..elements import NUMBER
 from ..modelfile import PREDICTORS, file_hash, read_header
 from ..results import Report, StageError
 from ..settings import ScreenSettings
+from .asked import as_asked
 from .candidates import Candidates
 from .descriptors import describe
 from .matching import ANGLE_TOL, LTOL, STOL, Matcher
@@ -128,7 +128,7 @@ def examine(
     report.progress(0, total, step="validity")
     formulas = formulas_of(crystals)
     composed = np.array([bool(formula) and composition_valid(formula) for formula in formulas])
-    allowed = allowed_elements(crystals, settings.elements)
+    allowed = as_asked(crystals, settings.elements, settings.composition, settings.anonymous_formula)
     # what has no valid structure is not compared, described or predicted
     sound = np.flatnonzero(valid)
     part = crystals.take(sound)
@@ -181,7 +181,7 @@ def explain(
     for index, problem in enumerate(structure):
         words = [problem] if problem else []
         if not allowed[index]:
-            words.append("elements that were not asked for")
+            words.append("not of the elements, or not of the composition, that were asked for")
         if not composed[index]:
             words.append("composition not neutral, or electronegativities out of order (SMACT)")
         other = duplicate_of[index]
@@ -212,11 +212,3 @@ def spread_out(prediction: Prediction, indices: np.ndarray, total: int) -> Predi
         {name: place(column) for name, column in prediction.uncertainty.items()},
         reasons,
     )
-
-
-def allowed_elements(crystals: Crystals, elements: list[str] | None) -> np.ndarray:
-    """Return which crystals consist of the elements asked for only, (B,) bool."""
-    if elements is None:
-        return np.ones(len(crystals), dtype=bool)
-    foreign = ~np.isin(crystals.numbers, [NUMBER[symbol] for symbol in elements])
-    return np.bincount(crystals.owner, foreign, minlength=len(crystals)) == 0

@@ -298,6 +298,16 @@ def test_options_and_codes_by_stage(fake_code: Any, models: dict[str, Any], data
     assert builder.screen.screen.settings.get_dict() == {"seed": 0, "top": 3}
 
 
+def test_only_what_was_asked_for_passes_the_screening(fake_code: Any, models: dict[str, Any], dataset: Any) -> None:
+    builder = DiscoverWorkChain.get_builder_from_protocol(
+        {"icsg3d": fake_code()}, models=models, reference=dataset, n_relaxations=0,
+        wishes={"anonymous_formula": "ABC3", "n_atoms": 10},
+    )  # fmt: skip
+    assert builder.generate.sample.settings["n_atoms"] == 10
+    assert builder.screen.screen.settings["anonymous_formula"] == "ABC3"
+    assert "n_atoms" not in builder.screen.screen.settings.get_dict()
+
+
 def test_training_of_all_keeps_what_succeeded(workchain: Any, fake_code: Any, dataset: Any, tmp_path: Any) -> None:
     """The U-Net failed; the CGCNN, which ran beside it, is not lost, and no VAE is begun."""
     builder = TrainAllWorkChain.get_builder_from_protocol(fake_code(), dataset)
