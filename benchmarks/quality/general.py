@@ -32,7 +32,7 @@ from icsg3d_models.datasets import Dataset, read_dataset
 from icsg3d_models.fields import variants
 from icsg3d_models.fields.site_errors import site_errors
 from icsg3d_models.local_sampling import reduced
-from icsg3d_models.modelfile import read_header
+from icsg3d_models.modelfile import file_hash, read_header
 from icsg3d_models.results import versions
 from icsg3d_models.screening.fingerprint import FINGERPRINT_FILE, write_fingerprint
 from icsg3d_models.symmetry import symmetrise
@@ -63,7 +63,7 @@ def prepare(recipe: dict[str, dict[str, object]], sources: dict[str, Path], fold
     return {name: read_dataset(folder / f"{name}.h5") for name in sources}
 
 
-def train(recipe: dict[str, dict[str, object]], folder: Path, seed: int) -> Path:
+def train(recipe: dict[str, dict[str, object]], folder: Path, seed: int, networks: list[str]) -> Path:
     """Train the networks of one seed and take the fingerprint of the training part; return their folder."""
     run = folder / f"seed{seed}"
     run.mkdir(exist_ok=True)
@@ -71,7 +71,7 @@ def train(recipe: dict[str, dict[str, object]], folder: Path, seed: int) -> Path
     digest = dataset.content_hash()
     if not (run / FINGERPRINT_FILE).is_file():
         write_fingerprint(run / FINGERPRINT_FILE, dataset.crystals.take(dataset.part("train")), dataset.name)
-    for network in NETWORKS:
+    for network in networks:
         model = run / f"{network}.safetensors"
         if model.is_file():
             if read_header(model, network).card["data"]["content_hash"] != digest:
@@ -85,6 +85,24 @@ def train(recipe: dict[str, dict[str, object]], folder: Path, seed: int) -> Path
             settings["resume_from"] = settings["checkpoint"]
         run_stage("train", settings, run)
     return run
+
+
+class Scores:
+    """Figures of one run, kept in its folder, so that a page is written again without the hours that they took."""
+
+    def __init__(self, run: Path) -> None:
+        self.file = run / "scores.json"
+        self.models = {name: file_hash(run / f"{name}.safetensors") for name in ("unet", "vae")}
+        content = json.loads(self.file.read_text()) if self.file.is_file() else {}
+        self.figures = content["figures"] if content.get("models") == self.models else {}
+
+    def of(self, name: str, compute: Callable[[], dict[str, float | None]]) -> dict[str, float | None]:
+        """Return the figures of one line of the table."""
+        if name not in self.figures:
+            self.figures[name] = compute()
+            self.file.write_text(json.dumps({"models": self.models, "figures": self.figures}, indent=1))
+        result: dict[str, float | None] = self.figures[name]
+        return result
 
 
 def scores(given: Crystals, run: Path, register: bool) -> dict[str, float | None]:
@@ -163,6 +181,7 @@ def main() -> None:
     parser.add_argument("--source", nargs="+", default=[], metavar="NAME=FILE", help="names as in general.json")
     parser.add_argument("--output", type=Path, required=True, help="folder of datasets, models and the page")
     parser.add_argument("--ship", type=Path, help="instead of all that, copy the models of the first seed there")
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="networks to train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     if options.ship is not None:
@@ -180,13 +199,14 @@ def main() -> None:
     results: dict[str, dict[str, object]] = {}
     cards = []
     for seed in options.seeds:
-        run = train(recipe, options.output, seed)
-        headers = {network: read_header(run / f"{network}.safetensors", network) for network in NETWORKS}
+        run = train(recipe, options.output, seed, options.only)
+        headers = {network: read_header(run / f"{network}.safetensors", network) for network in options.only}
         cards.append({network: header.card for network, header in headers.items()})
+        kept = Scores(run)
         for name, (crystals, register) in rows(datasets, joined, set(headers["vae"].config["elements"])).items():
             start = time.perf_counter()
             entry = results.setdefault(name, {"n": len(crystals), "sites": int(crystals.counts.max()), "runs": []})
-            figures = scores(crystals, run, register)
+            figures = kept.of(name, lambda: scores(crystals, run, register))  # noqa: B023 - called at once
             entry["runs"].append({"seed": seed, **figures})  # type: ignore[attr-defined]
             print(f"seed {seed}, {name}: {figures}, {time.perf_counter() - start:.0f} s", flush=True)
     (options.output / "general.json").write_text(json.dumps(results, indent=1) + "\n")
@@ -239,7 +259,7 @@ def page(
         by = "-" if name == "joined" else ("crystal" if len(set(dataset.crystals.formulas())) == 1 else "composition")
         lines.append(f"| {name} | {len(dataset.crystals)} | {parts} | {by} | `{dataset.content_hash()[:16]}` |")
     lines += ["", "| network | parameters | training, s | device |", "|---|---|---|---|"]
-    for network in NETWORKS:
+    for network in cards[0]:
         seconds = ", ".join(f"{float(str(card[network]['seconds'])):.0f}" for card in cards)
         lines.append(f"| {network} | {cards[0][network]['parameters']} | {seconds} | {cards[0][network]['device']} |")
     known = ", ".join(f"{name} {version}" for name, version in versions().items())
