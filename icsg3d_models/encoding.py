@@ -25,6 +25,8 @@ def encode(vae: VAE, batch: CrystalBatch, size: int = 256) -> tuple[Tensor, Tens
     grid = cube(vae.config.grid)
     pieces = [torch.zeros(2, 0, vae.config.latent, device=batch.cell.device)]
     for rows in torch.arange(len(batch)).split(size):
+        if len(rows) == 0:  # what splitting nothing gives
+            continue
         some = batch.take(rows.to(batch.cell.device))
         fields = occupancy_field(some, grid), species_field(some, half(grid))
         pieces.append(torch.stack(vae.encode(*fields, standardised_lattice(vae, some.cell))))

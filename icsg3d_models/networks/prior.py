@@ -32,6 +32,9 @@ class PriorConfig(Strict):
     target_std: list[float] = Field(default_factory=list)
     vae_sha256: str = ""
     """The VAE whose latents these are; sampling refuses another one."""
+    valid_compositions: bool = False
+    """Trained only on crystals whose composition passes the test of the screening: neutral, with electronegativities
+    in order."""
     width: Annotated[int, Field(ge=16)] = 384
     depth: Annotated[int, Field(ge=1)] = 3
     """Residual layers."""

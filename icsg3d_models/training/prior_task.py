@@ -18,6 +18,7 @@ from ..networks.local_vae import LocalVAE
 from ..networks.prior import Prior, PriorConfig
 from ..networks.vae import VAE
 from ..results import StageError
+from ..screening.validity import composition_valid
 from ..settings import TrainSettings
 from .field_data import part_batch
 from .local_prior_task import LocalPriorTask
@@ -69,6 +70,11 @@ class PriorTask(Task):
             "vae_sha256": file_hash(settings.vae),
         }
         module = Prior(network_config(PriorConfig, settings.options, **fixed)).to(device)
+        if module.config.valid_compositions:
+            valid = valid_rows(dataset, rows["train"]).to(device)
+            latents["train"] = (mean[valid], log_variance[valid])
+            parts["train"] = parts["train"].take(valid)
+            rows["train"] = np.flatnonzero(rows["train"])[valid.cpu().numpy()]
         conditions = {}
         for name, batch in parts.items():
             columns = [
@@ -127,6 +133,21 @@ class PriorTask(Task):
     def test(self, module: nn.Module) -> dict[str, float]:
         """Return the same on the test part."""
         return self._evaluate(module, "test") if len(self.latents["test"][0]) else {}
+
+
+def valid_rows(dataset: Dataset, part: np.ndarray) -> Tensor:
+    """Return which crystals of one part have a valid composition, counted within the part.
+
+    A generator of crystals that are to be screened need not learn what the screening throws out.
+
+    :raises StageError: none has.
+    """
+    formulas = dataset.crystals.take(np.flatnonzero(part)).formulas()
+    known = {formula: composition_valid(formula) for formula in set(formulas)}
+    valid = torch.tensor([i for i, formula in enumerate(formulas) if known[formula]])
+    if len(valid) == 0:
+        raise StageError("settings_rejected", "`valid_compositions`: no training crystal has a valid composition")
+    return valid
 
 
 def presence(batch: CrystalBatch, elements: list[int]) -> Tensor:

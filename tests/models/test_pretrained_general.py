@@ -89,3 +89,33 @@ def matched(one: Structure, other: Structure) -> float:
     """Return the RMS displacement in units of (V/N)^(1/3), 0.5 where they do not match."""
     found = StructureMatcher(stol=0.5, angle_tol=10, ltol=0.3).get_rms_dist(one, other)
     return 0.5 if found is None else float(found[0])
+
+
+def drawn(folder: Path, **wishes: object) -> list[Structure]:
+    """Return new crystals from the shipped prior."""
+    chosen = {name: str(MODELS / f"{name}.safetensors") for name in ("vae", "prior")} | {"device": "cpu"}
+    sampling.run(SampleSettings.model_validate({**chosen, **wishes}), Report("sample", folder))
+    unet = str(MODELS / "unet.safetensors")
+    segmentation.run(SegmentSettings(unet=unet, device="cpu"), Report("segment", folder))
+    rebuilding.run(RebuildSettings(device="cpu"), Report("rebuild", folder))
+    with h5py.File(folder / "crystals.h5") as file:
+        return list(read_crystals(file["crystals"]).structures())
+
+
+def test_a_perovskite_that_is_asked_for_comes(tmp_path: Path) -> None:
+    made = drawn(tmp_path, composition="PbTiO3", guidance=2.0, n_samples=16, seed=3)
+    right = [structure for structure in made if structure.composition.reduced_formula == "TiPbO3"]
+    assert len(right) >= 12
+    assert all(55 < structure.volume < 75 for structure in right)  # PbTiO3: 63 Å³
+
+
+def test_carbon_that_is_asked_for_is_carbon_and_has_the_density_of_carbon(tmp_path: Path) -> None:
+    made = drawn(tmp_path, elements=["C"], n_samples=16, seed=4)
+    assert len(made) >= 14
+    assert {str(element) for structure in made for element in structure.composition} == {"C"}
+    volumes = [structure.volume / len(structure) for structure in made]
+    assert 5.0 < float(np.median(volumes)) < 8.5  # diamond 5.7, graphite 8.8 Å³ an atom
+    apart = [
+        structure.distance_matrix[np.triu_indices(len(structure), 1)].min() for structure in made if len(structure) > 1
+    ]
+    assert float(np.median(apart)) > 1.1

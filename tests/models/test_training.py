@@ -18,12 +18,14 @@ from icsg3d_models.datasets import Dataset
 from icsg3d_models.fields.batches import to_batch
 from icsg3d_models.fields.grids import grid_sizes
 from icsg3d_models.fields.occupancy import occupancy_field
-from icsg3d_models.modelfile import load_weights, read_header
+from icsg3d_models.modelfile import ModelHeader, load_weights, read_header, save_model
+from icsg3d_models.networks.vae import VAE, VAEConfig
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import TrainSettings
 from icsg3d_models.training.augmentation import DECORATED, decorated, moved, repeated
 from icsg3d_models.training.checkpoint import LAST, load_checkpoint
 from icsg3d_models.training.loop import Trainer
+from icsg3d_models.training.prior_task import PriorTask, valid_rows
 from icsg3d_models.training.stage import run
 from icsg3d_models.training.task import Task
 
@@ -180,18 +182,45 @@ def test_networks_of_a_spacing_learn_crystals_of_many_shapes(tmp_path: Path) -> 
     split = np.array([0] * 18 + [1] * 3 + [2] * 3, dtype=np.uint8)
     Dataset(crystals, {}, split, {}, "shapes").write(tmp_path / "dataset.h5")
     common = {"dataset": "dataset.h5", "optimiser": {"max_epochs": 2, "batch_size": 4}, "device": "cpu"}
-    for network, options in (("unet", {"spacing": 0.4, "width": 8}), ("vae", {"width": 8, "channels": 4})):
+    small = {"width": 8, "depth": 1, "lattice_width": 8}
+    networks = {"unet": {"spacing": 0.4, "width": 8}, "vae": {"width": 8, "channels": 4}, "prior": small}
+    for network, options in networks.items():
         chosen = {**common, "network": network, "options": options, "output": f"{network}.safetensors"}
+        before = {"vae": {"unet": "unet.safetensors"}, "prior": {"vae": "vae.safetensors"}}.get(network, {})
         report = Report("train", tmp_path)
-        run(TrainSettings.model_validate({**chosen, "unet": "unet.safetensors" if network == "vae" else None}), report)
+        run(TrainSettings.model_validate({**chosen, **before}), report)
+        if network == "prior":
+            continue  # in reduced cells, and rare grids more often
         assert report.counts["steps"] == 2 * sum(-(-n // 4) for n in grid_counts(crystals.take(range(18))))
         assert report.scalars["test_loss"] > 0
     header = read_header(tmp_path / "vae.safetensors", "vae")
     assert header.config["spacing"] == 0.4
     spread = load_weights(tmp_path / "vae.safetensors")["latent_std"]
     assert not torch.equal(spread, torch.ones(4))
-    with pytest.raises(StageError, match="a prior is for latents of one size"):
-        run(TrainSettings.model_validate({**common, "network": "prior", "vae": "vae.safetensors"}), report)
+    assert read_header(tmp_path / "prior.safetensors", "prior").config["spacing"] == 0.4
+
+
+def test_a_prior_of_crystals_whose_composition_is_valid(dataset_file: Path) -> None:
+    """Sodium dichloride is not neutral: of the training part, the prior is to see the others only."""
+    ideal = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    rocks = [np.array([82, 22, 8, 8, 8]), np.array([11, 17, 17]), np.array([11, 17]), np.array([11, 17, 17])]
+    crystals = Crystals.from_arrays(
+        [3.9 * np.eye(3)] * 4, [ideal[: len(z)] for z in rocks], rocks, ["PbTiO3", "NaCl2", "NaCl", "test"]
+    )
+    dataset = Dataset(crystals, {}, np.array([0, 0, 0, 2], dtype=np.uint8), {}, "rocks")
+    assert valid_rows(dataset, dataset.split == 0).tolist() == [0, 2]
+    with pytest.raises(StageError, match="no training crystal has a valid composition"):
+        valid_rows(dataset, dataset.split == 2)
+    vae = VAE(VAEConfig(elements=[8, 11, 17, 22, 82], latent=4, width=8, lattice_mean=[1.4] * 6, lattice_std=[0.1] * 6))
+    path = dataset_file.parent / "vae.safetensors"
+    save_model(path, ModelHeader("vae", vae.config.model_dump(), {}), vae.state_dict())
+    for valid, count in ((True, 2), (False, 3)):
+        options = {"width": 16, "depth": 1, "valid_compositions": valid}
+        settings = TrainSettings(network="prior", vae=str(path), options=options)
+        task = PriorTask.build(settings, dataset, torch.device("cpu"))
+        assert task.n_train == count
+        loss, _ = task.loss(np.arange(count), torch.Generator().manual_seed(0), 0.0)
+        assert torch.isfinite(loss)
 
 
 def grid_counts(crystals: Crystals) -> list[int]:
