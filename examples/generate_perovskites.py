@@ -40,14 +40,19 @@ CRYSTAL_SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "tri
 WISHES = ("composition", "anonymous_formula", "n_atoms", "crystal_system")
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, where there are any."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, []) else super()._get_help_string(action)
+
+
 def parse_arguments() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         prog="verdi run examples/generate_perovskites.py",
         description=__doc__,
-        formatter_class=type(
-            "Formatter", (argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter), {}
-        ),
+        formatter_class=HelpFormatter,
     )
     add = parser.add_argument
     add(
@@ -70,6 +75,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--base", nargs="+", type=Path, metavar="FILE", help="sample around these crystals (CIF, POSCAR, ...)")
     add("--spread", type=float, metavar="SD",
         help="with --base: width, in standard deviations of the latents of the training crystals")  # fmt: skip
+    add("--interpolate", action="store_true", default=None, help="with two files of --base: on the line between them")
     add("--guidance", type=float, metavar="G",
         help="strength of what is aimed at; 1 follows the models, 2 is stricter and less varied")  # fmt: skip
     add(
@@ -178,6 +184,10 @@ def build(options: argparse.Namespace) -> Any:
         )
     overrides: dict[str, Any] = {}
     sampling = {name: value for name in ("spread", "guidance") if (value := getattr(options, name)) is not None}
+    if options.interpolate:
+        if len(base) != 2:
+            raise ValueError(f"--interpolate goes from one crystal of --base to another; {len(base)} given, two needed")
+        sampling["mode"] = "interpolate"
     if sampling:
         overrides["generate"] = {"sample": {"settings": sampling}}
     screening: dict[str, Any] = {}

@@ -12,6 +12,7 @@ from aiida.common.folders import Folder
 from aiida.orm import StructureData
 
 from icsg3d_models.crystals import Crystals, write_crystals
+from icsg3d_models.settings import SampleSettings
 
 from ..data import CrystalDatasetData, TrainedModelData
 from .base import StageCalculation, check_network, check_part
@@ -55,6 +56,12 @@ class SampleCalculation(StageCalculation):
         mode, n_base = settings.get("mode", "prior"), len(inputs.get("base", {}))
         if "vae" in inputs and mode == "prior":
             check_prior(inputs["vae"], inputs.get("prior"))
+            wishes = SampleSettings.model_validate(settings).shape_wishes
+            if wishes and "spacing" not in inputs["vae"].config:
+                raise ValueError(
+                    f"{', '.join(wishes)}: the VAE makes cells of one kind and cannot aim at that; models for crystals "
+                    "of any shape can, such as the pretrained set `general`"
+                )
         if "base" not in ports:
             return
         if "dataset" in inputs:

@@ -176,6 +176,8 @@ def test_a_vae_for_any_shape_needs_its_prior_or_base_crystals(inputs: Any, prepa
     given["prior"] = model("prior", 8, spacing=0.4)
     wishes = {"composition": "PbTiO3", "crystal_system": "cubic"}
     assert prepared("icsg3d.sample", {**given, "settings": wishes})[1].items() >= wishes.items()
+    message = refuse("icsg3d.sample", {**inputs["sample"], "settings": Dict(wishes)})
+    assert "composition, crystal_system: the VAE makes cells of one kind" in message
     message = refuse("icsg3d.sample", {**given, "vae": inputs["sample"]["vae"], "settings": Dict({})})
     assert "the prior is one for crystals of any shape, the VAE one for cells of one kind" in message
     given.pop("prior")

@@ -45,3 +45,14 @@ def test_elements_that_somebody_lacks_are_left_out(example: ModuleType, capsys: 
     assert "Pb left out: the family lacks it" in capsys.readouterr().out
     with pytest.raises(ValueError, match="none of the elements Pb can be used"):
         example.choose_elements(["Pb"], known)
+
+
+def test_help_shows_only_defaults_that_there_are(
+    example: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["generate_perovskites.py", "--help"])
+    with pytest.raises(SystemExit):
+        example.parse_arguments()
+    shown = capsys.readouterr().out
+    assert "default: None" not in shown
+    assert "(default: 64)" in shown
