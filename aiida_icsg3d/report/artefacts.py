@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .asked import asked_for
 from .campaign import Campaign, Candidate, output
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def write_metrics(campaign: Campaign, path: Path) -> Path:
         "workchain": {"pk": node.pk, "uuid": node.uuid, "state": state(node), "exit_status": node.exit_status,
                       "exit_message": node.exit_message, "started": node.ctime.isoformat(),
                       "elapsed_seconds": round((node.mtime - node.ctime).total_seconds(), 1)},
+        "asked_for": asked_for(node),
         "funnel": campaign.funnel,
         "wall_seconds_by_stage": totals,
         "versions": versions | (node.base.attributes.get("version", None) or {}),

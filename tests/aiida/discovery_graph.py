@@ -19,6 +19,7 @@ from pymatgen.core import Lattice, Structure
 
 from aiida_icsg3d.data import CrystalDatasetData, TrainedModelData
 
+ASKED = {"n_samples": 8, "elements": ["O", "Pb"], "targets": {"gap": 1.5}, "guidance": 2.0, "batch_size": 4}
 COLUMNS = (
     "rank", "id", "formula", "n_sites", "spacegroup_symbol", "spacegroup_number", "a", "b", "c", "alpha",
     "beta", "gamma", "volume", "predicted_formation_energy_per_atom", "uncertainty_formation_energy_per_atom",
@@ -161,7 +162,7 @@ def build_discovery(
 
     generate = process(orm.WorkChainNode, "aiida.workflows:icsg3d.generate", {}, found.workchain)
     sample = process(orm.CalcJobNode, "aiida.calculations:icsg3d.sample",
-                     {"vae": models["vae"], "prior": models["prior"], "settings": orm.Dict({"n_samples": 8})},
+                     {"vae": models["vae"], "prior": models["prior"], "settings": orm.Dict(ASKED)},
                      generate, computer)  # fmt: skip
     fields = orm.RemoteData(remote_path=str(folder / "sample"), computer=computer)
     finish(sample, {"remote_folder": fields, "results": results("sample", 4.0, samples=8)})

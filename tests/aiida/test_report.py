@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 from aiida import orm
-from discovery_graph import Discovery, build_discovery, local_computer, process
+from discovery_graph import ASKED, Discovery, build_discovery, local_computer, process
 from pymatgen.core import Structure
 
 from aiida_icsg3d.report import write_report
@@ -94,6 +94,7 @@ def test_metrics(report: dict[str, Path], run: Discovery) -> None:
     assert metrics["wall_seconds_by_stage"]["icsg3d.sample"] == 4.0
     assert metrics["versions"]["smact"] == "4.0.0"
     assert metrics["seeds"]["icsg3d.rebuild"] == 7
+    assert metrics["asked_for"] == {k: v for k, v in ASKED.items() if k != "batch_size"}
     assert {m["sha256"] for m in metrics["models"] if m["kind"] == "model"} == {m.sha256 for m in run.models.values()}
     assert metrics["relaxations"]["s000002"]["a"] == 3.88
 
@@ -125,7 +126,13 @@ def test_page_is_offline_and_escaped(report: dict[str, Path]) -> None:
     assert all((report["index"].parent / link).is_file() for link in links)
     assert EVIL not in html
     assert "&lt;script&gt;alert(" in html
-    for text in ("PbTiO3", "failed [401]", "-1024.100", "Set aside by the screening"):
+    for text in (
+        "elements O Pb · targets gap = 1.5 · guidance 2.0",
+        "PbTiO3",
+        "failed [401]",
+        "-1024.100",
+        "Set aside by the screening",
+    ):
         assert text in page.text
 
 
