@@ -60,6 +60,8 @@ def prediction_line(target: str, row: dict[str, Any]) -> str:
     energy = "formation_energy" in target
     name = "predicted $E_\\mathrm{f}$" if energy else f"predicted {target.replace('_', ' ')}"
     value, spread = row.get(f"{PREDICTED}{target}"), row.get(f"uncertainty_{target}")
+    if value is None:
+        return "no prediction"
     text = number(value, "+.2f").replace("-", "−")
     if isinstance(spread, (int, float)):
         text += f" ± {spread:.2f}"
@@ -74,10 +76,13 @@ def relaxed_note(candidate: Candidate) -> str:
     if candidate.failed:
         return "DFT failed" + (f" [{relax['exit_status']}]" if relax.get("exit_status") else "")
     change = number(relax.get("volume_change_percent"), "+.1f").replace("-", "−")
+    moved = relax.get("rmsd_angstrom")
+    # A crystal that DFT made another one of does not match any more, and no distance says how far its atoms went.
+    far = "another structure now" if moved is None else f"atoms moved {number(moved, '.3f')} Å"
     lines = [
         label_line(candidate.formula, relax.get("spacegroup_symbol"), relax.get("a")),
         f"$E$ = {number(relax.get('energy_per_atom_eV'), '.3f').replace('-', '−')} eV/atom",
-        f"volume {change} %, atoms moved {number(relax.get('rmsd_angstrom'), '.3f')} Å",
+        f"volume {change} %, {far}",
     ]
     return "\n".join(lines)
 

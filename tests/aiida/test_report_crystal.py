@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from aiida_icsg3d.report.campaign import Candidate
 from aiida_icsg3d.report.crystal import best_origin, build_scene, element_colour, element_radius
 from aiida_icsg3d.report.layered import layers_of, place_layers
-from aiida_icsg3d.report.panels import match_cell
+from aiida_icsg3d.report.panels import match_cell, prediction_line, relaxed_note
 from aiida_icsg3d.report.picture import Panel, draw_picture, mathtext_formula, mathtext_spacegroup
 
 PEROVSKITE = Structure(
@@ -121,3 +122,13 @@ def test_placed_boxes_keep_their_distance_and_long_edges_bend_around_them() -> N
         for box_x, box_y in places.values():
             if box_y == y and box_x != x:
                 assert abs(box_x - x) > 0.7 - 1e-9
+
+
+def test_what_is_not_known_is_said_in_words() -> None:
+    target = "formation_energy_per_atom"
+    assert prediction_line(target, {f"predicted_{target}": None}) == "no prediction"
+    assert "= −1.25 eV/atom" in prediction_line(target, {f"predicted_{target}": -1.25})
+    relax = {"workchain_uuid": "x", "a": 3.9, "energy_per_atom_eV": -10.0, "volume_change_percent": -17.0}
+    assert "another structure now" in relaxed_note(Candidate("s1", {"formula": "C"}, None, relax))
+    moved = relaxed_note(Candidate("s1", {"formula": "C"}, None, {**relax, "rmsd_angstrom": 0.02}))
+    assert "volume −17.0 %, atoms moved 0.020 Å" in moved
