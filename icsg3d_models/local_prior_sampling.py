@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
 import torch
 
+from .composition_patterns import draw_composition
 from .elements import NUMBER, SYMBOLS
 from .fields.grids import MULTIPLE, grid_sizes, same_grids
 from .formulas import amounts_of, anonymous_amounts
@@ -47,16 +50,37 @@ def wishes_of(settings: SampleSettings, prior: LocalPrior, model: str) -> Wishes
     )
 
 
+def rows_of(prior: LocalPrior, wishes: Wishes, settings: SampleSettings) -> torch.Tensor:
+    """Return what each sample is to be, (n_samples, C).
+
+    Where elements are named and no composition is, every sample gets a composition of its own from these elements: a
+    crystal is not asked to choose among them, which it learns far worse than to follow a composition.
+    """
+    row = prior.wishes.vector(wishes)
+    rows = row.expand(settings.n_samples, -1).clone()
+    if wishes.elements is None or wishes.composition is not None:
+        return rows
+    amounts = None if wishes.amounts is None else [int(amount) for amount in wishes.amounts]
+    for sample in range(settings.n_samples):
+        rng = np.random.default_rng((settings.seed, sample))
+        drawn = draw_composition(prior.config.patterns, wishes.elements, amounts, rng)
+        if drawn is None:  # no pattern of the training crystals fits: the prior is left to find one
+            break
+        own = replace(wishes, elements=list(drawn), composition=drawn, amounts=list(drawn.values()))
+        rows[sample] = prior.wishes.vector(own)
+    return rows
+
+
 def latents_of_prior(
     prior: LocalPrior, wishes: Wishes, settings: SampleSettings, device: torch.device
 ) -> Iterator[Latents]:
     """Yield new cells and latents, a batch on one grid at a time; a sample depends on its number and the seed only."""
-    wanted = prior.wishes.vector(wishes).to(device)
+    wanted = rows_of(prior, wishes, settings).to(device)
     noise = noise_of(list(range(settings.n_samples)), (6,), settings.seed, CELL_NOISE).to(device)
-    cells = prior.sample_cells(noise, wanted.expand(len(noise), -1), settings.guidance)
+    cells = prior.sample_cells(noise, wanted, settings.guidance)
     for grid, rows in same_grids(grid_sizes(cells, 0, prior.config.spacing)):
         shape = (len(prior.config.latent_mean), *(n // MULTIPLE for n in grid))
         for some in rows.split(settings.batch_size):
             start = noise_of(some.tolist(), shape, settings.seed, LATENT_NOISE).to(device)
-            latent = prior.sample_latents(start, cells[some], wanted.expand(len(some), -1), settings.guidance)
+            latent = prior.sample_latents(start, cells[some], wanted[some], settings.guidance)
             yield Latents(grid, some.cpu().numpy(), cells[some], latent)

@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ..composition_patterns import Pattern
 from ..lattice import vector_to_lattice
 from ..settings import Strict
 from .conditions import ConditionSpace
@@ -44,6 +45,8 @@ class LocalPriorConfig(Strict):
     """Properties it can be conditioned on."""
     target_mean: list[float] = Field(default_factory=list)
     target_std: list[float] = Field(default_factory=list)
+    patterns: list[Pattern] = Field(default_factory=list)
+    """Compositions of the training crystals, from which those of a chemical space are drawn."""
     vae_sha256: str = ""
     """The VAE whose latents these are; sampling refuses another one."""
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 64

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..composition_patterns import patterns_of
 from ..crystals import Crystals
 from ..datasets import PARTS, Dataset
 from ..fields.batches import CrystalBatch, to_batch
@@ -69,6 +70,7 @@ class LocalPriorTask(Task):
             "targets": settings.targets,
             "target_mean": [float(np.nanmean(v[train])) for v in values.values()],
             "target_std": [float(np.nanstd(v[train])) or 1.0 for v in values.values()],
+            "patterns": patterns_of(crystals.take(train)),
             "vae_sha256": file_hash(str(settings.vae)),
         }
         module = LocalPrior(network_config(LocalPriorConfig, settings.options, **fixed)).to(device)

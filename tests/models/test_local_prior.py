@@ -12,10 +12,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from icsg3d_models.composition_patterns import patterns_of
 from icsg3d_models.crystals import Crystals, write_crystals
 from icsg3d_models.datasets import Dataset, read_dataset
 from icsg3d_models.fields.batches import to_batch
 from icsg3d_models.lattice import lattice_to_vector
+from icsg3d_models.local_prior_sampling import rows_of, wishes_of
 from icsg3d_models.modelfile import ModelHeader, file_hash, read_header, save_model
 from icsg3d_models.networks.conditions import CODES, CRYSTAL_SYSTEMS, ConditionSpace, Wishes, crystal_system
 from icsg3d_models.networks.flow import guided, integrate
@@ -229,6 +231,27 @@ def test_wishes_reach_the_flows(folder: Path) -> None:
         {"elements": ["C"]}, {"targets": {"energy": 1.0}},
     ):  # fmt: skip
         assert np.abs(drawn(folder, **wish)[0][0] - free[0][0]).max() > 1e-5, wish
+
+
+def test_a_chemical_space_gives_every_sample_a_composition_of_its_own() -> None:
+    prior = small_prior()
+    prior.config = prior.config.model_copy(update={"patterns": patterns_of(crystals())})
+    space = prior.wishes
+    settings = SampleSettings(n_samples=5, elements=["Pb", "Ti", "O", "C"], seed=3, crystal_system="cubic")
+    rows = rows_of(prior, wishes_of(settings, prior, "prior"), settings)
+    lead, carbon = space.vector(Wishes(composition={8: 3, 22: 1, 82: 1})), space.vector(Wishes(composition={6: 1}))
+    place = space.blocks["composition"]
+    kinds = [
+        int(torch.equal(row[place], lead[place])) + 2 * int(torch.equal(row[place], carbon[place])) for row in rows
+    ]
+    assert set(kinds) == {1, 2}
+    assert all(row[space.blocks["crystal_system"]].tolist() == [0.0] * 6 + [1.0, 1.0] for row in rows)
+    again = rows_of(prior, wishes_of(settings, prior, "prior"), settings.model_copy(update={"n_samples": 3}))
+    assert torch.equal(again, rows[:3])
+    for other in ({"composition": "PbTiO3"}, {"n_atoms": 5}, {"elements": ["O"]}):
+        changed = SampleSettings.model_validate({"n_samples": 2, **other})
+        wishes = wishes_of(changed, prior, "prior")
+        assert torch.equal(rows_of(prior, wishes, changed), space.vector(wishes).expand(2, -1))
 
 
 @pytest.mark.parametrize(
