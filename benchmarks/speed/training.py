@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, required=True, help="dataset file of `icsg3d prepare`")
     parser.add_argument("--folder", type=Path, required=True, help="where models and fields are written")
     parser.add_argument("--seed", type=int, default=0)
-    for network, epochs, batch, rate in (("unet", 1, 12, 5e-3), ("vae", 3, 16, 3e-3)):
+    for network, epochs, batch, rate in (("unet", 1, 12, 5e-3), ("vae", 3, 18, 3e-3)):
         parser.add_argument(f"--{network}-epochs", type=int, default=epochs)
         parser.add_argument(f"--{network}-batch", type=int, default=batch)
         parser.add_argument(f"--{network}-rate", type=float, default=rate, help="peak of the learning rate")
