@@ -179,19 +179,34 @@ def from_prior(
     if unknown:
         known = ", ".join(prior.config.targets) or "none"
         raise StageError("input_incompatible", f"{settings.prior} has no target {', '.join(unknown)}; it has {known}")
-    mask = torch.zeros(len(prior.config.elements), device=device)
-    if settings.elements is not None:
-        mask = torch.tensor([float(z in allowed) for z in prior.config.elements], device=device)
-    goal = [
-        (settings.targets[name] - mean) / std if name in settings.targets else math.nan
-        for name, mean, std in zip(prior.config.targets, prior.config.target_mean, prior.config.target_std, strict=True)
-    ]
-    row = torch.tensor(goal, device=device)
+    if settings.elements is None and not settings.targets and prior.config.examples:
+        masks, goals = prior.drawn(len(noise), generator)
+    else:
+        masks, goals = one_condition(settings, prior, allowed)
+    size = 4 * settings.batch_size
     pieces = [
-        prior.sample(some, mask.expand(len(some), -1), row.expand(len(some), -1), settings.guidance)
-        for some in noise.split(4 * settings.batch_size)
+        prior.sample(some, mask, goal, settings.guidance)
+        for some, mask, goal in zip(
+            noise.split(size),
+            masks.expand(len(noise), -1).split(size),
+            goals.expand(len(noise), -1).split(size),
+            strict=True,
+        )
     ]
     return torch.cat(pieces)
+
+
+def one_condition(settings: SampleSettings, prior: Prior, allowed: list[int]) -> tuple[Tensor, Tensor]:
+    """Return what all samples are asked for: (1, E) elements allowed and (1, T) standardised targets."""
+    config, device = prior.config, prior.latent_mean.device
+    mask = torch.zeros(1, len(config.elements), device=device)
+    if settings.elements is not None:
+        mask = torch.tensor([[float(z in allowed) for z in config.elements]], device=device)
+    goal = [
+        (settings.targets[name] - mean) / std if name in settings.targets else math.nan
+        for name, mean, std in zip(config.targets, config.target_mean, config.target_std, strict=True)
+    ]
+    return mask, torch.tensor([goal], device=device)
 
 
 def from_base(settings: SampleSettings, report: Report, vae: VAE, generator: torch.Generator) -> Tensor:

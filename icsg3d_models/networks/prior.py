@@ -2,6 +2,9 @@
 
 Sampling a VAE from N(0, 1) itself, as ICSG3D did, lands between the training latents: the
 mismatch of prior and aggregate posterior, not the decoder, is what fails there.
+
+It also keeps what the training crystals could have been asked for. Samples of which nothing is asked take their
+conditions from there: p(z) = sum of p(z | c) p(c), and p(z | c) is learned better than p(z) is in one piece.
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ from torch import Tensor
 
 from ..settings import Strict
 from .flow import ConditionedMLP, guided, integrate
+
+MISSING = 1e4  # in place of a target that is not known: no property is so many standard deviations away
+FEWEST_EXTRA = 0.2  # share of the other elements that samples of which nothing is asked may hold, at least
 
 
 class PriorConfig(Strict):
@@ -35,6 +41,10 @@ class PriorConfig(Strict):
     valid_compositions: bool = False
     """Trained only on crystals whose composition passes the test of the screening: neutral, with electronegativities
     in order."""
+    examples: Annotated[int, Field(ge=0)] = 0
+    """Training crystals whose elements and targets are kept."""
+    example_elements: Annotated[int, Field(ge=0)] = 0
+    """Most elements of one of them."""
     width: Annotated[int, Field(ge=16)] = 384
     depth: Annotated[int, Field(ge=1)] = 3
     """Residual layers."""
@@ -45,6 +55,8 @@ class Prior(ConditionedMLP):
 
     latent_mean: Tensor
     latent_std: Tensor
+    kept_elements: Tensor
+    kept_targets: Tensor
 
     def __init__(self, config: PriorConfig) -> None:
         latent = len(config.latent_mean)
@@ -52,6 +64,11 @@ class Prior(ConditionedMLP):
         self.config = config
         self.register_buffer("latent_mean", torch.tensor(config.latent_mean), persistent=False)
         self.register_buffer("latent_std", torch.tensor(config.latent_std), persistent=False)
+        # Flat, because a matrix would be taken for weights where a file is made smaller.
+        kept, saved = config.examples, config.examples > 0
+        elements = torch.zeros(kept * config.example_elements, dtype=torch.uint8)
+        self.register_buffer("kept_elements", elements, persistent=saved)
+        self.register_buffer("kept_targets", torch.zeros(kept * len(config.targets)), persistent=saved)
 
     def forward(self, z: Tensor, t: Tensor, allowed: Tensor, targets: Tensor) -> Tensor:
         """Return the velocity, (B, Z).
@@ -66,6 +83,35 @@ class Prior(ConditionedMLP):
         restricted = (allowed.sum(dim=1, keepdim=True) > 0).to(z.dtype)
         given = torch.isfinite(targets).to(z.dtype)
         return self.velocity(z, t, torch.cat([allowed, restricted, torch.nan_to_num(targets), given], dim=1))
+
+    def keep(self, presence: Tensor, targets: Tensor) -> None:
+        """Keep conditions of training crystals.
+
+        :param presence: (N, E) 1 where a crystal holds the element; N and the most elements of a crystal as in the
+            configuration.
+        :param targets: (N, T) standardised, NaN where not known.
+        """
+        numbers = torch.tensor(self.config.elements, device=presence.device)
+        held = torch.where(presence > 0, numbers, 0).sort(dim=1, descending=True).values
+        self.kept_elements.copy_(held[:, : self.config.example_elements].flatten())
+        self.kept_targets.copy_(targets.nan_to_num(MISSING).flatten())
+
+    def drawn(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return conditions of ``count`` training crystals drawn at random: (count, E) and (count, T), as in forward.
+
+        Allowed are the elements of the crystal and others, of which at least a fifth, so that the sample need not be
+        that crystal's composition.
+        """
+        device = self.latent_mean.device
+        numbers = torch.tensor(self.config.elements, device=device)
+        row = torch.randint(self.config.examples, (count,), generator=generator, device=device)
+        held = self.kept_elements.reshape(self.config.examples, -1)[row].long()
+        present = (held[:, :, None] == numbers).any(dim=1)
+        share = torch.rand((count, 1), generator=generator, device=device) ** 2
+        share = FEWEST_EXTRA + (1 - FEWEST_EXTRA) * share
+        extra = torch.rand(present.shape, generator=generator, device=device) < share
+        targets = self.kept_targets.float().reshape(self.config.examples, -1)[row]
+        return (present | extra).float(), torch.where(targets >= MISSING, torch.nan, targets)
 
     @torch.no_grad()
     def sample(self, noise: Tensor, allowed: Tensor, targets: Tensor, guidance: float = 1.0, steps: int = 10) -> Tensor:

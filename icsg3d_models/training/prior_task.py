@@ -69,8 +69,8 @@ class PriorTask(Task):
             "target_std": target_std,
             "vae_sha256": file_hash(settings.vae),
         }
-        module = Prior(network_config(PriorConfig, settings.options, **fixed)).to(device)
-        if module.config.valid_compositions:
+        config = network_config(PriorConfig, settings.options, **fixed, examples=0, example_elements=0)
+        if config.valid_compositions:
             valid = valid_rows(dataset, rows["train"]).to(device)
             latents["train"] = (mean[valid], log_variance[valid])
             parts["train"] = parts["train"].take(valid)
@@ -85,6 +85,10 @@ class PriorTask(Task):
                 presence(batch, vae.config.elements),
                 torch.tensor(scaled, dtype=torch.float32, device=device),
             )
+        held, targets = conditions["train"]
+        kept = {"examples": len(held), "example_elements": int(held.sum(dim=1).max())}
+        module = Prior(config.model_copy(update=kept)).to(device)
+        module.keep(held, targets)
         return cls(module, latents, conditions)
 
     def loss(

@@ -116,6 +116,26 @@ def test_guidance_of_one_is_the_conditional_field() -> None:
     assert not torch.allclose(same, free)
 
 
+def test_nothing_asked_draws_what_training_crystals_could_have_been_asked_for() -> None:
+    module = prior(examples=3, example_elements=2)
+    presence = torch.tensor([[1.0, 1, 0], [0, 1, 0], [1, 0, 1]])
+    module.keep(presence, torch.tensor([[0.5], [math.nan], [-1.0]]))
+    again = prior(examples=3, example_elements=2)
+    again.load_state_dict({name: value.half() if value.is_floating_point() else value
+                           for name, value in module.state_dict().items()})  # fmt: skip
+    allowed, targets = again.drawn(6000, torch.Generator().manual_seed(0))
+    assert allowed.shape == (6000, 3)
+    assert targets.shape == (6000, 1)
+    for row, value in ((0, 0.5), (2, -1.0)):
+        of_row = allowed[targets[:, 0] == value]
+        assert abs(len(of_row) - 2000) < 150
+        assert (of_row >= presence[row]).all()  # the crystal's own elements are always allowed
+    unknown = allowed[targets[:, 0].isnan()]
+    assert (unknown[:, 1] == 1).all()
+    # others are allowed with a share of 0.2 + 0.8 u^2, of which the mean is 7/15
+    assert unknown[:, 0].mean() == pytest.approx(7 / 15, abs=0.04)
+
+
 def test_network_options_are_checked() -> None:
     with pytest.raises(StageError, match=r"widht.*Accepted: elements"):
         network_config(UNetConfig, {"widht": 8}, elements=[8])

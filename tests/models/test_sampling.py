@@ -14,7 +14,7 @@ from icsg3d_models.crystals import Crystals, write_crystals
 from icsg3d_models.datasets import Dataset, DatasetError
 from icsg3d_models.encoding import encode
 from icsg3d_models.fields.batches import to_batch
-from icsg3d_models.modelfile import ModelHeader, file_hash, save_model
+from icsg3d_models.modelfile import ModelHeader, file_hash, read_header, save_model
 from icsg3d_models.networks.loading import load_network
 from icsg3d_models.networks.prior import Prior, PriorConfig
 from icsg3d_models.networks.vae import VAE, VAEConfig
@@ -87,6 +87,27 @@ def test_conditions_reach_the_prior(folder: Path) -> None:
     aimed = sample(folder, targets={"formation_energy_per_atom": -1.0})["latent"]
     assert np.abs(free - restricted).max() > 1e-3
     assert np.abs(free - aimed).max() > 1e-3
+
+
+def test_where_nothing_is_asked_conditions_come_from_training_crystals(folder: Path) -> None:
+    held, targets = torch.tensor([[1.0, 0, 1, 1]] * 2), torch.tensor([[3.0], [3.0]])
+    header = read_header(folder / "prior.safetensors", "prior")
+    config = PriorConfig(**{**header.config, "examples": 2, "example_elements": 3})
+    torch.manual_seed(0)
+    module = Prior(config)
+    module.keep(held, targets)
+    save_model(folder / "prior.safetensors", ModelHeader("prior", config.model_dump(), {}), module.state_dict())
+    free = sample(folder)["latent"]
+    np.testing.assert_allclose(free, sample(folder, batch_size=1)["latent"], atol=1e-5)
+    module.kept_targets.fill_(-3.0)
+    save_model(folder / "prior.safetensors", ModelHeader("prior", config.model_dump(), {}), module.state_dict())
+    assert np.abs(free - sample(folder)["latent"]).max() > 1e-3
+    # what is asked for is not mixed with what is drawn
+    asked = {"targets": {"formation_energy_per_atom": 2.0}}
+    before = sample(folder, **asked)["latent"]
+    module.kept_targets.fill_(1.0)
+    save_model(folder / "prior.safetensors", ModelHeader("prior", config.model_dump(), {}), module.state_dict())
+    np.testing.assert_array_equal(before, sample(folder, **asked)["latent"])
 
 
 def test_without_a_prior_latents_are_standard_normal(folder: Path) -> None:
