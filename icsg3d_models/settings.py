@@ -6,12 +6,12 @@ to the directory the stage runs in; their defaults are the names a CalcJob links
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .formulas import amounts_of, check_anonymous, check_composition, check_elements
+from .formulas import check_anonymous, check_composition, check_elements
+from .wish_settings import WishSettings
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -122,7 +122,7 @@ class TrainSettings(StageSettings):
     """Options of the network; its configuration class in networks/ documents them and refuses unknown ones."""
 
 
-class SampleSettings(StageSettings):
+class SampleSettings(WishSettings, StageSettings):
     """Draw latents and decode them into fields."""
 
     mode: Literal["prior", "base", "interpolate", "reconstruct"] = "prior"
@@ -139,18 +139,6 @@ class SampleSettings(StageSettings):
     """Part of the base crystals to take, where `base` is a dataset file; null: all."""
     register_base: bool = True
     """Put base crystals into the setting that the model understands best; false takes them as they are."""
-    elements: list[str] | None = None
-    """Only these elements; null: all that the models know."""
-    composition: str | None = None
-    """Formula of one cell to aim at, such as `PbTiO3` or `C8`; a prior for crystals of any shape."""
-    anonymous_formula: str | None = None
-    """Such as `ABC3`, whatever the elements are; a prior for crystals of any shape."""
-    n_atoms: Positive | None = None
-    """Atoms in the cell to aim at; null: as many as `composition` has, or any number."""
-    crystal_system: (
-        Literal["triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"] | None
-    ) = None
-    """To aim at; a prior for crystals of any shape."""
     targets: dict[str, float] = {}
     """Property values to aim at; the prior must have been trained with these targets."""
     guidance: Annotated[float, Field(ge=0)] = 1.0
@@ -161,33 +149,10 @@ class SampleSettings(StageSettings):
     fields: str = "fields.h5"
     """The field file to write."""
 
-    _elements = field_validator("elements")(check_elements)
-    _composition = field_validator("composition")(check_composition)
-    _anonymous = field_validator("anonymous_formula")(check_anonymous)
-
-    @property
-    def shape_wishes(self) -> list[str]:
-        """Names of the wishes that only a prior for crystals of any shape takes, as far as they are made."""
-        names = ("composition", "anonymous_formula", "n_atoms", "crystal_system")
-        return [name for name in names if getattr(self, name) is not None]
-
     @model_validator(mode="after")
-    def _wishes_agree(self) -> SampleSettings:
+    def _wishes_need_the_prior(self) -> SampleSettings:
         if self.mode != "prior" and self.shape_wishes:
             raise ValueError(f"{', '.join(self.shape_wishes)}: what mode 'prior' can aim at, not mode {self.mode!r}")
-        if self.composition is None:
-            return self
-        amounts = amounts_of(self.composition)
-        if self.anonymous_formula is not None:
-            raise ValueError("`composition` says more than `anonymous_formula`; give one of the two")
-        if self.elements is not None and (missing := sorted(set(amounts) - set(self.elements))):
-            raise ValueError(f"`composition` holds {', '.join(missing)}, which `elements` does not allow")
-        unit = math.gcd(*(int(amount) for amount in amounts.values()))
-        smallest = int(sum(amounts.values())) // unit
-        if self.n_atoms is not None and self.n_atoms % smallest:
-            raise ValueError(
-                f"`n_atoms` {self.n_atoms}: cells of {self.composition} hold a multiple of {smallest} atoms"
-            )
         return self
 
     @model_validator(mode="after")
@@ -264,7 +229,7 @@ class ScreenSettings(StageSettings):
     _anonymous = field_validator("anonymous_formula")(check_anonymous)
 
 
-class EvaluateSettings(StageSettings):
+class EvaluateSettings(WishSettings, StageSettings):
     """Score crystals by the published metrics, beside what the reference set itself scores."""
 
     mode: Literal["reconstruction", "generation"] = "generation"
@@ -295,9 +260,10 @@ class EvaluateSettings(StageSettings):
     predicted_property: str = "formation_energy_per_atom"
     """The property to take from the predictors."""
     target: float | None = None
-    """Value of the property that was asked for."""
+    """Value of the property that was asked for. What else was: `elements`, `composition`, `anonymous_formula`,
+    `n_atoms` and `crystal_system`, as the crystals were sampled with."""
     unconditioned: str | None = None
-    """Crystal file of samples drawn without the target, whose deviation from it stands beside."""
+    """Crystal file of samples of which nothing was asked; how well they fit what was asked stands beside."""
     stability: str | None = None
     """CSV with the column `id` and the column named next; null: S.U.N. is not judged."""
     stable_column: str = "stable"
@@ -317,8 +283,10 @@ class EvaluateSettings(StageSettings):
             raise ValueError("`paired_by` is for mode 'reconstruction'; new crystals have no true ones")
         if self.target is not None and not self.predictors:
             raise ValueError("`target` needs `predictors`, property models that say what was reached")
-        if self.unconditioned is not None and self.target is None:
-            raise ValueError("`unconditioned` is compared with a `target`; give one")
+        if self.made and self.mode != "generation":
+            raise ValueError(f"{', '.join(self.made)}: asked of new crystals, not in mode {self.mode!r}")
+        if self.unconditioned is not None and self.target is None and not self.made:
+            raise ValueError("`unconditioned` is compared with what was asked for; give a `target` or a wish")
         return self
 
 

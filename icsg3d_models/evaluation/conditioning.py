@@ -8,7 +8,7 @@ from ..crystals import Crystals
 from ..networks.conditions import crystal_system
 from ..screening.asked import of_anonymous_formula, of_composition, of_elements
 from ..screening.symmetry import space_group
-from ..settings import SampleSettings
+from ..wish_settings import WishSettings
 
 
 def target_deviation(values: np.ndarray, target: float | np.ndarray) -> float:
@@ -26,14 +26,14 @@ def target_deviation(values: np.ndarray, target: float | np.ndarray) -> float:
     return float(np.mean(np.abs(values - target))) if len(values) else np.nan
 
 
-def wishes_fulfilled(crystals: Crystals, wishes: SampleSettings) -> dict[str, np.ndarray]:
+def wishes_fulfilled(crystals: Crystals, wishes: WishSettings) -> dict[str, np.ndarray]:
     """Return for every wish that was made which crystals fulfil it, wish -> (B,) bool.
 
     ``elements``: no other element occurs. ``composition``: the same ratio of the same elements. ``anonymous_formula``:
     the same ratios, whatever the elements are. ``n_atoms``: as many sites in the cell as it was generated.
     ``crystal_system``: that of the space group found within 0.1 Å.
 
-    :param wishes: the settings that the crystals were sampled with.
+    :param wishes: what the crystals were sampled with.
     """
     found: dict[str, np.ndarray] = {}
     if wishes.elements is not None:

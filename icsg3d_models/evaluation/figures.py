@@ -58,12 +58,18 @@ KINDS: dict[str, Kind] = {
     "sun": Kind("stable, unique and novel", SHARE, "higher"),
     "property_mean": Kind("predicted property, mean of the valid", "unit of the property", "-"),
     "target_deviation": Kind("mean absolute deviation from the target", "unit of the property", "lower"),
+    "fulfilled_elements": Kind("only elements that were asked for", SHARE, "higher"),
+    "fulfilled_composition": Kind("the composition that was asked for", SHARE, "higher"),
+    "fulfilled_anonymous_formula": Kind("the anonymous formula that was asked for", SHARE, "higher"),
+    "fulfilled_n_atoms": Kind("as many atoms in the cell as asked for", SHARE, "higher"),
+    "fulfilled_crystal_system": Kind("the crystal system that was asked for, within 0.1 Å", SHARE, "higher"),
+    "fulfilled": Kind("all that was asked for", SHARE, "higher"),
 }
 
 CEILINGS = {
     "reference": "the reference set itself",
     "training": "the training set itself",
-    "unconditioned": "samples without target",
+    "unconditioned": "samples of which nothing was asked",
 }
 
 

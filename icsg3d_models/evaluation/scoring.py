@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..crystals import Crystals
+from ..wish_settings import WishSettings
 from .composition_features import composition_features, scaled_features
-from .conditioning import target_deviation
+from .conditioning import target_deviation, wishes_fulfilled
 from .coverage import coverage
 from .distributions import densities, draw, element_counts, wasserstein
 from .novelty import compare, novel_compositions, stable_unique_novel
@@ -214,6 +215,19 @@ def score_property(found: np.ndarray, target: float | None) -> Values:
     if target is not None:
         values["target_deviation"] = target_deviation(found, target)
     return values
+
+
+def score_wishes(crystals: Crystals, asked: int, wishes: WishSettings) -> tuple[Values, np.ndarray]:
+    """Return the shares of all samples that fulfil each wish and all of them, and which crystals do, (B,) bool.
+
+    :param asked: number of samples asked for; those that gave no crystal fulfil nothing.
+    """
+    found = wishes_fulfilled(crystals, wishes)
+    whole = np.ones(len(crystals), dtype=bool)
+    for fulfilled in found.values():
+        whole &= fulfilled
+    values = {f"fulfilled_{name}": float(fulfilled.sum() / asked) for name, fulfilled in found.items()}
+    return values | {"fulfilled": float(whole.sum() / asked)}, whole
 
 
 def score_novelty(

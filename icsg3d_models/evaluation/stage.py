@@ -19,7 +19,17 @@ from .distributions import draw
 from .figures import Evaluation
 from .inputs import is_dataset, named_by_order, read_batch, read_flags
 from .properties import predicted_property
-from .scoring import Described, Means, Rows, Values, describe, score_generation, score_novelty, score_reconstruction
+from .scoring import (
+    Described,
+    Means,
+    Rows,
+    Values,
+    describe,
+    score_generation,
+    score_novelty,
+    score_reconstruction,
+    score_wishes,
+)
 from .validity import conditions
 from .workers import Progress, worker_count
 
@@ -116,19 +126,23 @@ def _generation(
         found = None
         if expected is not None:
             found = (expected if batch is truth else predicted_property(batch, settings, report), expected)
-        return score_generation(batch, truth, means, total, found, settings.target)
+        figures = score_generation(batch, truth, means, total, found, settings.target)
+        return figures | score_wishes(batch.crystals, total, settings)[0] if settings.made else figures
 
     batch = describe(crystals, means, "samples")
     values, ceilings = score(batch, asked), {"reference": score(truth, len(reference))}
     novel, rows = score_novelty(batch, training, means, asked, stable)
     values |= novel
+    if settings.made:
+        for row, fulfilled in zip(rows, score_wishes(crystals, asked, settings)[1], strict=True):
+            row["as_asked"] = bool(fulfilled)
     if training is not None:
         ceilings["reference"] |= score_novelty(truth, training, means, len(reference))[0]
         chosen = draw(np.ones(len(training), dtype=bool), max(asked, len(reference)), settings.seed)
         ceilings["training"] = score(describe(training.take(chosen), means, "training"), len(chosen))
     if settings.unconditioned is not None:
         free = _read(settings.unconditioned, report)
-        ceilings["unconditioned"] = score(describe(free, means, "samples without target"), len(free))
+        ceilings["unconditioned"] = score(describe(free, means, "samples of which nothing was asked"), len(free))
     for name in (*settings.predictors, *filter(None, [settings.stability])):
         report.inputs[name] = file_hash(report.directory / name)
     n_valid = int(batch.valid.sum())
@@ -140,6 +154,8 @@ def _generation(
         "uniqueness and novelty": f"{min(asked, means.novelty_samples)} samples, matcher ltol "
         f"{novelty.LTOL}, stol {novelty.STOL}, angle_tol {novelty.ANGLE_TOL}",
     }
+    if settings.made:
+        notes["asked for"] = ", ".join(f"{name} {value}" for name, value in settings.made.items())
     if settings.predictors:
         notes["property"] = (
             f"{settings.predicted_property} by {', '.join(settings.predictors)}, target {settings.target}"

@@ -1,5 +1,6 @@
 """Figures that need a predictor: Wasserstein distance of a property and the deviation from a target."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_figures_are_those_of_the_valid_samples(
     assert found["target_deviation"] == pytest.approx(np.abs(mine - 0.3).mean(), rel=1e-5)
     assert found["unconditioned_target_deviation"] == pytest.approx(np.abs(loose - 0.3).mean(), rel=1e-5)
     assert found["reference_wasserstein_property"] == 0
-    assert "| samples without target |" in (tmp_path / "evaluation.md").read_text()
+    assert "| samples of which nothing was asked |" in (tmp_path / "evaluation.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -108,3 +109,25 @@ def test_wishes_are_counted_as_they_were_meant() -> None:
         "composition": [True, True, False, False],
         "n_atoms": [False, True, False, False],
     }
+
+
+def test_samples_that_gave_no_crystal_fulfil_no_wish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, free = perovskites("Sr Ti O", "Ba Ti O", "Cs Cs F"), perovskites("Sr Ti O", "Sr Zr O", a=3.8)
+    for name, batch in {"crystals.h5": made, "truth.h5": perovskites("Sr Zr O"), "free.h5": free}.items():
+        write(tmp_path / name, batch)
+    wishes = {"elements": ["Sr", "Ti", "O", "F"], "crystal_system": "cubic"}
+    results = evaluate(tmp_path, monkeypatch, predictors=[], samples=4, unconditioned="free.h5", **wishes)
+    assert results["status"] == "completed", results["message"]
+    found = results["scalars"]
+    assert found["fulfilled_elements"] == found["fulfilled"] == 1 / 4
+    assert found["fulfilled_crystal_system"] == 3 / 4
+    assert found["unconditioned_fulfilled"] == 1 / 2
+    rows = list(csv.DictReader((tmp_path / "evaluation.csv").open()))
+    assert [row["as_asked"] for row in rows] == ["True", "False", "False"]
+    assert "asked for: elements" in (tmp_path / "evaluation.md").read_text()
+
+
+def test_a_reconstruction_was_not_asked_for_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = evaluate(tmp_path, monkeypatch, predictors=[], mode="reconstruction", n_atoms=5)
+    assert results["status"] == "settings_rejected"
+    assert "n_atoms: asked of new crystals" in results["message"]
