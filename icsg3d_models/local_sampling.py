@@ -15,11 +15,12 @@ from torch import Tensor
 
 from .crystals import Crystals
 from .fields.batches import CrystalBatch, to_batch
-from .fields.grids import Grid, grid_sizes, half, same_grids
+from .fields.grids import FINER, FINEST, Grid, grid_sizes, half, same_grids
 from .fields.occupancy import occupancy_field, species_field
 from .lattice import lattice_to_vector, vector_to_lattice
 from .networks.local_vae import LocalVAE
 from .registration import reduce_cell, settings_of
+from .results import StageError
 from .settings import SampleSettings
 
 
@@ -46,13 +47,31 @@ def reduced(crystals: Crystals) -> Crystals:
     return Crystals.from_arrays(cells, fracs, numbers, crystals.ids)
 
 
+def spacing_of(vae: LocalVAE, settings: SampleSettings) -> float:
+    """Return how far apart the points of the fields of base crystals are, Å.
+
+    Training has seen every spacing a little below its own, because points are whole numbers of blocks; in a large cell
+    they are as far apart as can be, and there sites and elements are lost first. Hence a finer grid than in training.
+
+    :raises StageError: a spacing that the model was not trained for.
+    """
+    trained = vae.config.spacing
+    spacing = FINER * trained if settings.spacing is None else settings.spacing
+    if not FINEST * trained <= spacing <= trained:
+        raise StageError(
+            "settings_rejected",
+            f"`spacing` {spacing:g} Å: {settings.vae} takes {FINEST * trained:g} to {trained:g} Å; leave it out",
+        )
+    return spacing
+
+
 @torch.no_grad()
 def latents_of_base(vae: LocalVAE, base: Crystals, settings: SampleSettings, device: torch.device) -> Iterator[Latents]:
     """Yield the latents of base crystals or around them, a batch on one grid at a time."""
     count = len(base) if settings.mode == "reconstruct" else settings.n_samples
     batch = to_batch(base).to(device)
     owner = torch.arange(count, device=device) % len(base)
-    sizes = grid_sizes(batch.cell, 0, vae.config.spacing)[owner]
+    sizes = grid_sizes(batch.cell, 0, spacing_of(vae, settings))[owner]
     for grid, rows in same_grids(sizes):
         for some in rows.split(settings.batch_size):
             crystals = batch.take(owner[some]).trimmed()
@@ -75,7 +94,7 @@ def latents_between(vae: LocalVAE, base: Crystals, settings: SampleSettings, dev
     cells, fracs = settings_of(base.cell[1], base.sites(1)[0])
     names = [str(i) for i in range(len(cells))]
     others = to_batch(Crystals.from_arrays(list(cells), list(fracs), [base.sites(1)[1]] * len(cells), names)).to(device)
-    spacing = vae.config.spacing
+    spacing = spacing_of(vae, settings)
     sizes = torch.maximum(grid_sizes(first.cell, 0, spacing), grid_sizes(others.cell, 0, spacing))
     coarsest = sizes[sizes.prod(dim=1).argmin()]
     others = others.take((sizes == coarsest).all(dim=1).nonzero()[:, 0])
@@ -116,11 +135,14 @@ def encode_local(vae: LocalVAE, batch: CrystalBatch, grid: Grid) -> tuple[Tensor
 
 
 @torch.no_grad()
-def local_errors(vae: LocalVAE, base: Crystals, device: torch.device, size: int = 64) -> np.ndarray:
-    """Return the squared error of the decoded occupancy and species of each crystal, summed over voxels, (B,)."""
+def local_errors(vae: LocalVAE, base: Crystals, device: torch.device, spacing: float, size: int = 64) -> np.ndarray:
+    """Return the squared error of the decoded occupancy and species of each crystal, summed over voxels, (B,).
+
+    :param spacing: Å, from point to point.
+    """
     batch = to_batch(base).to(device)
     errors = torch.zeros(len(batch), device=device)
-    for grid, rows in same_grids(grid_sizes(batch.cell, 0, vae.config.spacing)):
+    for grid, rows in same_grids(grid_sizes(batch.cell, 0, spacing)):
         for some in rows.split(size):
             crystals = batch.take(some).trimmed()
             given = occupancy_field(crystals, grid), species_field(crystals, half(grid))

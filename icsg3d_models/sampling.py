@@ -18,7 +18,7 @@ from .encoding import decode, encode
 from .fieldfile import ArrayWriter, group_name
 from .fields.batches import to_batch
 from .local_prior_sampling import latents_of_prior, wishes_of
-from .local_sampling import latents_between, latents_of_base, local_errors, reduced
+from .local_sampling import latents_between, latents_of_base, local_errors, reduced, spacing_of
 from .modelfile import file_hash
 from .networks.loading import load_network
 from .networks.local_prior import LocalPrior
@@ -50,6 +50,10 @@ def run(settings: SampleSettings, report: Report) -> None:
     if isinstance(vae, LocalVAE):
         write_local(settings, report, vae, device)
         return
+    if settings.spacing is not None:
+        raise StageError(
+            "settings_rejected", f"`spacing`: the fields of {settings.vae} all have one grid; leave it out"
+        )
     if settings.shape_wishes:
         raise StageError(
             "settings_rejected",
@@ -88,7 +92,7 @@ def write_local(settings: SampleSettings, report: Report, vae: LocalVAE, device:
         base = known_base(settings, report, vae.config.elements)
         if settings.register_base or settings.mode == "interpolate":
             base = reduced(base)
-        errors = local_errors(vae, base, device)
+        errors = local_errors(vae, base, device, spacing_of(vae, settings))
         report.tables["base"] = [
             {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, errors, strict=True)
         ]

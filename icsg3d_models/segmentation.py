@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .devices import select_device
 from .fieldfile import ArrayWriter, open_arrays
-from .fields.grids import Grid, grid_sizes
+from .fields.grids import FINEST, Grid, grid_sizes
 from .modelfile import file_hash
 from .networks.loading import load_network
 from .networks.unet import UNet
@@ -188,11 +188,15 @@ def check_grid(unet: UNet, group: h5py.Group, settings: SegmentSettings) -> None
         fits = shape == (config.grid,) * 3
     else:
         # Computed on another device, a length at the edge between two grids may have gone either way.
-        fewest, most = (grid_sizes(cell, 0, config.spacing * factor) for factor in (1.001, 0.999))
+        fewest, most = (grid_sizes(cell, 0, config.spacing * factor) for factor in (1.001, 0.999 * FINEST))
         given = torch.tensor(shape)
         fits = bool(((fewest <= given) & (given <= most)).all())
     if not fits or channels != (config.species_channels, *(n // 2 for n in shape)):
-        wanted = f"a grid of {config.grid}" if config.spacing is None else f"points {config.spacing} Å apart"
+        wanted = (
+            f"a grid of {config.grid}"
+            if config.spacing is None
+            else f"points {FINEST * config.spacing:g} to {config.spacing:g} Å apart"
+        )
         raise StageError(
             "input_incompatible",
             f"{settings.fields}: fields of {shape} and {channels}, but {settings.unet} "

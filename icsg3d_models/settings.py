@@ -139,6 +139,9 @@ class SampleSettings(WishSettings, StageSettings):
     """Part of the base crystals to take, where `base` is a dataset file; null: all."""
     register_base: bool = True
     """Put base crystals into the setting that the model understands best; false takes them as they are."""
+    spacing: Annotated[float, Field(gt=0)] | None = None
+    """Å, from point to point of the fields of base crystals, for a VAE for crystals of any shape; null: 0.8 of what
+    the VAE was trained with."""
     targets: dict[str, float] = {}
     """Property values to aim at; the prior must have been trained with these targets."""
     guidance: Annotated[float, Field(ge=0)] = 1.0
@@ -161,6 +164,8 @@ class SampleSettings(WishSettings, StageSettings):
             raise ValueError(f"mode {self.mode!r} needs `base`, a file of base crystals")
         if self.base_part is not None and self.base is None:
             raise ValueError("`base_part` needs `base`, a dataset file to take the part of")
+        if self.spacing is not None and self.mode == "prior":
+            raise ValueError("`spacing` is of the fields of base crystals; a prior has that of its training")
         return self
 
 

@@ -32,7 +32,9 @@ class StageCalculation(CalcJob):
     :cvar retrieved_files: what to retrieve beside results.json and progress.jsonl.
     """
 
-    CACHE_VERSION = 2  # 2: fewer steps of the prior, sites without the pull of their neighbours, novelty not judged
+    # 2: fewer steps of the prior, sites without the pull of their neighbours, novelty not judged
+    # 3: finer fields of base crystals, conditions drawn where nothing is asked
+    CACHE_VERSION = 3
     stage: ClassVar[str]
     files: ClassVar[Mapping[str, Any]] = {}
     owned: ClassVar[tuple[str, ...]] = ()

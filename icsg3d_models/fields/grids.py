@@ -13,6 +13,7 @@ from ..crystals import CrystalError
 
 Grid = tuple[int, int, int]
 MULTIPLE = 4  # points: two halvings of the resolution
+FINER, FINEST = 0.8, 0.7  # of the spacing that networks were trained with: what rebuilds best, and what they still know
 MOST_POINTS = 2**24  # of one crystal, 64 MB of occupancy: a cell of 100 Å along every vector at 0.4 Å
 
 

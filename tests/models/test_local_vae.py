@@ -133,7 +133,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_base_crystals_of_many_shapes_are_sampled_grid_by_grid(folder: Path) -> None:
-    settings = SampleSettings(mode="reconstruct", base="base.h5", register_base=False, device="cpu")
+    settings = SampleSettings(mode="reconstruct", base="base.h5", register_base=False, device="cpu", spacing=SPACING)
     report = Report("sample", folder)
     sample(settings, report)
     assert report.counts["samples"] == 4
@@ -153,6 +153,24 @@ def test_base_crystals_of_many_shapes_are_sampled_grid_by_grid(folder: Path) -> 
     with h5py.File(folder / "fields.h5") as file:
         numbers = np.concatenate([group["sample"][()] for group in file.values()])
         assert sorted(numbers.tolist()) == list(range(9))
+
+
+def test_fields_of_base_crystals_are_finer_than_those_of_training(folder: Path) -> None:
+    def largest(spacing: float | None) -> float:
+        chosen = {"mode": "reconstruct", "base": "base.h5", "register_base": False, "device": "cpu"}
+        sample(SampleSettings.model_validate({**chosen, "spacing": spacing}), Report("sample", folder))
+        with h5py.File(folder / "fields.h5") as file:
+            return max(
+                (np.linalg.norm(group["cell"][()], axis=2) / group["occupancy"].shape[1:]).max()
+                for group in file.values()
+            )
+
+    assert 0.9 * SPACING < largest(SPACING) <= SPACING
+    assert largest(0.9 * SPACING) <= 0.9 * SPACING
+    assert largest(None) <= 0.8 * SPACING
+    for spacing in (0.5 * SPACING, 1.1 * SPACING):
+        with pytest.raises(StageError, match=r"takes 0\.\d+ to 0\.4 Å"):
+            largest(spacing)
 
 
 def test_noise_belongs_to_the_sample_and_not_to_its_batch(folder: Path) -> None:
@@ -273,7 +291,7 @@ def test_a_unet_of_another_spacing_is_refused_and_its_own_segments_every_grid(tm
         save_model(tmp_path / "unet.safetensors", header, unet.state_dict())
         report = Report("segment", tmp_path)
         if spacing != SPACING:
-            with pytest.raises(StageError, match=r"takes points 0.3 Å apart"):
+            with pytest.raises(StageError, match=r"takes points 0.21 to 0.3 Å apart"):
                 segment(SegmentSettings(device="cpu"), report)
     segment(SegmentSettings(device="cpu"), report)
     assert report.counts["samples"] == 4

@@ -123,6 +123,7 @@ def test_without_a_prior_latents_are_standard_normal(folder: Path) -> None:
         ({"targets": {"band_gap": 1.0}}, "has no target band_gap; it has formation_energy_per_atom"),
         ({"prior": None, "targets": {"band_gap": 1.0}}, "targets need a fitted prior"),
         ({"mode": "base", "base": "nothing.h5"}, "no such file of base crystals"),
+        ({"mode": "base", "base": "nothing.h5", "spacing": 0.3}, "all have one grid"),
     ],
 )
 def test_what_cannot_be_sampled_is_said(folder: Path, changes: dict[str, object], message: str) -> None:
