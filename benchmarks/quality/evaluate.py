@@ -1,6 +1,7 @@
 """Score trained models on their test part and write the table beside the published rows.
 
     python benchmarks/quality/evaluate.py perov5 --runs results/perov5-0 results/perov5-1 results/perov5-2
+    python benchmarks/quality/evaluate.py perov5 --runs results/perov5_half-0 --page docs/benchmarks/perov5_half.md
 
 A run is a folder that ``train.py`` has filled; several are seeds, and the table shows mean and standard deviation.
 Every stage is the project's own command ``icsg3d``: the test crystals are encoded and decoded (reconstruction), new

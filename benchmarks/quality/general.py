@@ -30,6 +30,7 @@ from train import HERE, run_stage, ship
 from icsg3d_models.crystals import Crystals
 from icsg3d_models.datasets import Dataset, read_dataset
 from icsg3d_models.fields import variants
+from icsg3d_models.fields.grids import FINER
 from icsg3d_models.fields.site_errors import site_errors
 from icsg3d_models.local_sampling import reduced
 from icsg3d_models.modelfile import file_hash, read_header
@@ -92,15 +93,15 @@ class Scores:
 
     def __init__(self, run: Path) -> None:
         self.file = run / "scores.json"
-        self.models = {name: file_hash(run / f"{name}.safetensors") for name in ("unet", "vae")}
+        self.of_what = {name: file_hash(run / f"{name}.safetensors") for name in ("unet", "vae")} | {"finer": FINER}
         content = json.loads(self.file.read_text()) if self.file.is_file() else {}
-        self.figures = content["figures"] if content.get("models") == self.models else {}
+        self.figures = content["figures"] if content.get("of") == self.of_what else {}
 
     def of(self, name: str, compute: Callable[[], dict[str, float | None]]) -> dict[str, float | None]:
         """Return the figures of one line of the table."""
         if name not in self.figures:
             self.figures[name] = compute()
-            self.file.write_text(json.dumps({"models": self.models, "figures": self.figures}, indent=1))
+            self.file.write_text(json.dumps({"of": self.of_what, "figures": self.figures}, indent=1))
         result: dict[str, float | None] = self.figures[name]
         return result
 
@@ -234,7 +235,9 @@ def page(
         "# One model for crystals of any shape",
         "",
         f"U-Net and local VAE, both trained on {', '.join(datasets)}; written by `benchmarks/quality/general.py`. "
-        f"Seeds of the training: {', '.join(map(str, seeds))}; mean, and in brackets the lowest and the highest.",
+        f"Seeds of the training: {', '.join(map(str, seeds))}; mean, and in brackets the lowest and the highest. "
+        f"Points of the fields are at most {FINER} of the spacing of training apart, a share that was chosen on the "
+        "validation parts of one seed.",
         "",
         f"Idealised: to the symmetry found within {TOLERANCE} Å, as `symmetry_tolerance` of the stage rebuild does. "
         "The matcher compares primitive cells, and where a few hundredths of an Å hide that a cell is not primitive it "
