@@ -10,7 +10,7 @@ import torch
 
 from .composition_patterns import draw_composition
 from .elements import NUMBER, SYMBOLS
-from .fields.grids import MULTIPLE, grid_sizes, same_grids
+from .fields.grids import MULTIPLE, Grid, grid_sizes, same_grids
 from .formulas import amounts_of, anonymous_amounts
 from .local_sampling import Latents, noise_of
 from .networks.conditions import Wishes
@@ -18,7 +18,7 @@ from .networks.local_prior import LocalPrior
 from .results import StageError
 from .settings import SampleSettings
 
-CELL_NOISE, LATENT_NOISE = 1, 2  # streams of random numbers
+CELL_NOISE, LATENT_NOISE, RESTART_NOISE = 1, 2, 3  # streams of random numbers; the last counts on
 
 
 def wishes_of(settings: SampleSettings, prior: LocalPrior, model: str) -> Wishes:
@@ -79,8 +79,30 @@ def latents_of_prior(
     noise = noise_of(list(range(settings.n_samples)), (6,), settings.seed, CELL_NOISE).to(device)
     cells = prior.sample_cells(noise, wanted, settings.guidance)
     for grid, rows in same_grids(grid_sizes(cells, 0, prior.config.spacing)):
-        shape = (len(prior.config.latent_mean), *(n // MULTIPLE for n in grid))
         for some in rows.split(settings.batch_size):
-            start = noise_of(some.tolist(), shape, settings.seed, LATENT_NOISE).to(device)
-            latent = prior.sample_latents(start, cells[some], wanted[some], settings.guidance)
+            latent = latents_in(prior, cells[some], wanted[some], grid, some.tolist(), settings)
             yield Latents(grid, some.cpu().numpy(), cells[some], latent)
+
+
+def latents_in(
+    prior: LocalPrior,
+    cells: torch.Tensor,
+    wanted: torch.Tensor,
+    grid: Grid,
+    samples: list[int],
+    settings: SampleSettings,
+) -> torch.Tensor:
+    """Return latents of samples in their cells, all on one grid."""
+    shape = (len(prior.config.latent_mean), *(n // MULTIPLE for n in grid))
+
+    def noise(stream: int) -> torch.Tensor:
+        return noise_of(samples, shape, settings.seed, stream).to(cells.device)
+
+    return prior.sample_latents(
+        noise(LATENT_NOISE),
+        cells,
+        wanted,
+        settings.guidance,
+        fresh=lambda number: noise(RESTART_NOISE + number),
+        rounds=settings.restarts,
+    )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .layers import Linear
 
 TIME_FEATURES = 32
+LADDER = ((0.2, 8), (0.3, 8), (0.4, 6), (0.5, 6), (0.6, 5), (0.7, 4), (0.8, 3))  # time of a restart, steps from there
 
 
 def time_features(t: Tensor) -> Tensor:
@@ -52,16 +53,37 @@ class ConditionedMLP(nn.Module):
         return velocity
 
 
-def integrate(velocity: Callable[[Tensor, float], Tensor], noise: Tensor, steps: int) -> Tensor:
-    """Carry noise at time 0 to data at time 1 by Heun's method.
+def integrate(velocity: Callable[[Tensor, float], Tensor], noise: Tensor, steps: int, start: float = 0.0) -> Tensor:
+    """Carry a state at time ``start``, at 0 noise, to data at time 1 by Heun's method.
 
     :param velocity: of a state at a time, in the shape of the state.
     """
-    z, h = noise, 1.0 / steps
+    z, h = noise, (1.0 - start) / steps
     for i in range(steps):
-        first = velocity(z, i * h)
-        second = velocity(z + h * first, (i + 1) * h)
+        time = start + i * h
+        first = velocity(z, time)
+        second = velocity(z + h * first, min(time + h, 1.0))
         z = z + 0.5 * h * (first + second)
+    return z
+
+
+def restarted(
+    velocity: Callable[[Tensor, float], Tensor], data: Tensor, fresh: Callable[[int], Tensor], rounds: int
+) -> Tensor:
+    """Throw data back to earlier times with fresh noise and carry them forward again, time after time.
+
+    Errors of the velocity add up along the way from noise to data; what is added here forgets part of them (restarts,
+    Xu et al., arXiv:2306.14878). From early times, where the crystal as a whole is decided, to late ones, where sites
+    are.
+
+    :param fresh: noise in the shape of the data, for the number of a restart.
+    :param rounds: restarts at each time of :data:`LADDER`.
+    """
+    z, number = data, 0
+    for time, steps in LADDER:
+        for _ in range(rounds):
+            z = integrate(velocity, time * z + (1 - time) * fresh(number), steps, time)
+            number += 1
     return z
 
 

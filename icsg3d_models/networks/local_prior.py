@@ -8,6 +8,7 @@ it learns are the places of atoms relative to that one, not those of a crystal t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from ..composition_patterns import Pattern
 from ..lattice import vector_to_lattice
 from ..settings import Strict
 from .conditions import ConditionSpace
-from .flow import TIME_FEATURES, ConditionedMLP, guided, integrate, time_features
+from .flow import TIME_FEATURES, ConditionedMLP, guided, integrate, restarted, time_features
 from .layers import PeriodicConv
 from .local_vae import block_metric
 
@@ -137,13 +138,26 @@ class LocalPrior(nn.Module):
 
     @torch.no_grad()
     def sample_latents(
-        self, noise: Tensor, cell: Tensor, wishes: Tensor, guidance: float = 1.0, steps: int = 20
+        self,
+        noise: Tensor,
+        cell: Tensor,
+        wishes: Tensor,
+        guidance: float = 1.0,
+        steps: int = 20,
+        fresh: Callable[[int], Tensor] | None = None,
+        rounds: int = 0,
     ) -> Tensor:
-        """Carry noise (B, Z, mx, my, mz) to latents of the VAE in given cells."""
+        """Carry noise (B, Z, mx, my, mz) to latents of the VAE in given cells.
+
+        :param fresh: noise for the number of a restart; ``rounds``: see :func:`.flow.restarted`.
+        """
 
         def velocity(z: Tensor, time: float, wanted: Tensor) -> Tensor:
             velocity: Tensor = self(z, torch.full((len(z),), time, device=z.device), cell, wanted)
             return velocity
 
-        z = integrate(guided(velocity, wishes, torch.zeros_like(wishes), guidance), noise, steps)
+        towards = guided(velocity, wishes, torch.zeros_like(wishes), guidance)
+        z = integrate(towards, noise, steps)
+        if fresh is not None:
+            z = restarted(towards, z, fresh, rounds)
         return z * self.latent_std[:, None, None, None] + self.latent_mean[:, None, None, None]
