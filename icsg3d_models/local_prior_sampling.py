@@ -19,6 +19,7 @@ from .results import StageError
 from .settings import SampleSettings
 
 CELL_NOISE, LATENT_NOISE, RESTART_NOISE = 1, 2, 3  # streams of random numbers; the last counts on
+ROUNDS = 4  # of restarts, for crystals of one element
 
 
 def wishes_of(settings: SampleSettings, prior: LocalPrior, model: str) -> Wishes:
@@ -78,9 +79,13 @@ def latents_of_prior(
     wanted = rows_of(prior, wishes, settings).to(device)
     noise = noise_of(list(range(settings.n_samples)), (6,), settings.seed, CELL_NOISE).to(device)
     cells = prior.sample_cells(noise, wanted, settings.guidance)
+    rounds = settings.restarts
+    if rounds is None:
+        # Of several elements the restarts forget some that were asked for; of one there is nothing to forget.
+        rounds = ROUNDS if wishes.elements is not None and len(wishes.elements) == 1 else 0
     for grid, rows in same_grids(grid_sizes(cells, 0, prior.config.spacing)):
         for some in rows.split(settings.batch_size):
-            latent = latents_in(prior, cells[some], wanted[some], grid, some.tolist(), settings)
+            latent = latents_in(prior, cells[some], wanted[some], grid, some.tolist(), settings, rounds)
             yield Latents(grid, some.cpu().numpy(), cells[some], latent)
 
 
@@ -91,8 +96,9 @@ def latents_in(
     grid: Grid,
     samples: list[int],
     settings: SampleSettings,
+    rounds: int,
 ) -> torch.Tensor:
-    """Return latents of samples in their cells, all on one grid."""
+    """Return latents of samples in their cells, all on one grid, after so many rounds of restarts."""
     shape = (len(prior.config.latent_mean), *(n // MULTIPLE for n in grid))
 
     def noise(stream: int) -> torch.Tensor:
@@ -104,5 +110,5 @@ def latents_in(
         wanted,
         settings.guidance,
         fresh=lambda number: noise(RESTART_NOISE + number),
-        rounds=settings.restarts,
+        rounds=rounds,
     )

@@ -146,9 +146,9 @@ class SampleSettings(WishSettings, StageSettings):
     """Property values to aim at; the prior must have been trained with these targets."""
     guidance: Annotated[float, Field(ge=0)] = 1.0
     """Strength of the condition; 1 samples the conditional distribution, more exaggerates it."""
-    restarts: Annotated[int, Field(ge=0)] = 4
-    """Rounds in which a prior for crystals of any shape throws a sample back into noise and carries it on again, which
-    corrects it; 0: none, in a ninth of the time."""
+    restarts: Annotated[int, Field(ge=0)] | None = None
+    """Rounds in which a prior for crystals of any shape throws a sample back into noise and carries it on again. Sites
+    get better, elements that were asked for get lost; null: 4 for crystals of one element, none for others."""
     spread: Annotated[float, Field(gt=0)] = 0.5
     """Width around a base crystal, in standard deviations of the training latents."""
     batch_size: Positive = 256

@@ -4,7 +4,7 @@ Sampling a VAE from N(0, 1) itself, as ICSG3D did, lands between the training la
 mismatch of prior and aggregate posterior, not the decoder, is what fails there.
 
 It also keeps what the training crystals could have been asked for. Samples of which nothing is asked take their
-conditions from there: p(z) = sum of p(z | c) p(c), and p(z | c) is learned better than p(z) is in one piece.
+conditions from there: p(z) = sum of p(z | c) p(c), and training sees far more of p(z | c) than of p(z) in one piece.
 """
 
 from __future__ import annotations
@@ -105,12 +105,12 @@ class Prior(ConditionedMLP):
         device = self.latent_mean.device
         numbers = torch.tensor(self.config.elements, device=device)
         row = torch.randint(self.config.examples, (count,), generator=generator, device=device)
-        held = self.kept_elements.reshape(self.config.examples, -1)[row].long()
+        held = self.kept_elements.reshape(self.config.examples, self.config.example_elements)[row].long()
         present = (held[:, :, None] == numbers).any(dim=1)
         share = torch.rand((count, 1), generator=generator, device=device) ** 2
         share = FEWEST_EXTRA + (1 - FEWEST_EXTRA) * share
         extra = torch.rand(present.shape, generator=generator, device=device) < share
-        targets = self.kept_targets.float().reshape(self.config.examples, -1)[row]
+        targets = self.kept_targets.float().reshape(self.config.examples, len(self.config.targets))[row]
         return (present | extra).float(), torch.where(targets >= MISSING, torch.nan, targets)
 
     @torch.no_grad()

@@ -247,6 +247,16 @@ def test_a_sample_depends_on_its_number_and_the_seed_and_not_on_its_batch(folder
         assert latent.shape[1:] == tuple(np.ceil(np.linalg.norm(cell, axis=1) / 1.6).astype(int))
 
 
+def test_crystals_of_one_element_are_sampled_with_restarts(folder: Path) -> None:
+    one, two = {"elements": ["C"]}, {"elements": ["Pb", "O"]}
+    for wish, as_given in ((one, 4), (two, 0)):
+        plain, with_them = drawn(folder, **wish), drawn(folder, restarts=as_given, **wish)
+        np.testing.assert_array_equal(plain[0][1], with_them[0][1])
+    many, single = drawn(folder, **one), drawn(folder, batch_size=1, **one)
+    assert all(np.abs(single[n][1] - latent).max() < 1e-3 for n, (_, latent) in many.items())
+    assert np.abs(drawn(folder, restarts=0, **one)[0][1] - many[0][1]).max() > 1e-2
+
+
 def test_wishes_reach_the_flows(folder: Path) -> None:
     free = drawn(folder)
     for wish in (

@@ -132,6 +132,9 @@ def test_nothing_asked_draws_what_training_crystals_could_have_been_asked_for() 
         assert (of_row >= presence[row]).all()  # the crystal's own elements are always allowed
     unknown = allowed[targets[:, 0].isnan()]
     assert (unknown[:, 1] == 1).all()
+    bare = Prior(again.config.model_copy(update={"targets": []}))
+    bare.keep(presence, torch.zeros(3, 0))
+    assert [part.shape for part in bare.drawn(4, torch.Generator().manual_seed(0))] == [(4, 3), (4, 0)]
     # others are allowed with a share of 0.2 + 0.8 u^2, of which the mean is 7/15
     assert unknown[:, 0].mean() == pytest.approx(7 / 15, abs=0.04)
 
