@@ -146,14 +146,14 @@ def main() -> None:
             else:
                 done = generate(run, folder, seed, options.threads, options.samples, published["cutoffs"])
                 scores[mode].append(done)
-    lines = [f"# {options.dataset}", ""]
+    page = options.page or options.runs[0].parent / f"{options.dataset}.md"
+    lines = [f"# {page.stem}", ""]
     for mode in MODES:
         lines += [f"## {mode.capitalize()}", "", table(mode, scores[mode], published[mode]), ""]
     conditions = json.loads((options.runs[0] / "generation" / "evaluation.json").read_text())["conditions"]
     kept = ("structure", "composition", "samples", "cut-offs of structure and composition", "uniqueness and novelty")
     lines += [*(describe(run) for run in options.runs), *(f"- {key}: {conditions[key]}" for key in kept)]
     lines.append(f"- {published['note']}")
-    page = options.page or options.runs[0].parent / f"{options.dataset}.md"
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(page.read_text(encoding="utf-8"))
 

@@ -20,6 +20,8 @@ from ..settings import Strict
 from .flow import ConditionedMLP, guided, integrate
 
 MISSING = 1e4  # in place of a target that is not known: no property is so many standard deviations away
+FREE_ELEMENTS = 0.3  # share of crystals without the element condition, in training and where nothing is asked
+FREE_TARGETS = 0.3  # share without each target
 FEWEST_EXTRA = 0.2  # share of the other elements that samples of which nothing is asked may hold, at least
 
 
@@ -100,7 +102,8 @@ class Prior(ConditionedMLP):
         """Return conditions of ``count`` training crystals drawn at random: (count, E) and (count, T), as in forward.
 
         Allowed are the elements of the crystal and others, of which at least a fifth, so that the sample need not be
-        that crystal's composition.
+        that crystal's composition. As in training, each condition is left out at times: with a target every sample
+        scatters around it, and all of them together scatter more than the training crystals; without, less.
         """
         device = self.latent_mean.device
         numbers = torch.tensor(self.config.elements, device=device)
@@ -111,7 +114,9 @@ class Prior(ConditionedMLP):
         share = FEWEST_EXTRA + (1 - FEWEST_EXTRA) * share
         extra = torch.rand(present.shape, generator=generator, device=device) < share
         targets = self.kept_targets.float().reshape(self.config.examples, len(self.config.targets))[row]
-        return (present | extra).float(), torch.where(targets >= MISSING, torch.nan, targets)
+        allowed = (present | extra) & (torch.rand((count, 1), generator=generator, device=device) >= FREE_ELEMENTS)
+        free = torch.rand(targets.shape, generator=generator, device=device) < FREE_TARGETS
+        return allowed.float(), torch.where(free | (targets >= MISSING), torch.nan, targets)
 
     @torch.no_grad()
     def sample(self, noise: Tensor, allowed: Tensor, targets: Tensor, guidance: float = 1.0, steps: int = 10) -> Tensor:

@@ -15,7 +15,7 @@ from ..modelfile import file_hash
 from ..networks.layers import network_config
 from ..networks.loading import load_network
 from ..networks.local_vae import LocalVAE
-from ..networks.prior import Prior, PriorConfig
+from ..networks.prior import FREE_ELEMENTS, FREE_TARGETS, Prior, PriorConfig
 from ..networks.vae import VAE
 from ..results import StageError
 from ..screening.validity import composition_valid
@@ -23,9 +23,6 @@ from ..settings import TrainSettings
 from .field_data import part_batch
 from .local_prior_task import LocalPriorTask
 from .task import Task
-
-FREE_ELEMENTS = 0.3  # share of training crystals without the element condition
-FREE_TARGETS = 0.3  # share without each target
 
 
 class PriorTask(Task):
