@@ -121,12 +121,12 @@ def noise_of(samples: list[int], shape: torch.Size | tuple[int, ...], seed: int,
 
     :param stream: another one gives other numbers for the same sample.
     """
-    generator = torch.Generator()
+    # Not torch's generator: of a seed it takes the last 32 bits only, so that streams would have to share them.
     rows = [
-        torch.randn(shape, generator=generator.manual_seed((seed * 1_000_003 + sample + (stream << 48)) % 2**63))
+        np.random.default_rng((seed, stream, sample)).standard_normal(tuple(shape), dtype=np.float32)
         for sample in samples
     ]
-    return torch.stack(rows)
+    return torch.from_numpy(np.stack(rows))
 
 
 def encode_local(vae: LocalVAE, batch: CrystalBatch, grid: Grid) -> tuple[Tensor, Tensor]:

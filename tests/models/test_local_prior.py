@@ -18,6 +18,7 @@ from icsg3d_models.datasets import Dataset, read_dataset
 from icsg3d_models.fields.batches import to_batch
 from icsg3d_models.lattice import lattice_to_vector
 from icsg3d_models.local_prior_sampling import rows_of, wishes_of
+from icsg3d_models.local_sampling import noise_of
 from icsg3d_models.modelfile import ModelHeader, file_hash, read_header, save_model
 from icsg3d_models.networks.conditions import CODES, CRYSTAL_SYSTEMS, ConditionSpace, Wishes, crystal_system
 from icsg3d_models.networks.flow import guided, integrate, restarted
@@ -245,6 +246,16 @@ def test_a_sample_depends_on_its_number_and_the_seed_and_not_on_its_batch(folder
         np.testing.assert_allclose(single[n][1], latent, atol=1e-3)
         assert np.abs(other[n][0] - cell).max() > 1e-3
         assert latent.shape[1:] == tuple(np.ceil(np.linalg.norm(cell, axis=1) / 1.6).astype(int))
+
+
+def test_streams_of_noise_have_nothing_in_common() -> None:
+    noise = [noise_of(list(range(50)), (40,), 7, stream) for stream in range(4)]
+    noise.append(noise_of(list(range(50)), (40,), 7 + 2**32))
+    for i, one in enumerate(noise):
+        assert one.std() == pytest.approx(1, abs=0.05)
+        for other in noise[:i]:
+            assert abs((one * other).mean()) < 0.1
+    assert noise_of([3], (40,), 7).equal(noise[0][3:4])
 
 
 def test_crystals_of_one_element_are_sampled_with_restarts(folder: Path) -> None:
