@@ -81,7 +81,7 @@ def latents_of_prior(
     cells = prior.sample_cells(noise, wanted, settings.guidance)
     rounds = settings.restarts
     if rounds is None:
-        # Of several elements the restarts forget some that were asked for; of one there is nothing to forget.
+        # They forget compositions unlike those of training; of one element there is nothing to forget.
         rounds = ROUNDS if wishes.elements is not None and len(wishes.elements) == 1 else 0
     for grid, rows in same_grids(grid_sizes(cells, 0, prior.config.spacing)):
         for some in rows.split(settings.batch_size):

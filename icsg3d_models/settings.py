@@ -148,7 +148,8 @@ class SampleSettings(WishSettings, StageSettings):
     """Strength of the condition; 1 samples the conditional distribution, more exaggerates it."""
     restarts: Annotated[int, Field(ge=0)] | None = None
     """Rounds in which a prior for crystals of any shape throws a sample back into noise and carries it on again. Sites
-    get better, elements that were asked for get lost; null: 4 for crystals of one element, none for others."""
+    and their number get better, compositions unlike those of training get lost; each round takes twice the time of
+    none. Null: 4 for crystals of one element, none for others."""
     spread: Annotated[float, Field(gt=0)] = 0.5
     """Width around a base crystal, in standard deviations of the training latents."""
     batch_size: Positive = 256
