@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="folders that train.py has filled")
     parser.add_argument("--samples", type=int, default=10_000, help="crystals to generate a run")
     parser.add_argument("--threads", type=int, default=2, help="processes of the evaluation")
+    parser.add_argument("--reuse", action="store_true", help="write the page from the results that are there")
     parser.add_argument("--page", type=Path, help="Markdown file to write; default: DATASET.md beside the first run")
     options = parser.parse_args()
     known = json.loads((HERE / "published.json").read_text())
@@ -141,7 +142,9 @@ def main() -> None:
         for mode in MODES:
             folder = run / mode
             folder.mkdir(exist_ok=True)
-            if mode == "reconstruction":
+            if options.reuse:
+                scores[mode].append(json.loads((folder / "evaluate_results.json").read_text()))
+            elif mode == "reconstruction":
                 scores[mode].append(reconstruct(run, folder, seed, options.threads))
             else:
                 done = generate(run, folder, seed, options.threads, options.samples, published["cutoffs"])
