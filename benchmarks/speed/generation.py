@@ -197,6 +197,7 @@ def main() -> None:
     lines += [
         "",
         f"Every stage at its best batch ({chosen}): {1e3 * least:.3f} ms a crystal, {1 / least:.0f} crystals/s.",
+        f"From the latent on: {1 / (least - best['noise to latent'][0]):.0f} crystals/s.",
         *free,
         "",
         "Operations are those carried out (matrix products and convolutions). Bytes are the least that a stage has to "
