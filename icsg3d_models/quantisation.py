@@ -1,7 +1,7 @@
 """Weights in eight bits: whole numbers of a step that every output channel has for itself.
 
 For networks whose weights need not be exact, such as priors. The error of a weight is at most half a step, 1/254 of
-the largest weight of its channel (or, where all are below 0.008, 3e-5).
+the largest weight of its channel.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ def quantised(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             result[name] = value.half() if value.is_floating_point() else value
             continue
         rows = value.float().flatten(1)
-        # The smallest step is the smallest number of half precision that keeps ten bits.
-        step = (rows.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float16).tiny).half()
+        step = (rows.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
+        if step.min() >= torch.finfo(torch.float16).tiny:  # below, half precision has fewer than its eleven bits
+            step = step.half()
         whole = (rows / step.float()[:, None]).round().clamp(-127, 127)
         result[name] = whole.to(torch.int8).reshape(value.shape)
         result[name + STEP] = step
