@@ -19,9 +19,9 @@ from aiida.orm import StructureData, load_node
 from plumpy.exceptions import KilledError
 from pymatgen.core import Structure
 
+from aiida_icsg3d.dft.pseudos import choose_family
+from aiida_icsg3d.foreground.progress import Reporter, expected_seconds, run_with_progress
 from aiida_icsg3d.parsers.rebuild import link_label
-from aiida_icsg3d.progress import Reporter, expected_seconds, run_with_progress
-from aiida_icsg3d.pseudos import choose_family
 from aiida_icsg3d.report import write_report
 from aiida_icsg3d.report.console import summarise
 from aiida_icsg3d.setup import (
@@ -32,7 +32,7 @@ from aiida_icsg3d.setup import (
     predicted_elements,
     samples_around_base,
 )
-from icsg3d_models.formulas import amounts_of
+from icsg3d_models.crystals.formulas import amounts_of
 
 ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
 STAGES = ("sample", "segment", "rebuild", "screen")

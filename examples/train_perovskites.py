@@ -19,7 +19,7 @@ from aiida.plugins import CalculationFactory, WorkflowFactory
 from plumpy.exceptions import KilledError
 
 from aiida_icsg3d.data import CrystalDatasetData
-from aiida_icsg3d.progress import Reporter, expected_seconds, run_with_progress
+from aiida_icsg3d.foreground.progress import Reporter, expected_seconds, run_with_progress
 from aiida_icsg3d.setup import find_code
 
 NETWORKS = ("unet", "vae", "prior", "cgcnn")

@@ -17,20 +17,20 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from . import __version__
-from .crystals import CrystalError
-from .modelfile import ModelFileError
+from .crystals.batch import CrystalError
+from .networks.model_file import ModelFileError
 from .results import Report, StageError
 from .settings import STAGES, StageSettings
 
 # stage -> module with a function run(settings, report)
 MODULES = {
-    "prepare": "icsg3d_models.preparation",
-    "train": "icsg3d_models.training.stage",
-    "sample": "icsg3d_models.sampling",
-    "segment": "icsg3d_models.segmentation",
-    "rebuild": "icsg3d_models.rebuilding",
-    "screen": "icsg3d_models.screening.stage",
-    "evaluate": "icsg3d_models.evaluation.stage",
+    "prepare": "icsg3d_models.data.prepare",
+    "train": "icsg3d_models.training.train",
+    "sample": "icsg3d_models.generation.sample",
+    "segment": "icsg3d_models.generation.segment",
+    "rebuild": "icsg3d_models.generation.rebuild",
+    "screen": "icsg3d_models.screening.screen",
+    "evaluate": "icsg3d_models.evaluation.evaluate",
 }
 
 

@@ -11,7 +11,7 @@ from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida.orm import StructureData
 
-from icsg3d_models.crystals import Crystals, write_crystals
+from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.settings import SampleSettings
 
 from ..data import CrystalDatasetData, TrainedModelData

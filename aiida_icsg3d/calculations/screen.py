@@ -10,7 +10,7 @@ from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida.orm import Dict, FolderData, RemoteData, SinglefileData
 
-from icsg3d_models.modelfile import PREDICTORS
+from icsg3d_models.networks.model_file import PREDICTORS
 from icsg3d_models.settings import ScreenSettings
 
 from ..data import TrainedModelData

@@ -28,7 +28,7 @@ def print_table(rows: list[list[Any]], headers: list[str], nothing: str) -> None
 
 def given_or_all(runs: tuple[Any, ...]) -> list[Any]:
     """Return the runs that were named, each once, or all discovery runs of the profile."""
-    from ..candidates import discover_workchains
+    from ..campaigns.candidates import discover_workchains
 
     return list({run.uuid: run for run in runs}.values()) or discover_workchains()
 
@@ -54,7 +54,7 @@ def cmd_list(
 
     With a formula or elements, every screened crystal that fits is listed, selected or not.
     """
-    from ..candidates import find, ranking
+    from ..campaigns.candidates import find, ranking
     from ..report.console import number, table_row
 
     with in_one_sentence():
@@ -79,7 +79,7 @@ def cmd_list(
 @decorators.with_dbenv()
 def cmd_show(run: Any, candidate_id: str) -> None:
     """Show all that is known of the candidate ID of a RUN."""
-    from ..report.campaign import read_campaign
+    from ..campaigns.campaign import read_campaign
 
     with in_one_sentence():
         campaign = read_campaign(run)
@@ -100,7 +100,7 @@ def cmd_lineage(structure: Any) -> None:
 
     STRUCTURE is the PK or UUID of a generated or a relaxed crystal.
     """
-    from ..candidates import lineage
+    from ..campaigns.candidates import lineage
 
     rows = []
     for stage, node in lineage(structure):
@@ -116,7 +116,7 @@ def cmd_failures(run: Any) -> None:
     """Show which jobs and relaxations of a RUN failed, and why."""
     from aiida.orm import load_node
 
-    from ..candidates import failures
+    from ..campaigns.candidates import failures
 
     with in_one_sentence():
         rows = [
@@ -130,8 +130,8 @@ def cmd_failures(run: Any) -> None:
 @decorators.with_dbenv()
 def cmd_duplicates(runs: tuple[Any, ...]) -> None:
     """Show crystals that were selected more than once, within and across runs."""
-    from ..candidates import duplicates
-    from ..report.campaign import read_campaign
+    from ..campaigns.campaign import read_campaign
+    from ..campaigns.candidates import duplicates
 
     with in_one_sentence():
         structures, origin = [], {}

@@ -13,9 +13,9 @@ from aiida.common.exceptions import ValidationError
 from aiida.orm import QueryBuilder, SinglefileData, StructureData
 from aiida.orm.nodes.caching import NodeCaching
 
-from icsg3d_models.crystals import Crystals
-from icsg3d_models.datasets import PARTS, Dataset, DatasetError, read_dataset, split_by_group
-from icsg3d_models.elements import SYMBOLS
+from icsg3d_models.crystals.batch import Crystals
+from icsg3d_models.crystals.elements import SYMBOLS
+from icsg3d_models.data.datasets import PARTS, Dataset, DatasetError, read_dataset, split_by_group
 
 from .source import Source, as_file
 
@@ -41,7 +41,7 @@ class CrystalDatasetData(SinglefileData):
     def set_file(self, file: Source, filename: str | Path | None = None) -> None:
         """Take the content of a dataset file, given as a path or a binary stream.
 
-        :raises icsg3d_models.datasets.DatasetError: no dataset, damaged, or changed after it was written.
+        :raises icsg3d_models.data.datasets.DatasetError: no dataset, damaged, or changed after it was written.
         """
         with as_file(file, self.DEFAULT_FILENAME) as path:
             attributes = describe_dataset(path)
@@ -86,7 +86,7 @@ class CrystalDatasetData(SinglefileData):
         :param properties: name -> one value a structure, in the same order; NaN where missing.
         :param units: name -> unit.
         :param shares: of the training, validation and test parts; whole compositions go to one part.
-        :raises icsg3d_models.crystals.CrystalError: a structure with partial occupancy or a singular cell.
+        :raises icsg3d_models.crystals.batch.CrystalError: a structure with partial occupancy or a singular cell.
         """
         given = {key: np.asarray(values, dtype=np.float64) for key, values in (properties or {}).items()}
         wrong = {key: values.shape for key, values in given.items() if values.shape != (len(structures),)}
@@ -128,7 +128,7 @@ class CrystalDatasetData(SinglefileData):
 def describe_dataset(path: Path) -> dict[str, Any]:
     """Return the queryable attributes of a dataset file, after checking it against the hash it states.
 
-    :raises icsg3d_models.datasets.DatasetError: no dataset, damaged, or changed after it was written.
+    :raises icsg3d_models.data.datasets.DatasetError: no dataset, damaged, or changed after it was written.
     """
     dataset = read_dataset(path)
     digest = dataset.content_hash()

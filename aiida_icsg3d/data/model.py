@@ -11,7 +11,7 @@ from aiida.orm import QueryBuilder, SinglefileData
 from aiida.orm.implementation.utils import clean_value
 from aiida.orm.nodes.caching import NodeCaching
 
-from icsg3d_models.modelfile import NETWORKS, file_hash, read_header
+from icsg3d_models.networks.model_file import NETWORKS, file_hash, read_header
 
 from ..values import storable
 from .source import Source, as_file
@@ -37,7 +37,7 @@ class TrainedModelData(SinglefileData):
     def set_file(self, file: Source, filename: str | Path | None = None) -> None:
         """Take the content of a model file, given as a path or a binary stream.
 
-        :raises icsg3d_models.modelfile.ModelFileError: a pickle, truncated, foreign, or of a newer release.
+        :raises icsg3d_models.networks.model_file.ModelFileError: a pickle, truncated, foreign, or of a newer release.
         """
         with as_file(file, self.DEFAULT_FILENAME) as path:
             attributes = describe_model(path)
@@ -88,7 +88,7 @@ class TrainedModelData(SinglefileData):
 
     @property
     def network(self) -> str:
-        """Kind of network: one of :data:`icsg3d_models.modelfile.NETWORKS`."""
+        """Kind of network: one of :data:`icsg3d_models.networks.model_file.NETWORKS`."""
         return self.base.attributes.get("network")
 
     @property
@@ -110,7 +110,7 @@ class TrainedModelData(SinglefileData):
 def describe_model(path: Path) -> dict[str, Any]:
     """Return the queryable attributes of a model file.
 
-    :raises icsg3d_models.modelfile.ModelFileError: a pickle, truncated, foreign, or of a newer release.
+    :raises icsg3d_models.networks.model_file.ModelFileError: a pickle, truncated, foreign, or of a newer release.
     """
     header = read_header(path)
     return {

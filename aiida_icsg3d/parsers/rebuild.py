@@ -10,8 +10,8 @@ from typing import Any
 import h5py
 from aiida.orm import StructureData
 
-from icsg3d_models.crystals import Crystals, read_crystals
-from icsg3d_models.elements import SYMBOLS
+from icsg3d_models.crystals.batch import Crystals, read_crystals
+from icsg3d_models.crystals.elements import SYMBOLS
 
 from .base import StageParser
 
@@ -29,7 +29,7 @@ class RebuildParser(StageParser):
 def read_crystal_file(path: Path) -> Crystals:
     """Return the crystals of a file whose group ``crystals`` holds them.
 
-    :raises icsg3d_models.crystals.CrystalError: an array is missing or the lengths disagree.
+    :raises icsg3d_models.crystals.batch.CrystalError: an array is missing or the lengths disagree.
     """
     with h5py.File(path, "r") as file:
         crystals = read_crystals(file["crystals"])

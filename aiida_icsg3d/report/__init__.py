@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-    from .campaign import Campaign
+    from ..campaigns.campaign import Campaign
 
 __all__ = ("write_report",)
 
@@ -21,10 +21,10 @@ def write_report(workchain: ProcessNode, folder: Path) -> dict[str, Path]:
     :param folder: where to write; made where it is missing, older files of a report in it are replaced.
     :returns: ``candidates``, ``cifs``, ``metrics``, ``index``, and, where a crystal was selected and matplotlib
         (extra `report`) is installed, ``picture``, ``provenance_svg`` and ``provenance_png``.
-    :raises aiida_icsg3d.report.campaign.NotACampaignError: the node is no DiscoverWorkChain.
+    :raises aiida_icsg3d.campaigns.campaign.NotACampaignError: the node is no DiscoverWorkChain.
     """
+    from ..campaigns.campaign import read_campaign
     from .artefacts import write_candidates, write_cifs, write_metrics
-    from .campaign import read_campaign
     from .page import write_page
 
     campaign = read_campaign(workchain)
@@ -46,8 +46,8 @@ def write_pictures(campaign: Campaign, folder: Path) -> dict[str, Path]:
     if not drawable or find_spec("matplotlib") is None:
         return {}
     from .panels import make_panels
-    from .picture import draw_picture
-    from .provenance import draw_provenance
+    from .pictures.picture import draw_picture
+    from .pictures.provenance import draw_provenance
 
     files = {"picture": draw_picture(make_panels(campaign), folder / "picture.png")}
     best = campaign.relaxed.get(drawable[0].id) or campaign.structure(drawable[0])

@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .asked import asked_for
-from .campaign import Campaign, Candidate, output
+from ..campaigns.asked import asked_for
+from ..campaigns.campaign import Campaign, Candidate, output
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode, StructureData

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .campaign import FUNNEL, Campaign, Candidate, read_campaign
+from ..campaigns.campaign import FUNNEL, Campaign, Candidate, read_campaign
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..campaigns.asked import asked_for, in_words
+from ..campaigns.campaign import FUNNEL, PREDICTED, Campaign, Candidate
 from .artefacts import state
-from .asked import asked_for, in_words
-from .campaign import FUNNEL, PREDICTED, Campaign, Candidate
 from .console import failure_word, main_property, number, readable
 
 if TYPE_CHECKING:
@@ -167,8 +167,8 @@ def predicted_cell(row: dict[str, Any], name: str) -> str:
 def crystal_cards(campaign: Campaign) -> str:
     """Return turning figures of the best candidates, generated (with field) and relaxed."""
     from .generated import generated_occupancy
-    from .picture import LEVEL
-    from .scene3d import crystal_figure
+    from .pictures.picture import LEVEL
+    from .pictures.scene3d import crystal_figure
 
     with_field = find_spec("skimage") is not None
     cards = []
@@ -225,7 +225,7 @@ def prediction_figures(campaign: Campaign) -> list[go.Figure]:
 
 def failure_table(campaign: Campaign) -> str:
     """Return what failed, with the reason."""
-    from ..candidates import failures
+    from ..campaigns.candidates import failures
 
     found = failures(campaign.node)
     reasons: dict[str, int] = {}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .campaign import PREDICTED, Campaign, Candidate
+from ..campaigns.campaign import PREDICTED, Campaign, Candidate
 from .console import main_property, number
 from .generated import generated_occupancy
-from .picture import LEVEL, Panel, mathtext_formula, mathtext_spacegroup
+from .pictures.picture import LEVEL, Panel, mathtext_formula, mathtext_spacegroup
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiida import load_profile
 
-from ..pseudos import FamilyError, choose_family
+from ..dft.pseudos import FamilyError, choose_family
 from .localhost import prepare_code, prepare_localhost
 
 

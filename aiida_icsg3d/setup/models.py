@@ -8,8 +8,8 @@ from typing import Any
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 
-from icsg3d_models.elements import SYMBOLS
-from icsg3d_models.modelfile import PREDICTORS
+from icsg3d_models.crystals.elements import SYMBOLS
+from icsg3d_models.networks.model_file import PREDICTORS
 
 from ..data import TrainedModelData
 from ..data.pretrained import pretrained_fingerprint, pretrained_models

@@ -8,7 +8,7 @@ from typing import Any
 from aiida.engine import ProcessBuilder
 from aiida.orm import AbstractCode, Bool, Int, SinglefileData, StructureData, load_code
 
-from icsg3d_models.modelfile import PREDICTORS
+from icsg3d_models.networks.model_file import PREDICTORS
 
 from ..data import CrystalDatasetData, TrainedModelData
 from ..data.pretrained import pretrained_fingerprint, pretrained_models

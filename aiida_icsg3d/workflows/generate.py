@@ -9,7 +9,7 @@ from aiida.common import AttributeDict
 from aiida.engine import CalcJob, ExitCode, ProcessBuilder, ToContext, WorkChain
 from aiida.orm import AbstractCode, Bool, Dict, FolderData, RemoteData, StructureData
 
-from icsg3d_models.formulas import amounts_of
+from icsg3d_models.crystals.formulas import amounts_of
 
 from ..calculations.rebuild import RebuildCalculation
 from ..calculations.sample import SampleCalculation

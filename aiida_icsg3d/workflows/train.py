@@ -10,7 +10,7 @@ from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessBuilder, Process
 from aiida.orm import AbstractCode, Bool, CalcJobNode, Dict, Int, RemoteData
 from aiida.transports.transport import TransportInternalError
 
-from icsg3d_models.modelfile import NETWORKS
+from icsg3d_models.networks.model_file import NETWORKS
 
 from ..calculations.train import CHECKPOINT, TrainCalculation
 from ..data import CrystalDatasetData, TrainedModelData

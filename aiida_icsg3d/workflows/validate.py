@@ -11,7 +11,7 @@ from aiida.engine.processes import ExitCode
 from aiida_quantumespresso.workflows.protocols.utils import ProtocolMixin, recursive_merge
 from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
-from ..pseudos import FamilyError, choose_family, load_family
+from ..dft.pseudos import FamilyError, choose_family, load_family
 from .protocols import load_protocol
 from .relaxations import (
     FAILED,
@@ -108,7 +108,7 @@ class ValidateWorkChain(WorkChain):
         :param code: code of ``quantumespresso.pw``, or its label.
         :param structures: identifier -> crystal; may be set on the builder later.
         :param protocol: fast, balanced or stringent; default: fast.
-        :param pseudo_family: label; default: what :func:`aiida_icsg3d.pseudos.choose_family` finds installed.
+        :param pseudo_family: label; default: what :func:`aiida_icsg3d.dft.pseudos.choose_family` finds installed.
         :param overrides: inputs that replace those of the protocol, in the layout of protocols/validate.yaml.
         :param options: ``metadata.options`` of every pw.x job.
         :raises ValueError: unknown protocol, key or family.

@@ -22,11 +22,11 @@ import numpy as np
 from aflow_labels import label
 from train import train
 
-from icsg3d_models.crystals import Crystals
-from icsg3d_models.datasets import Dataset, read_dataset
-from icsg3d_models.modelfile import PREDICTORS, read_header
+from icsg3d_models.crystals.batch import Crystals
+from icsg3d_models.data.datasets import Dataset, read_dataset
+from icsg3d_models.networks.model_file import PREDICTORS, read_header
+from icsg3d_models.properties.predict import predict
 from icsg3d_models.results import versions
-from icsg3d_models.screening.prediction import predict
 
 HERE = Path(__file__).parent
 RECIPE = json.loads((HERE / "aflow.json").read_text())

@@ -17,11 +17,13 @@ import h5py
 import numpy as np
 
 import icsg3d_models
-from icsg3d_models import rebuilding, sampling, segmentation
-from icsg3d_models.crystals import Crystals, read_crystals
-from icsg3d_models.modelfile import file_hash, read_header
+from icsg3d_models.crystals.batch import Crystals, read_crystals
+from icsg3d_models.generation import rebuild as rebuilding
+from icsg3d_models.generation import sample as sampling
+from icsg3d_models.generation import segment as segmentation
+from icsg3d_models.networks.model_file import file_hash, read_header
+from icsg3d_models.properties.predict import predict
 from icsg3d_models.results import Report, StageError, versions
-from icsg3d_models.screening.prediction import predict
 from icsg3d_models.settings import RebuildSettings, SampleSettings, SegmentSettings
 
 SHIPPED = Path(icsg3d_models.__file__).parent / "pretrained" / "perov5"

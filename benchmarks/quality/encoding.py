@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 
-from icsg3d_models.crystals import Crystals
-from icsg3d_models.datasets import read_dataset
+from icsg3d_models.crystals.batch import Crystals
+from icsg3d_models.data.datasets import read_dataset
+from icsg3d_models.evaluation.encoding.roundtrip import RESOLUTION_PER_SIGMA, SIGMA_PER_DISTANCE, roundtrip
+from icsg3d_models.evaluation.encoding.site_errors import explain, site_errors
+from icsg3d_models.evaluation.encoding.variants import random_origin, supercell, variants
 from icsg3d_models.fields.density import gaussian_density
 from icsg3d_models.fields.occupancy import OCCUPANCY_SIGMA
-from icsg3d_models.fields.roundtrip import RESOLUTION_PER_SIGMA, SIGMA_PER_DISTANCE, roundtrip
-from icsg3d_models.fields.site_errors import explain, site_errors
-from icsg3d_models.fields.variants import random_origin, supercell, variants
 
 TOLERANCE = 0.01  # Å
 ICSG3D_SECONDS = 1.15  # a 32³ density of the published code

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from icsg3d_models.datasets import read_dataset
+from icsg3d_models.data.datasets import read_dataset
 from icsg3d_models.evaluation.figures import KINDS, SHARE
 
 HERE = Path(__file__).parent

@@ -27,16 +27,16 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from train import HERE, run_stage, ship
 
-from icsg3d_models.crystals import Crystals
-from icsg3d_models.datasets import Dataset, read_dataset
-from icsg3d_models.fields import variants
+from icsg3d_models.comparison.fingerprint import FINGERPRINT_FILE, write_fingerprint
+from icsg3d_models.crystals.batch import Crystals
+from icsg3d_models.crystals.symmetry import symmetrise
+from icsg3d_models.data.datasets import Dataset, read_dataset
+from icsg3d_models.evaluation.encoding import variants
+from icsg3d_models.evaluation.encoding.site_errors import site_errors
 from icsg3d_models.fields.grids import FINER
-from icsg3d_models.fields.site_errors import site_errors
-from icsg3d_models.local_sampling import reduced
-from icsg3d_models.modelfile import file_hash, read_header
+from icsg3d_models.generation.local_latents import reduced
+from icsg3d_models.networks.model_file import file_hash, read_header
 from icsg3d_models.results import versions
-from icsg3d_models.screening.fingerprint import FINGERPRINT_FILE, write_fingerprint
-from icsg3d_models.symmetry import symmetrise
 
 NETWORKS = ("unet", "vae", "prior")
 MOST = 100  # crystals of a set in another setting

@@ -17,11 +17,13 @@ import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
 import icsg3d_models
-from icsg3d_models import rebuilding, sampling, segmentation
-from icsg3d_models.crystals import Crystals, read_crystals, write_crystals
-from icsg3d_models.datasets import read_dataset
-from icsg3d_models.modelfile import file_hash
-from icsg3d_models.registration import axis_settings
+from icsg3d_models.crystals.batch import Crystals, read_crystals, write_crystals
+from icsg3d_models.crystals.cells import axis_settings
+from icsg3d_models.data.datasets import read_dataset
+from icsg3d_models.generation import rebuild as rebuilding
+from icsg3d_models.generation import sample as sampling
+from icsg3d_models.generation import segment as segmentation
+from icsg3d_models.networks.model_file import file_hash
 from icsg3d_models.results import Report
 from icsg3d_models.settings import RebuildSettings, SampleSettings, SegmentSettings
 

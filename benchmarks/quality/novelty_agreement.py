@@ -23,12 +23,12 @@ import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
-from icsg3d_models.crystals import Crystals
-from icsg3d_models.datasets import read_dataset
-from icsg3d_models.screening.displacement import TOLERANCE
-from icsg3d_models.screening.fingerprint import fingerprint_of
-from icsg3d_models.screening.matching import ANGLE_TOL, LTOL, STOL, primitive_structure
-from icsg3d_models.screening.pair_distances import separations
+from icsg3d_models.comparison.displacement import TOLERANCE
+from icsg3d_models.comparison.fingerprint import fingerprint_of
+from icsg3d_models.comparison.matching import ANGLE_TOL, LTOL, STOL, primitive_structure
+from icsg3d_models.comparison.pair_distances import separations
+from icsg3d_models.crystals.batch import Crystals
+from icsg3d_models.data.datasets import read_dataset
 
 Maker = Callable[[Structure, np.random.Generator], Structure]
 

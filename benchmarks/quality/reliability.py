@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 
 import icsg3d_models
-from icsg3d_models.datasets import PARTS, read_dataset
-from icsg3d_models.evaluation.calibration import (
+from icsg3d_models.data.datasets import PARTS, read_dataset
+from icsg3d_models.evaluation.metrics.calibration import (
     Bins,
     confidence_curve,
     normal_share,
     share_within,
     uncertainty_bins,
 )
-from icsg3d_models.modelfile import file_hash, read_header
+from icsg3d_models.networks.model_file import file_hash, read_header
+from icsg3d_models.properties.predict import predict
 from icsg3d_models.results import versions
-from icsg3d_models.screening.prediction import predict
 
 HERE = Path(__file__).parent
 SHIPPED = Path(icsg3d_models.__file__).parent / "pretrained" / "perov5" / "cgcnn.safetensors"

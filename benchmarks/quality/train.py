@@ -53,8 +53,8 @@ def ship(folder: Path, target: Path, commands: list[str]) -> None:
 
     :param commands: what trained and shipped them, for the card.
     """
-    from icsg3d_models.modelfile import load_weights, read_header, save_model
-    from icsg3d_models.quantisation import quantised
+    from icsg3d_models.networks.model_file import load_weights, read_header, save_model
+    from icsg3d_models.networks.quantisation import quantised
 
     target.mkdir(parents=True, exist_ok=True)
     hashes: dict[str, str] = {}
@@ -77,7 +77,7 @@ def ship(folder: Path, target: Path, commands: list[str]) -> None:
 
 def card_page(folder: Path, commands: list[str]) -> str:
     """Return the model card of a set as Markdown; every number comes from the cards in the model files."""
-    from icsg3d_models.modelfile import file_hash, read_header
+    from icsg3d_models.networks.model_file import file_hash, read_header
 
     files = {name: folder / f"{name}.safetensors" for name in NETWORKS}
     headers = {name: read_header(path, name) for name, path in files.items() if path.is_file()}

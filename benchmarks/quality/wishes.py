@@ -22,12 +22,12 @@ import h5py
 from conditioning import generate
 
 import icsg3d_models
-from icsg3d_models.crystals import Crystals, write_crystals
-from icsg3d_models.datasets import Dataset, read_dataset
+from icsg3d_models.crystals.batch import Crystals, write_crystals
+from icsg3d_models.data.datasets import Dataset, read_dataset
 from icsg3d_models.evaluation.conditioning import wishes_fulfilled
+from icsg3d_models.evaluation.evaluate import run as evaluate
 from icsg3d_models.evaluation.figures import KINDS, SHARE
-from icsg3d_models.evaluation.stage import run as evaluate
-from icsg3d_models.modelfile import file_hash
+from icsg3d_models.networks.model_file import file_hash
 from icsg3d_models.results import Report, versions
 from icsg3d_models.settings import EvaluateSettings, SampleSettings
 

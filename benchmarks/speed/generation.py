@@ -28,16 +28,16 @@ from measuring import (
 )
 
 import icsg3d_models
-from icsg3d_models.crystals import Crystals
+from icsg3d_models.crystals.batch import Crystals
 from icsg3d_models.devices import keep_freed_memory
-from icsg3d_models.encoding import decode
-from icsg3d_models.networks.loading import load_network
+from icsg3d_models.fields.peaks import separate_peaks
+from icsg3d_models.generation.encoding import decode
+from icsg3d_models.generation.rebuild import assemble
+from icsg3d_models.generation.segment import segment, watershed
 from icsg3d_models.networks.prior import Prior
+from icsg3d_models.networks.registry import load_network
 from icsg3d_models.networks.unet import UNet
 from icsg3d_models.networks.vae import VAE
-from icsg3d_models.peaks import separate_peaks
-from icsg3d_models.rebuilding import assemble
-from icsg3d_models.segmentation import segment, watershed
 from icsg3d_models.settings import RebuildSettings, SegmentSettings
 
 SHIPPED = Path(icsg3d_models.__file__).parent / "pretrained" / "perov5"

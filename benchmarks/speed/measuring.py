@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from icsg3d_models.networks.layers import Linear
+from icsg3d_models.networks.layers.periodic import Linear
 from icsg3d_models.results import versions
 
 

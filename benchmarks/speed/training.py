@@ -20,19 +20,21 @@ import torch
 from measuring import Timing, common_options, header, picture, product_ceiling, table, timed
 from torch import Tensor
 
-from icsg3d_models import rebuilding, sampling, segmentation
-from icsg3d_models.crystals import Crystals, read_crystals
-from icsg3d_models.datasets import Dataset, read_dataset
+from icsg3d_models.crystals.batch import Crystals, read_crystals
+from icsg3d_models.data.datasets import Dataset, read_dataset
 from icsg3d_models.devices import keep_freed_memory
-from icsg3d_models.evaluation.reconstruction import match_distances
+from icsg3d_models.evaluation.metrics.reconstruction import match_distances
 from icsg3d_models.fields.grids import cube, half
 from icsg3d_models.fields.occupancy import occupancy_field, species_field
+from icsg3d_models.generation import rebuild as rebuilding
+from icsg3d_models.generation import sample as sampling
+from icsg3d_models.generation import segment as segmentation
 from icsg3d_models.networks.vae import VAE
 from icsg3d_models.results import Report
 from icsg3d_models.settings import RebuildSettings, SampleSettings, SegmentSettings, TrainSettings
-from icsg3d_models.training import stage
+from icsg3d_models.training import train as stage
 from icsg3d_models.training.loop import Trainer
-from icsg3d_models.training.vae_task import VAETask
+from icsg3d_models.training.tasks.vae_task import VAETask
 
 
 def clocked(call: Callable[[], None]) -> Timing:

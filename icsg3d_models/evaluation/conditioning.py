@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..crystals import Crystals
-from ..networks.conditions import crystal_system
-from ..screening.asked import of_anonymous_formula, of_composition, of_elements
-from ..screening.symmetry import space_group
-from ..wish_settings import WishSettings
+from ..conditions.fulfilled import of_anonymous_formula, of_composition, of_elements
+from ..conditions.vector import crystal_system
+from ..crystals.batch import Crystals
+from ..crystals.symmetry import space_group
+from ..settings.wishes import WishSettings
 
 
 def target_deviation(values: np.ndarray, target: float | np.ndarray) -> float:

@@ -10,8 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ..crystals import CrystalError, Crystals, read_crystals
-from ..datasets import FORMAT, PARTS, read_dataset
+from ..crystals.batch import CrystalError, Crystals, read_crystals
+from ..data.datasets import FORMAT, PARTS, read_dataset
 from ..results import StageError
 
 

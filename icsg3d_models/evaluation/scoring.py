@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ..crystals import Crystals
-from ..wish_settings import WishSettings
-from .composition_features import composition_features, scaled_features
+from ..crystals.batch import Crystals
+from ..settings.wishes import WishSettings
 from .conditioning import target_deviation, wishes_fulfilled
-from .coverage import coverage
-from .distributions import densities, draw, element_counts, wasserstein
-from .novelty import compare, novel_compositions, stable_unique_novel
-from .reconstruction import match_distances, match_rate, match_rmse
-from .site_fingerprints import structure_fingerprints
-from .sites import SiteErrors, compare_sites, lattice_errors, species_accuracy
-from .validity import composition_validity, structure_validity
-from .workers import Progress
+from .metrics.composition_features import composition_features, scaled_features
+from .metrics.coverage import coverage
+from .metrics.distributions import densities, draw, element_counts, wasserstein
+from .metrics.published_validity import composition_validity, structure_validity
+from .metrics.reconstruction import match_distances, match_rate, match_rmse
+from .metrics.site_fingerprints import structure_fingerprints
+from .metrics.sites import SiteErrors, compare_sites, lattice_errors, species_accuracy
+from .metrics.uniqueness_novelty import compare, novel_compositions, stable_unique_novel
+from .metrics.workers import Progress
 
 Values = dict[str, float]
 Rows = list[dict[str, Any]]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..crystals import Crystals
+from ..crystals.batch import Crystals
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..crystals import CrystalError
+from ..crystals.batch import CrystalError
 
 Grid = tuple[int, int, int]
 MULTIPLE = 4  # points: two halvings of the resolution

@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ..elements import MAX_Z, code_table
+from ..crystals.elements import MAX_Z, code_table
 from .batches import CrystalBatch
 from .density import gaussian_density, peak_height
 from .grids import Grid

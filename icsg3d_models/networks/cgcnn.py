@@ -21,9 +21,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..elements import MAX_Z
-from ..settings import Positive, Strict
-from .ensemble import PropertyEnsemble
+from ..crystals.elements import MAX_Z
+from ..strict import Positive, Strict
+from .layers.ensemble import PropertyEnsemble
 
 
 class CGCNNConfig(Strict):

@@ -16,12 +16,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..composition_patterns import Pattern
-from ..lattice import vector_to_lattice
-from ..settings import Strict
-from .conditions import ConditionSpace
-from .flow import TIME_FEATURES, ConditionedMLP, guided, integrate, restarted, time_features
-from .layers import PeriodicConv
+from ..conditions.compositions import Pattern
+from ..conditions.vector import ConditionSpace
+from ..crystals.lattice import vector_to_lattice
+from ..strict import Strict
+from .layers.flow import TIME_FEATURES, ConditionedMLP, guided, integrate, restarted, time_features
+from .layers.periodic import PeriodicConv
 from .local_vae import block_metric
 
 HARMONICS = 3  # of the coordinates of a block

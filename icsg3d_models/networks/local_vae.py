@@ -17,8 +17,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..fields.grids import MULTIPLE
-from ..settings import Strict
-from .layers import ResidualBlock, depth_to_space, space_to_depth
+from ..strict import Strict
+from .layers.periodic import ResidualBlock, depth_to_space, space_to_depth
 
 MOMENTUM = 0.01  # of the running spread of the latents
 

@@ -16,8 +16,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ..settings import Strict
-from .flow import ConditionedMLP, guided, integrate
+from ..strict import Strict
+from .layers.flow import ConditionedMLP, guided, integrate
 
 MISSING = 1e4  # in place of a target that is not known: no property is so many standard deviations away
 FREE_ELEMENTS = 0.3  # share of crystals without the element condition, in training and where nothing is asked

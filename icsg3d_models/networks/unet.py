@@ -13,8 +13,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..settings import Strict
-from .layers import (
+from ..strict import Strict
+from .layers.periodic import (
     FoldingConv,
     Linear,
     PreActivatedConv,

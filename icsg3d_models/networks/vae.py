@@ -16,8 +16,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..settings import Strict
-from .layers import FoldingConv, ResidualBlock, depth_to_space, space_to_depth
+from ..strict import Strict
+from .layers.periodic import FoldingConv, ResidualBlock, depth_to_space, space_to_depth
 
 
 class VAEConfig(Strict):

@@ -20,11 +20,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..elements import MAX_Z, code_table
+from ..crystals.elements import MAX_Z, code_table
 from ..fields.batches import CrystalBatch
 from ..fields.reciprocal import Amplitudes, amplitudes, cartesian_grid, reach, spherical_grid
-from ..settings import Positive, Strict
-from .ensemble import PropertyEnsemble
+from ..strict import Positive, Strict
+from .layers.ensemble import PropertyEnsemble
 
 
 class VoxelNetConfig(Strict):

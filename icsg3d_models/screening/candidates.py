@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .prediction import Prediction
+from ..properties.predict import Prediction
 
 
 @dataclass(frozen=True)

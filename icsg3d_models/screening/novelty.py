@@ -9,14 +9,14 @@ from pathlib import Path
 
 import h5py
 
-from ..crystals import Crystals
-from ..datasets import FORMAT as DATASET_FORMAT
-from ..datasets import read_dataset
+from ..comparison.descriptors import describe
+from ..comparison.fingerprint import FINGERPRINT_FILE, FORMAT, Fingerprint, read_fingerprint
+from ..comparison.matching import Matcher
+from ..comparison.pair_distances import separations
+from ..crystals.batch import Crystals
+from ..data.datasets import FORMAT as DATASET_FORMAT
+from ..data.datasets import read_dataset
 from ..results import StageError
-from .descriptors import describe
-from .fingerprint import FINGERPRINT_FILE, FORMAT, Fingerprint, read_fingerprint
-from .matching import Matcher
-from .pair_distances import separations
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..crystals import Crystals
+from ..crystals.batch import Crystals
+from ..crystals.symmetry import space_group
 from .candidates import Candidates
-from .symmetry import space_group
 
 
 def funnel_masks(candidates: Candidates, require: list[str]) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from .matching import Matcher
+from ..comparison.matching import Matcher
 
 
 def find_duplicates(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets import Dataset
+from ..data.datasets import Dataset
 from ..fields.batches import CrystalBatch, to_batch
 from ..fields.grids import Grid, grid_sizes, same_grids
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..datasets import Dataset
+from ..data.datasets import Dataset
 from ..settings import TrainSettings
 
 
 class Task(ABC):
     """One network together with its data.
 
-    :ivar kind: name of the network in :data:`icsg3d_models.modelfile.NETWORKS`.
+    :ivar kind: name of the network in :data:`icsg3d_models.networks.model_file.NETWORKS`.
     :ivar module: what is trained; its state_dict is what is saved.
     :ivar config: JSON-able configuration from which the module is rebuilt.
     :ivar n_train: number of training crystals; batches are indices below it.

@@ -18,11 +18,9 @@ from aiida.orm import CalcJobNode, Computer, FolderData, InstalledCode, Node, Re
 from aiida.plugins import CalculationFactory, ParserFactory
 
 from aiida_icsg3d.data import CrystalDatasetData, TrainedModelData
+from tests.aiida import made_up
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-import made_up  # noqa: E402
 
 
 @pytest.fixture

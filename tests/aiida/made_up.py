@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 from safetensors.numpy import save_file
 
-from icsg3d_models.crystals import Crystals, write_crystals
-from icsg3d_models.datasets import Dataset
+from icsg3d_models.crystals.batch import Crystals, write_crystals
+from icsg3d_models.data.datasets import Dataset
 from icsg3d_models.results import Report
 
 PEROVSKITE = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])

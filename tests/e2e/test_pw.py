@@ -13,7 +13,7 @@ from aiida.engine import run_get_node
 from aiida.manage.configuration import get_config
 from pymatgen.core import Lattice, Structure
 
-from aiida_icsg3d.pseudos.debian import create_family
+from aiida_icsg3d.dft.pseudos.debian import create_family
 from aiida_icsg3d.setup import prepare_code, prepare_localhost
 from aiida_icsg3d.workflows.validate import ValidateWorkChain
 

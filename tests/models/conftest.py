@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from icsg3d_models.crystals import Crystals
-from icsg3d_models.datasets import Dataset, split_by_group
+from icsg3d_models.crystals.batch import Crystals
+from icsg3d_models.data.datasets import Dataset, split_by_group
 
 SITES = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 RADII = {12: 0.7, 13: 0.6, 20: 1.0, 22: 0.65, 38: 1.1, 56: 1.3, 8: 1.25, 9: 1.2}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from icsg3d_models.crystals import Crystals
-from icsg3d_models.elements import NUMBER
+from icsg3d_models.crystals.batch import Crystals
+from icsg3d_models.crystals.elements import NUMBER
 
 IDEAL = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 

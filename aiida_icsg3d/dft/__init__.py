@@ -1,0 +1,1 @@
+"""What relaxes a crystal by density functional theory."""

@@ -1,0 +1,1 @@
+"""A run in the terminal: its progress and how it is interrupted."""

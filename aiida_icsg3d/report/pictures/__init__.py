@@ -1,0 +1,1 @@
+"""Drawings of crystals, fields and provenance."""

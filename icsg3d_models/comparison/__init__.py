@@ -1,0 +1,1 @@
+"""When two crystals are the same."""

@@ -1,0 +1,89 @@
+"""Compositions of a chemical space, drawn as the training crystals have theirs.
+
+A pattern is a ratio of amounts, such as 3 : 1 : 1, with how often each element takes each place. Elements of equal
+amount are told apart by their electronegativity (Pauling), so that cations and anions do not change places. Drawn
+element by element, most compositions are new; what the screening would throw out is not drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection
+
+import numpy as np
+from pydantic import Field
+
+from ..crystals.batch import Crystals
+from ..crystals.contents import contents_of
+from ..crystals.elements import SYMBOLS
+from ..crystals.validity import composition_valid
+from ..strict import Strict
+
+RAREST = 0.005  # share of the crystals below which a pattern is left out
+TRIES = 200  # draws of one composition
+
+
+class Pattern(Strict):
+    """A ratio of amounts and who takes its places."""
+
+    amounts: list[int]
+    """Of the elements, falling; those of equal amount rise in electronegativity."""
+    count: int = Field(ge=1)
+    """Crystals with this ratio."""
+    places: list[dict[int, int]]
+    """For every place, atomic number -> crystals that have it there."""
+
+
+def patterns_of(crystals: Crystals) -> list[Pattern]:
+    """Return the patterns of a set of crystals, the most frequent first."""
+    from pymatgen.core import Element
+
+    negativity = {int(z): float(Element.from_Z(int(z)).X) for z in np.unique(crystals.numbers)}
+    order = {z: 0.0 if math.isnan(x) else x for z, x in negativity.items()}  # noble gases have none
+    counts: Counter[tuple[int, ...]] = Counter()
+    places: dict[tuple[int, ...], list[Counter[int]]] = {}
+    for contents in contents_of(crystals):
+        ranked = sorted(contents, key=lambda z: (-contents[z], order[z], z))
+        amounts = tuple(contents[z] for z in ranked)
+        counts[amounts] += 1
+        for place, z in zip(places.setdefault(amounts, [Counter() for _ in amounts]), ranked, strict=True):
+            place[z] += 1
+    return [
+        Pattern(amounts=list(amounts), count=count, places=[dict(sorted(place.items())) for place in places[amounts]])
+        for amounts, count in counts.most_common()
+        if count >= RAREST * len(crystals)
+    ]
+
+
+def draw_composition(
+    patterns: list[Pattern], allowed: Collection[int], amounts: list[int] | None, rng: np.random.Generator
+) -> dict[int, int] | None:
+    """Return atomic number -> amount of a composition of allowed elements only, None where there is none.
+
+    :param amounts: the ratio that is asked for, in any order; None: any.
+    """
+    wanted = None if amounts is None else sorted((a // math.gcd(*amounts) for a in amounts), reverse=True)
+    usable = [pattern for pattern in patterns if wanted is None or pattern.amounts == wanted]
+    kept = [[{z: n for z, n in place.items() if z in allowed} for place in pattern.places] for pattern in usable]
+    # How likely a crystal of the training part is of this pattern and of allowed elements, place by place.
+    weights = np.array(
+        [
+            pattern.count * math.prod(sum(place.values()) / pattern.count for place in places)
+            for pattern, places in zip(usable, kept, strict=True)
+        ]
+    )
+    if weights.sum() == 0:
+        return None
+    for _ in range(TRIES):
+        index = int(rng.choice(len(usable), p=weights / weights.sum()))
+        drawn = [int(rng.choice(list(p), p=np.array(list(p.values())) / sum(p.values()))) for p in kept[index]]
+        composition = dict(zip(drawn, usable[index].amounts, strict=True))
+        if len(composition) == len(drawn) and composition_valid(formula_of(composition)):
+            return composition
+    return None
+
+
+def formula_of(composition: dict[int, int]) -> str:
+    """Return the formula, elements in the order given."""
+    return "".join(f"{SYMBOLS[z]}{amount}" for z, amount in composition.items())

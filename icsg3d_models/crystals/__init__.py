@@ -1,0 +1,1 @@
+"""Crystals and what is known of them without any network."""

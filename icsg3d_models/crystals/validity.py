@@ -1,0 +1,86 @@
+"""Is a crystal physically possible: distances and volume; is its composition: charges and electronegativities.
+
+Definitions as in CDVAE (Xie et al. 2022, arXiv:2110.06197, appendix B).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import warnings
+
+import numpy as np
+
+from .batch import Crystals
+from .neighbours import closest_distances
+
+SHORTEST = 0.5  # Å, between any two atoms, periodic images included
+SMALLEST = 0.1  # Å³ a cell
+OXIDATION_STATES = "smact14"  # the set that SMACT had when the published figures were made
+
+
+def structure_problems(crystals: Crystals) -> list[str | None]:
+    """Return for every crystal why its structure is not valid, None where it is.
+
+    Valid means: finite numbers, a volume of at least 0.1 Å³, and every distance above 0.5 Å.
+    """
+    problems: list[str | None] = [None] * len(crystals)
+    sound = []
+    with np.errstate(invalid="ignore"):
+        volumes = crystals.volumes  # NaN for a cell that is not finite, which is found below
+    for index in range(len(crystals)):
+        frac, numbers = crystals.sites(index)
+        if len(numbers) == 0:
+            problems[index] = "no sites"
+        elif not np.isfinite(crystals.cell[index]).all() or not np.isfinite(frac).all():
+            problems[index] = "the cell or the coordinates hold NaN or infinity"
+        elif volumes[index] < SMALLEST:
+            problems[index] = f"volume {volumes[index]:.3g} Å³, less than {SMALLEST} Å³"
+        elif numbers.min() < 1:
+            problems[index] = "a site without an element"
+        else:
+            sound.append(index)
+    shortest = closest_distances(crystals.take(sound), SHORTEST)
+    for index, distance in zip(sound, shortest, strict=True):
+        if np.isfinite(distance):
+            problems[index] = f"two atoms are {distance:.2f} Å apart, less than {SHORTEST} Å"
+    return problems
+
+
+@functools.lru_cache(maxsize=100_000)
+def composition_valid(formula: str) -> bool:
+    """Tell whether a composition can be neutral with electronegativities in order, by SMACT.
+
+    Elements and alloys of metals pass (10.1016/j.chempr.2016.09.010; 10.21105/joss.01361). An element without
+    data in SMACT makes the composition not valid.
+    """
+    from smact.screening import smact_validity
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SMACT warns of elements without data; they fail the test below
+        try:
+            return bool(
+                smact_validity(
+                    formula,
+                    use_pauling_test=True,
+                    include_alloys=True,
+                    check_metallicity=False,
+                    oxidation_states_set=OXIDATION_STATES,
+                    mixed_valence=False,
+                )
+            )
+        except (KeyError, NameError):
+            return False
+
+
+def composition_test() -> dict[str, str | bool]:
+    """Return the version and the flags of the composition test, for the record."""
+    return {
+        "program": "smact",
+        "version": importlib.metadata.version("smact"),
+        "oxidation_states_set": OXIDATION_STATES,
+        "use_pauling_test": True,
+        "include_alloys": True,
+        "check_metallicity": False,
+        "mixed_valence": False,
+    }

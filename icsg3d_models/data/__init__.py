@@ -1,0 +1,1 @@
+"""Crystals from files, and dataset files."""

@@ -1,0 +1,1 @@
+"""What the encoding alone keeps, without a network."""

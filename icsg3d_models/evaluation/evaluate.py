@@ -1,0 +1,203 @@
+"""The stage ``evaluate``: read, score, and write the figures beside those of the reference set."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..crystals.batch import Crystals
+from ..networks.model_file import file_hash
+from ..results import Report, StageError, write_json
+from ..settings import EvaluateSettings
+from .figures import Evaluation
+from .inputs import is_dataset, named_by_order, read_batch, read_flags
+from .metrics import reconstruction
+from .metrics import uniqueness_novelty as novelty
+from .metrics.coverage import CUTOFFS
+from .metrics.distributions import draw
+from .metrics.published_validity import conditions
+from .metrics.workers import Progress, worker_count
+from .predictions import predicted_property
+from .scoring import (
+    Described,
+    Means,
+    Rows,
+    Values,
+    describe,
+    score_generation,
+    score_novelty,
+    score_reconstruction,
+    score_wishes,
+)
+
+
+def run(settings: EvaluateSettings, report: Report) -> None:
+    """Evaluate and write evaluation.json, evaluation.md and evaluation.csv.
+
+    :raises StageError: an input is missing, or the inputs do not fit together.
+    """
+    crystals = _read(settings.crystals, report)
+    reference = _read(settings.reference, report, settings.part)
+    if len(reference) == 0:
+        raise StageError("input_incompatible", f"{settings.reference}: no crystals to compare with")
+    means = Means(
+        worker_count(settings.threads),
+        None if settings.cache is None else report.directory / settings.cache,
+        settings.seed,
+        CUTOFFS[settings.cutoffs] if isinstance(settings.cutoffs, str) else settings.cutoffs,
+        settings.property_samples,
+        settings.novelty_samples,
+        lambda name: _progress(report, name),
+    )
+    score = _reconstruction if settings.mode == "reconstruction" else _generation
+    evaluation, rows = score(settings, report, crystals, reference, means)
+    report.scalars.update(evaluation.scalars())
+    report.counts.update(crystals=len(crystals), reference=len(reference))
+    evaluation.conditions |= conditions()
+    evaluation.conditions |= _common(settings, report, len(reference), means)
+    write_json(report.directory / settings.evaluation, evaluation.document())
+    table = evaluation.markdown()
+    (report.directory / settings.table).write_text(table, encoding="utf-8")
+    _write_rows(report.directory / settings.details, rows)
+    if not report.quiet:
+        print(table)
+
+
+def _common(settings: EvaluateSettings, report: Report, n_reference: int, means: Means) -> dict[str, Any]:
+    """Return the conditions that both modes share."""
+    part = f", part {settings.part}" if is_dataset(report.directory / settings.reference) else ""
+    return {
+        "reference": f"{settings.reference}{part}, {n_reference} crystals",
+        "sha256": dict(report.inputs),
+        "seed": settings.seed,
+        "workers": means.workers,
+        "seconds": round(report.elapsed, 1),
+    }
+
+
+def _reconstruction(
+    settings: EvaluateSettings, report: Report, crystals: Crystals, reference: Crystals, means: Means
+) -> tuple[Evaluation, Rows]:
+    if settings.paired_by == "order":
+        crystals = named_by_order(crystals, reference)
+    strangers = sorted(set(crystals.ids) - set(reference.ids))
+    if strangers:
+        raise StageError(
+            "input_incompatible",
+            f"{settings.crystals}: {len(strangers)} ids are not in {settings.reference}, part "
+            f"{settings.part}; first {strangers[0]!r}; give crystals with the ids of their true ones, or the numbered "
+            "ones of `icsg3d sample` with `paired_by` order",
+        )
+    gate = settings.fingerprint_gate
+    values, rows = score_reconstruction(describe(crystals, means, "predictions", gate), reference, means)
+    ceiling, _ = score_reconstruction(describe(reference, means, "reference", gate), reference, means)
+    report.counts.update(
+        matched=sum(row["rms"] is not None for row in rows), missing=sum(not row["rebuilt"] for row in rows)
+    )
+    matcher = f"stol {reconstruction.STOL}, angle_tol {reconstruction.ANGLE_TOL}, ltol {reconstruction.LTOL}"
+    notes = {
+        "matcher": matcher,
+        "paired by": settings.paired_by,
+        "a crystal without a fingerprint": "not valid" if gate else "not tested",
+    }
+    return Evaluation(values, {"reference": ceiling}, notes), rows
+
+
+def _generation(
+    settings: EvaluateSettings, report: Report, crystals: Crystals, reference: Crystals, means: Means
+) -> tuple[Evaluation, Rows]:
+    asked = settings.samples or len(crystals)
+    if asked < len(crystals) or asked == 0:
+        raise StageError(
+            "input_incompatible",
+            f"{settings.crystals}: {len(crystals)} crystals from {asked} samples; correct `samples`",
+        )
+    training = _training(settings, report)
+    stable = None
+    if settings.stability is not None:
+        stable = read_flags(report.directory / settings.stability, settings.stable_column, crystals.ids)
+    truth = describe(reference, means, "reference")
+    expected = predicted_property(truth, settings, report) if settings.predictors else None
+
+    def score(batch: Described, total: int) -> Values:
+        found = None
+        if expected is not None:
+            found = (expected if batch is truth else predicted_property(batch, settings, report), expected)
+        figures = score_generation(batch, truth, means, total, found, settings.target)
+        return figures | score_wishes(batch.crystals, total, settings)[0] if settings.made else figures
+
+    batch = describe(crystals, means, "samples")
+    values, ceilings = score(batch, asked), {"reference": score(truth, len(reference))}
+    novel, rows = score_novelty(batch, training, means, asked, stable)
+    values |= novel
+    if settings.made:
+        for row, fulfilled in zip(rows, score_wishes(crystals, asked, settings)[1], strict=True):
+            row["as_asked"] = bool(fulfilled)
+    if training is not None:
+        ceilings["reference"] |= score_novelty(truth, training, means, len(reference))[0]
+        chosen = draw(np.ones(len(training), dtype=bool), max(asked, len(reference)), settings.seed)
+        ceilings["training"] = score(describe(training.take(chosen), means, "training"), len(chosen))
+    if settings.unconditioned is not None:
+        free = _read(settings.unconditioned, report)
+        ceilings["unconditioned"] = score(describe(free, means, "samples of which nothing was asked"), len(free))
+    for name in (*settings.predictors, *filter(None, [settings.stability])):
+        report.inputs[name] = file_hash(report.directory / name)
+    n_valid = int(batch.valid.sum())
+    report.counts.update(asked=asked, valid=n_valid)
+    notes: dict[str, Any] = {
+        "samples": f"{asked} asked for, {len(crystals)} rebuilt, {n_valid} valid",
+        "cut-offs of structure and composition": f"{means.cutoffs[0]}, {means.cutoffs[1]}",
+        "densities and numbers of elements": f"{min(n_valid, means.property_samples)} valid samples",
+        "uniqueness and novelty": f"{min(asked, means.novelty_samples)} samples, matcher ltol "
+        f"{novelty.LTOL}, stol {novelty.STOL}, angle_tol {novelty.ANGLE_TOL}",
+    }
+    if settings.made:
+        notes["asked for"] = ", ".join(f"{name} {value}" for name, value in settings.made.items())
+    if settings.predictors:
+        notes["property"] = (
+            f"{settings.predicted_property} by {', '.join(settings.predictors)}, target {settings.target}"
+        )
+    return Evaluation(values, ceilings, notes), rows
+
+
+def _training(settings: EvaluateSettings, report: Report) -> Crystals | None:
+    """Return the crystals that novelty is judged against: given, or the training part of the reference."""
+    path = settings.training
+    if path is None:
+        if not is_dataset(report.directory / settings.reference) or settings.part in ("train", "all"):
+            return None
+        path = settings.reference
+    return _read(path, report, "train")
+
+
+def _read(name: str, report: Report, part: str = "all") -> Crystals:
+    """Return the crystals of a file of the settings and note the file's hash."""
+    crystals = read_batch(report.directory / name, part)
+    report.inputs[name] = file_hash(report.directory / name)
+    return crystals
+
+
+def _progress(report: Report, name: str) -> Progress:
+    """Return a function that reports at most once a second, and the end."""
+    last = 0.0
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > 1:
+            last = time.monotonic()
+            report.progress(done, total, step=name)
+
+    return show
+
+
+def _write_rows(path: Path, rows: Rows) -> None:
+    """Write the details, one row a crystal; an empty cell is what was not judged."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, names or ["id"])
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,1 @@
+"""The published metrics, one a file."""

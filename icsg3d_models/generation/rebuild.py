@@ -1,0 +1,155 @@
+"""The stage ``rebuild``: regions of a field to a crystal with sub-voxel sites."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+import h5py
+import numpy as np
+import torch
+
+from ..crystals.batch import Crystals, write_crystals
+from ..crystals.symmetry import symmetrise
+from ..devices import select_device
+from ..fields.field_file import open_arrays
+from ..fields.peaks import separate_peaks
+from ..results import Report, StageError
+from ..settings import RebuildSettings
+
+
+def shortest_distance(cell: np.ndarray, frac: np.ndarray, reach: float = 2.0) -> float:
+    """Return the shortest distance in Å between two sites, periodic images included; infinity beyond ``reach``."""
+    from pymatgen.optimization.neighbors import find_points_in_spheres
+
+    cartesian = np.ascontiguousarray(frac @ cell)
+    everywhere = np.ones(3, dtype=np.int64)
+    first, second, image, distance = find_points_in_spheres(
+        cartesian, cartesian, reach, everywhere, np.ascontiguousarray(cell), 1e-8
+    )
+    other = (first != second) | (np.abs(image).sum(axis=1) > 0)
+    return float(distance[other].min(initial=np.inf))
+
+
+def finite_volumes(cells: np.ndarray) -> np.ndarray:
+    """Return the volume of every cell in Å³, NaN where a cell is not finite."""
+    volumes = np.full(len(cells), np.nan)
+    finite = np.isfinite(cells).all(axis=(1, 2))
+    volumes[finite] = np.abs(np.linalg.det(cells[finite]))
+    return volumes
+
+
+def check(frac: np.ndarray, volume: float, settings: RebuildSettings) -> str:
+    """Return why a sample is no crystal, or an empty string"""
+    if len(frac) == 0:
+        return "no atom above the threshold"
+    if len(frac) > settings.max_sites:
+        return f"more than {settings.max_sites} sites"
+    if not (math.isfinite(volume) and np.isfinite(frac).all()):
+        return "the field or the cell is not finite"
+    if volume < 0.1 * len(frac):
+        return "the cell is flat or smaller than its atoms"
+    return ""
+
+
+def run(settings: RebuildSettings, report: Report) -> None:
+    """Write the crystal file; every sample that is not in it is named with the reason."""
+    device = select_device(settings, report)
+    needed_fields, needed_segments = (
+        ("occupancy", "cell", "sample"),
+        ("count", "peak", "number", "confidence"),
+    )
+    with (
+        open_arrays(report.directory / settings.fields, needed_fields) as fields,
+        open_arrays(report.directory / settings.segments, needed_segments) as segments,
+    ):
+        parts = []
+        done, total = 0, sum(len(group["sample"]) for group in fields.values())
+        for name, group in fields.items():
+            if name not in segments or len(segments[name]["count"]) != len(group["sample"]):
+                raise StageError(
+                    "input_incompatible",
+                    f"{settings.segments} was not made of {settings.fields}: the samples differ; segment these fields",
+                )
+            for some in peaks_of(group, segments[name], settings.batch_size, device):
+                parts.append(some)
+                done += len(some["sample"])
+                report.progress(done, total)
+    if not parts:
+        raise StageError("nothing_rebuilt", f"{settings.fields}: holds no sample; sample at least one")
+    rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    # Samples on different grids come one grid after the other.
+    order = np.argsort(rows["sample"], kind="stable")
+    starts = np.concatenate([[0], np.cumsum(rows["count"])])
+    sites = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in order]).astype(int)
+    samples, cells, count = (rows[name][order] for name in ("sample", "cell", "count"))
+    offsets = np.concatenate([[0], np.cumsum(count)])
+    fracs, number, confidence = (rows[name][sites] for name in ("frac", "number", "confidence"))
+    crystals, reasons, doubt = assemble(cells, fracs, number, confidence, offsets, samples, settings)
+    report.counts.update(samples=len(count), rebuilt=len(crystals))
+    report.tables["reasons"] = dict(Counter(reasons.values()).most_common())
+    report.tables["not_rebuilt"] = reasons
+    report.tables["confidence"] = doubt
+    path = report.directory / settings.crystals
+    with h5py.File(path.with_name(f".{path.name}.part"), "w") as file:
+        write_crystals(file.create_group("crystals"), crystals)
+    path.with_name(f".{path.name}.part").replace(path)
+    if len(crystals) == 0:
+        why = "; ".join(f"{n} x {reason}" for reason, n in report.tables["reasons"].items()) or "there were no samples"
+        raise StageError("nothing_rebuilt", f"none of {len(count)} samples is a crystal: {why}")
+
+
+def peaks_of(
+    fields: h5py.Group, segments: h5py.Group, batch_size: int, device: torch.device
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield samples and their sites, a batch at a time: sample, cell and count a sample; the rest a site."""
+    count = segments["count"][()]
+    offsets = np.concatenate([[0], np.cumsum(count)])
+    for start in range(0, len(count), batch_size):
+        stop = min(start + batch_size, len(count))
+        rows = slice(offsets[start], offsets[stop])
+        occupancy = torch.from_numpy(fields["occupancy"][start:stop].astype(np.float32)).to(device)
+        owner = torch.from_numpy(np.repeat(np.arange(stop - start), count[start:stop])).to(device)
+        peak = torch.from_numpy(segments["peak"][rows]).to(device)
+        cell = torch.from_numpy(fields["cell"][start:stop]).to(device, torch.float32)
+        yield {
+            "sample": fields["sample"][start:stop],
+            "cell": fields["cell"][start:stop].astype(np.float64),
+            "count": count[start:stop],
+            "frac": separate_peaks(occupancy, cell, owner, peak).cpu().numpy().astype(np.float64),
+            "number": segments["number"][rows],
+            "confidence": segments["confidence"][rows],
+        }
+
+
+def assemble(
+    cells: np.ndarray,
+    fracs: np.ndarray,
+    number: np.ndarray,
+    confidence: np.ndarray,
+    offsets: np.ndarray,
+    samples: np.ndarray,
+    settings: RebuildSettings,
+) -> tuple[Crystals, dict[str, str], dict[str, float]]:
+    """Return the crystals, the reason of every sample that is none, and the least sure species of each crystal."""
+    kept: list[tuple[np.ndarray, np.ndarray, np.ndarray, str]] = []
+    reasons: dict[str, str] = {}
+    doubt: dict[str, float] = {}
+    volumes = finite_volumes(cells).tolist()
+    for index, sample in enumerate(samples):
+        name = f"s{int(sample):06d}"
+        rows = slice(offsets[index], offsets[index + 1])
+        cell, frac, numbers = cells[index], fracs[rows], number[rows]
+        reason = check(frac, volumes[index], settings)
+        if not reason and shortest_distance(cell, frac) < settings.min_distance:
+            reason = f"two sites closer than {settings.min_distance} Å"
+        if reason:
+            reasons[name] = reason
+            continue
+        if settings.symmetry_tolerance is not None:
+            cell, frac, numbers = symmetrise(cell, frac, numbers, settings.symmetry_tolerance)
+        doubt[name] = round(float(confidence[rows].min()), 4)
+        kept.append((cell, frac, numbers, name))
+    columns = tuple(zip(*kept, strict=True)) if kept else ((), (), (), ())
+    return Crystals.from_arrays(*columns), reasons, doubt

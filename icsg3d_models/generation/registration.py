@@ -1,0 +1,82 @@
+"""The setting of a crystal that a model understands best.
+
+A crystal has no preferred origin, axes or cell, a field on a grid over a cell has all three. Among equivalent
+settings of the reduced cell (every site as origin; every order and
+direction of the axes) the one is taken that the model encodes and decodes with the least error, and its origin is
+then moved downhill in that error. So a model trained in one setting takes crystals in any other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..crystals.batch import Crystals
+from ..crystals.cells import reduce_cell, settings_of
+from ..fields.batches import CrystalBatch, to_batch
+from ..fields.grids import cube, half
+from ..fields.occupancy import occupancy_field, species_field
+from ..networks.vae import VAE
+from .encoding import standardised_lattice
+
+ORIGIN_STEPS = 24
+ORIGIN_STEP = 0.003  # of the cell, a tenth of what a displaced perovskite needs
+
+
+def reconstruction_error(vae: VAE, batch: CrystalBatch) -> Tensor:
+    """Return the squared error of the decoded fields and lattice of each crystal, (B,); differentiable."""
+    grid = cube(vae.config.grid)
+    given = occupancy_field(batch, grid), species_field(batch, half(grid)), standardised_lattice(vae, batch.cell)
+    out = vae.decode(vae.encode(*given)[0])
+    return torch.stack([((a - b) ** 2).flatten(1).sum(dim=1) for a, b in zip(out, given, strict=True)]).sum(dim=0)
+
+
+@torch.no_grad()
+def errors_of(vae: VAE, batch: CrystalBatch, size: int = 256) -> Tensor:
+    """Return the reconstruction errors of many crystals, (B,), a few at a time."""
+    rows = torch.arange(len(batch), device=batch.cell.device).split(size)
+    return torch.cat([reconstruction_error(vae, batch.take(some)) for some in rows])
+
+
+def refine_origin(vae: VAE, batch: CrystalBatch) -> Tensor:
+    """Return the shift of each crystal, (B, 1, 3) in fractional coordinates, that lowers its error the most.
+
+    A site of the training crystals is at the origin only on average; the few hundredths of an Å are found by
+    gradient descent on the shift alone, keeping the best one met.
+    """
+    shift = torch.zeros(len(batch), 1, 3, device=batch.cell.device, requires_grad=True)
+    optimiser = torch.optim.Adam([shift], lr=ORIGIN_STEP, betas=(0.5, 0.9))
+    best, lowest = torch.zeros_like(shift), torch.full((len(batch),), torch.inf, device=batch.cell.device)
+    for _ in range(ORIGIN_STEPS):
+        error = reconstruction_error(vae, CrystalBatch(batch.cell, batch.frac + shift, batch.numbers))
+        better = error.detach() < lowest
+        best = torch.where(better[:, None, None], shift.detach(), best)
+        lowest = torch.where(better, error.detach(), lowest)
+        optimiser.zero_grad()
+        error.sum().backward()
+        optimiser.step()
+    return best
+
+
+def register(vae: VAE, crystals: Crystals, device: torch.device) -> tuple[Crystals, np.ndarray]:
+    """Return the crystals in the setting with the least reconstruction error, and that error, (B,).
+
+    :raises CrystalError: a cell without a reduced form.
+    """
+    cells, fracs, numbers = [], [], []
+    vae.requires_grad_(False)
+    for index, name in enumerate(crystals.ids):
+        cell, frac, z = reduce_cell(crystals.cell[index], *crystals.sites(index), name)
+        candidates, moved = settings_of(cell, frac)
+        ids = [f"{name}-{i}" for i in range(len(candidates))]
+        batch = to_batch(Crystals.from_arrays(list(candidates), list(moved), [z] * len(candidates), ids)).to(device)
+        best = int(errors_of(vae, batch).argmin())
+        cells.append(candidates[best])
+        fracs.append(moved[best])
+        numbers.append(z)
+    batch = to_batch(Crystals.from_arrays(cells, fracs, numbers, crystals.ids)).to(device)
+    shifts = torch.cat([refine_origin(vae, batch.take(some)) for some in torch.arange(len(batch)).split(256)])
+    fracs = [frac + shift for frac, shift in zip(fracs, shifts.cpu().numpy(), strict=True)]
+    registered = Crystals.from_arrays(cells, fracs, numbers, crystals.ids)
+    return registered, errors_of(vae, to_batch(registered).to(device)).cpu().numpy()

@@ -1,0 +1,204 @@
+"""The stage ``segment``: fields to labelled regions, one an atom, each with an element."""
+
+from __future__ import annotations
+
+import math
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..devices import select_device
+from ..fields.field_file import ArrayWriter, open_arrays
+from ..fields.grids import FINEST, Grid, grid_sizes
+from ..networks.model_file import file_hash
+from ..networks.registry import load_network
+from ..networks.unet import UNet
+from ..results import Report, StageError
+from ..settings import SegmentSettings
+from .sample import allowed_elements
+
+UNITS = {
+    "region": "number of the region within the sample, 0 where there is no atom; sample,i,j,k",
+    "species": "atomic number, 0 where there is no atom; sample,i,j,k",
+    "count": "regions of the sample; sample",
+    "peak": "index of the voxel with the highest occupancy; region,vector",
+    "number": "atomic number; region",
+    "confidence": "mean probability of the element over the region; region",
+}
+
+
+def watershed(occupancy: Tensor, mask: Tensor) -> Tensor:
+    """Assign every voxel of the mask to the maximum that steepest ascent leads to, with periodic boundaries.
+
+    All samples at once: each voxel points to the highest of its 27 neighbours, and pointers are doubled until they
+    rest. Ties go to the first neighbour in row order, so a flat pair of voxels has one maximum.
+
+    On a grid over a reduced cell, the vectors to the 26 neighbours hold all that bound a grid point's Voronoi cell,
+    so an isolated Gaussian has one maximum, the grid point closest to it. A long sheared cell can have more.
+
+    :param occupancy: (B, nx, ny, nz).
+    :param mask: (B, nx, ny, nz) bool.
+    :return: (B, nx, ny, nz) int64, flat index of the maximum within the sample, -1 outside the mask.
+    """
+    batch, nx, ny, nz = occupancy.shape
+    device, size = occupancy.device, nx * ny * nz
+    flat, inside = occupancy.reshape(-1), mask.reshape(-1)
+    result = torch.full((batch * size,), -1, dtype=torch.long, device=device)
+    if not inside.any():
+        return result.reshape(occupancy.shape)
+    # Ascent never comes below where it began: only voxels as high as the lowest of the mask take part.
+    high = (flat >= torch.where(inside, flat, math.inf).min()).nonzero()[:, 0]  # (M,)
+    axes = [torch.arange(-1, n + 1, device=device) % n for n in (nx, ny, nz)]
+    wrapped = ((axes[0][:, None, None] * ny + axes[1][:, None]) * nz + axes[2]).reshape(-1)  # of each padded voxel
+    padded = occupancy.reshape(batch, size).index_select(1, wrapped)
+    my, mz = ny + 2, nz + 2
+    three = torch.arange(3, device=device)
+    reach = ((three[:, None, None] * my + three[:, None]) * mz + three).reshape(-1)  # (27,), in the padded sample
+    first = torch.arange(size, device=device)
+    first = (first // (ny * nz) * my + first // nz % ny) * mz + first % nz  # padded voxel where the 27 begin
+    sample = torch.div(high, size, rounding_mode="floor")
+    start = sample * size
+    corner = first[high - start]
+    around = padded.take((sample * padded.shape[1] + corner)[:, None] + reach)  # (M, 27)
+    target = start + wrapped[corner + reach[around.argmax(dim=1)]]
+    result[high] = torch.arange(len(high), device=device)
+    pointer = result[target]
+    # Paths are at most as long as there are voxels; doubling follows 2^k steps in k rounds.
+    for _ in range(math.ceil(math.log2(size)) + 1):
+        further = pointer[pointer]
+        if torch.equal(further, pointer):
+            break
+        pointer = further
+    maximum = high[pointer]
+    # A region whose maximum lies outside the mask is no atom.
+    result[high] = torch.where(inside[high] & inside[maximum], maximum - start, -1)
+    return result.reshape(occupancy.shape)
+
+
+@torch.no_grad()
+def segment(unet: UNet, occupancy: Tensor, species: Tensor, allowed: list[int], threshold: float) -> dict[str, Tensor]:
+    """Segment a batch of fields.
+
+    :param occupancy: (B, 1, nx, ny, nz); ``species``: (B, K, nx/2, ny/2, nz/2).
+    :param allowed: atomic numbers that may be named.
+    :return: region and species maps (B, nx, ny, nz) and one row a region: count (B,), peak (R, 3), number, confidence.
+    """
+    batch, _, nx, ny, nz = occupancy.shape
+    size = nx * ny * nz
+    device = occupancy.device
+    features = unet.features(occupancy, species)
+    mask = (unet.mask_logits(features) > 0) & (occupancy[:, 0] > threshold)
+    maximum = watershed(occupancy[:, 0], mask).reshape(batch, -1)  # (B, size)
+    inside = maximum >= 0
+    owner, voxel = inside.nonzero(as_tuple=True)  # (M,), ordered by sample
+    found, label = torch.unique(owner * size + maximum[owner, voxel], return_inverse=True)  # (R,), (M,)
+    log_probability = _species_log_probability(unet, features, species, owner, voxel, allowed)  # (M, E)
+    weight = occupancy.reshape(batch, -1)[owner, voxel].unsqueeze(1)
+    score = torch.zeros(len(found), log_probability.shape[1], device=device)
+    score.index_add_(0, label, weight * log_probability)
+    total = torch.zeros(len(found), 1, device=device).index_add_(0, label, weight)
+    best, choice = (score / total).max(dim=1) if len(found) else (score.new_zeros(0), label.new_zeros(0))
+    number = torch.tensor(unet.config.elements, device=device)[choice]
+    sample, peak = found // size, found % size
+    count = torch.bincount(sample, minlength=batch)
+    first = torch.cumsum(count, 0) - count
+    region = torch.zeros(batch, size, dtype=torch.long, device=device)
+    region[owner, voxel] = label - first[owner] + 1
+    kinds = torch.zeros_like(region)
+    kinds[owner, voxel] = number[label]
+    return {
+        "region": region.reshape(batch, nx, ny, nz),
+        "species": kinds.reshape(batch, nx, ny, nz),
+        "count": count,
+        "peak": _voxel_index(peak, (nx, ny, nz)),
+        "number": number,
+        "confidence": best.exp(),
+    }
+
+
+def _voxel_index(voxel: Tensor, grid: Grid) -> Tensor:
+    """Return the index along each lattice vector, (M, 3), of flat indices (M,)."""
+    _, ny, nz = grid
+    return torch.stack([voxel // (ny * nz), voxel // nz % ny, voxel % nz], dim=1)
+
+
+def _species_log_probability(
+    unet: UNet,
+    features: list[Tensor],
+    species: Tensor,
+    owner: Tensor,
+    voxel: Tensor,
+    allowed: list[int],
+) -> Tensor:
+    """Return the log probability of every allowed element at the given voxels, (M, E)."""
+    logits = unet.species_logits_of(features, species, owner, voxel)
+    barred = [z not in allowed for z in unet.config.elements]
+    if any(barred):
+        logits.masked_fill_(torch.tensor(barred, device=logits.device), -math.inf)
+    return logits.log_softmax(dim=1).clamp_(min=-50.0)
+
+
+def run(settings: SegmentSettings, report: Report) -> None:
+    """Write the segment file; the counts say how many regions were found."""
+    device = select_device(settings, report)
+    unet = load_network(report.directory / settings.unet, "unet", device)
+    assert isinstance(unet, UNet)
+    report.inputs["unet"] = file_hash(report.directory / settings.unet)
+    allowed = allowed_elements(settings.elements, unet.config.elements, settings.unet)
+    with open_arrays(report.directory / settings.fields, ("occupancy", "species", "cell")) as fields:
+        for group in fields.values():
+            check_grid(unet, group, settings)
+        done, regions = 0, 0
+        total = sum(len(group["occupancy"]) for group in fields.values())
+        with ArrayWriter(report.directory / settings.segments, UNITS) as writer:
+            for name, group in fields.items():
+                occupancy, species = group["occupancy"], group["species"]
+                for start in range(0, len(occupancy), settings.batch_size):
+                    rows = slice(start, start + settings.batch_size)
+                    result = segment(
+                        unet,
+                        torch.from_numpy(occupancy[rows].astype(np.float32)).to(device).unsqueeze(1),
+                        torch.from_numpy(species[rows].astype(np.float32)).to(device),
+                        allowed,
+                        settings.threshold,
+                    )
+                    arrays = {key: value.cpu().numpy() for key, value in result.items()}
+                    regions += len(arrays["number"])
+                    done += len(arrays["count"])
+                    writer.append(
+                        name,
+                        **{
+                            **arrays,
+                            "region": arrays["region"].astype(np.uint16),
+                            "species": arrays["species"].astype(np.uint8),
+                            "confidence": arrays["confidence"].astype(np.float32),
+                        },
+                    )
+                    report.progress(done, total)
+        report.counts.update(samples=total, regions=regions)
+
+
+def check_grid(unet: UNet, group: h5py.Group, settings: SegmentSettings) -> None:
+    """Refuse fields on a grid that the U-Net was not trained on."""
+    config, shape, channels = unet.config, group["occupancy"].shape[1:], group["species"].shape[1:]
+    cell = torch.from_numpy(group["cell"][()])
+    if config.spacing is None:
+        fits = shape == (config.grid,) * 3
+    else:
+        # Computed on another device, a length at the edge between two grids may have gone either way.
+        fewest, most = (grid_sizes(cell, 0, config.spacing * factor) for factor in (1.001, 0.999 * FINEST))
+        given = torch.tensor(shape)
+        fits = bool(((fewest <= given) & (given <= most)).all())
+    if not fits or channels != (config.species_channels, *(n // 2 for n in shape)):
+        wanted = (
+            f"a grid of {config.grid}"
+            if config.spacing is None
+            else f"points {FINEST * config.spacing:g} to {config.spacing:g} Å apart"
+        )
+        raise StageError(
+            "input_incompatible",
+            f"{settings.fields}: fields of {shape} and {channels}, but {settings.unet} "
+            f"takes {wanted} and {config.species_channels} channels; use a VAE and a U-Net that were trained together",
+        )

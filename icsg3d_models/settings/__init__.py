@@ -1,0 +1,32 @@
+"""Typed settings of every stage: the one contract between AiiDA, the command line and the stages.
+
+No torch, no aiida. Unknown keys raise, so that a typo does not cost a night on a GPU. Paths are relative
+to the directory the stage runs in; their defaults are the names a CalcJob links its inputs under.
+"""
+
+from __future__ import annotations
+
+from .base import StageSettings
+from .evaluate import EvaluateSettings
+from .prepare import PrepareSettings, Split
+from .rebuild import RebuildSettings
+from .sample import SampleSettings
+from .screen import ScreenSettings
+from .segment import SegmentSettings
+from .train import Optimiser, TrainSettings
+from .wishes import WishSettings
+
+__all__ = [
+    "STAGES", "EvaluateSettings", "Optimiser", "PrepareSettings", "RebuildSettings", "SampleSettings",
+    "ScreenSettings", "SegmentSettings", "Split", "StageSettings", "TrainSettings", "WishSettings",
+]  # fmt: skip
+
+STAGES: dict[str, type[StageSettings]] = {
+    "prepare": PrepareSettings,
+    "train": TrainSettings,
+    "sample": SampleSettings,
+    "segment": SegmentSettings,
+    "rebuild": RebuildSettings,
+    "screen": ScreenSettings,
+    "evaluate": EvaluateSettings,
+}

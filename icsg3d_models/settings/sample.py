@@ -1,0 +1,62 @@
+"""Settings of the stage ``sample``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ..strict import Positive
+from .base import StageSettings
+from .wishes import WishSettings
+
+
+class SampleSettings(WishSettings, StageSettings):
+    """Draw latents and decode them into fields."""
+
+    mode: Literal["prior", "base", "interpolate", "reconstruct"] = "prior"
+    """`prior`: new crystals; `base`: around base crystals; `interpolate`: on the line between two base crystals;
+    `reconstruct`: every base crystal once, encoded and decoded, in their order."""
+    n_samples: Positive = 64
+    """How many; mode `reconstruct` takes as many as there are base crystals."""
+    vae: str = "vae.safetensors"
+    prior: str | None = "prior.safetensors"
+    """Fitted latent prior (mode `prior`); null draws from N(0, 1), as ICSG3D did."""
+    base: str | None = None
+    """Crystal file or dataset file (HDF5) of base crystals (all modes but `prior`)."""
+    base_part: Literal["train", "validation", "test"] | None = None
+    """Part of the base crystals to take, where `base` is a dataset file; null: all."""
+    register_base: bool = True
+    """Put base crystals into the setting that the model understands best; false takes them as they are."""
+    spacing: Annotated[float, Field(gt=0)] | None = None
+    """Å, from point to point of the fields of base crystals, for a VAE for crystals of any shape; null: 0.8 of what
+    the VAE was trained with."""
+    targets: dict[str, float] = {}
+    """Property values to aim at; the prior must have been trained with these targets."""
+    guidance: Annotated[float, Field(ge=0)] = 1.0
+    """Strength of the condition; 1 samples the conditional distribution, more exaggerates it."""
+    restarts: Annotated[int, Field(ge=0)] | None = None
+    """Rounds in which a prior for crystals of any shape throws a sample back into noise and carries it on again. Sites
+    and their number get better, compositions unlike those of training get lost; each round takes twice the time of
+    none. Null: 4 for crystals of one element, none for others."""
+    spread: Annotated[float, Field(gt=0)] = 0.5
+    """Width around a base crystal, in standard deviations of the training latents."""
+    batch_size: Positive = 256
+    fields: str = "fields.h5"
+    """The field file to write."""
+
+    @model_validator(mode="after")
+    def _wishes_need_the_prior(self) -> SampleSettings:
+        if self.mode != "prior" and self.shape_wishes:
+            raise ValueError(f"{', '.join(self.shape_wishes)}: what mode 'prior' can aim at, not mode {self.mode!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _base_given(self) -> SampleSettings:
+        if self.mode != "prior" and self.base is None:
+            raise ValueError(f"mode {self.mode!r} needs `base`, a file of base crystals")
+        if self.base_part is not None and self.base is None:
+            raise ValueError("`base_part` needs `base`, a dataset file to take the part of")
+        if self.spacing is not None and self.mode == "prior":
+            raise ValueError("`spacing` is of the fields of base crystals; a prior has that of its training")
+        return self

@@ -1,0 +1,54 @@
+"""Settings of the stage ``train``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..strict import Positive, Strict
+from .base import StageSettings
+
+
+class Optimiser(Strict):
+    """Optimisation shared by all networks."""
+
+    max_epochs: Positive = 100
+    """Passes over the training part."""
+    batch_size: Positive = 16
+    learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
+    """Peak of a cosine schedule with a short warm-up (AdamW)."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-3
+    gradient_clip: Annotated[float, Field(gt=0)] = 5.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay of the moving average of the weights, which is what is validated and saved."""
+    validate_every: Positive = 1
+    """Epochs between two validations."""
+    patience: Positive | None = None
+    """Stop after so many validations without improvement."""
+
+
+class TrainSettings(StageSettings):
+    """Train one network."""
+
+    network: Literal["unet", "vae", "prior", "cgcnn", "voxelnet"]
+    """`unet` segments fields, `vae` needs a trained unet, `prior` needs a trained vae, `cgcnn` and
+    `voxelnet` predict properties."""
+    dataset: str = "dataset.h5"
+    unet: str | None = None
+    """Model file of the U-Net (for `vae`)."""
+    vae: str | None = None
+    """Model file of the VAE (for `prior`)."""
+    output: str = "model.safetensors"
+    """The model file to write: the best weights by validation loss."""
+    checkpoint: str = "checkpoint"
+    """Folder of the checkpoints that are written."""
+    resume_from: str | None = None
+    """Folder of a checkpoint to go on from; may be the one that is written."""
+    optimiser: Optimiser = Optimiser()
+    deadline_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Stop cleanly, with a checkpoint and status `walltime`, this long after the start."""
+    targets: list[str] = []
+    """Properties to predict (`cgcnn`, `voxelnet`) or to condition on (`prior`)."""
+    options: dict[str, int | float | str | bool | list[int]] = {}
+    """Options of the network; its configuration class in networks/ documents them and refuses unknown ones."""

@@ -1,0 +1,1 @@
+"""One network together with its data, one a file."""

@@ -1,0 +1,161 @@
+"""What the training of every property model shares: any set of targets, some of which may be missing."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...data.datasets import Dataset
+from ...networks.layers.ensemble import PropertyEnsemble
+from ...results import StageError
+from ...settings import TrainSettings
+from ..task import Task
+
+KNEE = 0.1  # standardised error at which the loss turns from quadratic to linear
+
+
+class Store(Protocol):
+    """Crystals of one part, in the form that the network takes."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self) -> Iterator[tuple[np.ndarray, Any]]:
+        """Yield all crystals in order as (indices, batch)."""
+
+
+class PropertyTask(Task):
+    """Fit every member of an ensemble to the known targets of a batch.
+
+    :param module: the network, with mean and scale of the targets set.
+    :param stores: crystals of each part of the dataset.
+    :param values: (B, T) targets of each part, NaN where missing.
+    """
+
+    module: PropertyEnsemble
+
+    def __init__(
+        self,
+        module: PropertyEnsemble,
+        config: dict[str, Any],
+        stores: dict[str, Any],
+        values: dict[str, Tensor],
+    ) -> None:
+        self.module, self.stores, self.values = module, stores, values
+        self.config = config
+        self.n_train = len(stores["train"])
+
+    @abstractmethod
+    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+        """Return the standardised predictions of every member for training crystals, (M, b, T)."""
+
+    def loss(
+        self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Huber loss of the standardised targets, over what is known, summed over the members."""
+        module = self.module
+        rows = torch.from_numpy(indices).to(self.values["train"].device)
+        wanted = (self.values["train"][rows] - module.mean) / module.scale  # (b, T)
+        known = torch.isfinite(wanted)
+        found = self.outputs(indices, generator)  # (M, b, T)
+        error = (found - torch.where(known, wanted, 0)) * known
+        huber = nn.functional.huber_loss(error, torch.zeros_like(error), delta=KNEE, reduction="sum") / KNEE
+        share = known.sum().clamp(min=1)
+        return huber / share, {"error": error.detach().abs().sum() / share / len(found)}
+
+    def validate(self, module: nn.Module) -> dict[str, float]:
+        """Return the mean standardised error and each target's error; fit the scale of the uncertainty.
+
+        Where the validation part is empty, the training part stands in for it.
+        """
+        assert isinstance(module, PropertyEnsemble)
+        part = "validation" if len(self.stores["validation"]) else "train"
+        prediction, spread = self._predict(module, part)
+        wanted = self.values[part]
+        if part == "validation" and len(module.members) > 1:
+            for index in range(wanted.shape[1]):
+                known = torch.isfinite(wanted[:, index])
+                error = (prediction - wanted)[known, index]
+                module.spread[index], module.floor[index] = calibrate(error, spread[known, index])
+        errors = (prediction - wanted).abs()
+        metrics = {"loss": float(torch.nanmean(errors / module.scale))}
+        return metrics | self._errors(errors)
+
+    def test(self, module: nn.Module) -> dict[str, float]:
+        """Return mean absolute errors, and the share of errors within one and two uncertainties."""
+        assert isinstance(module, PropertyEnsemble)
+        if not len(self.stores["test"]):
+            return {}
+        prediction, spread = self._predict(module, "test")
+        errors = (prediction - self.values["test"]).abs()
+        metrics = self._errors(errors)
+        if len(module.members) > 1:
+            uncertainty = module.uncertainty(spread)
+            for index, name in enumerate(self.config["targets"]):
+                known = torch.isfinite(errors[:, index])
+                ratio = errors[known, index] / uncertainty[known, index]
+                metrics[f"within_1_sigma_{name}"] = float((ratio < 1).float().mean())
+                metrics[f"within_2_sigma_{name}"] = float((ratio < 2).float().mean())
+        return metrics
+
+    def _predict(self, module: PropertyEnsemble, part: str) -> tuple[Tensor, Tensor]:
+        """Return predictions and the members' standard deviation over one part, (B, T) each."""
+        module.eval()
+        with torch.no_grad():
+            pairs = [module.members_statistics(batch) for _, batch in self.stores[part].batches()]
+        return torch.cat([mean for mean, _ in pairs]), torch.cat([spread for _, spread in pairs])
+
+    def _errors(self, errors: Tensor) -> dict[str, float]:
+        """Return the mean absolute error of each target, in its unit."""
+        return {f"mae_{n}": float(torch.nanmean(errors[:, i])) for i, n in enumerate(self.config["targets"])}
+
+
+def target_columns(settings: TrainSettings, dataset: Dataset) -> np.ndarray:
+    """Return the targets of all crystals, (B, T), NaN where missing.
+
+    :raises StageError: no targets are named, or one has no spread in the training part.
+    """
+    if not settings.targets:
+        known = ", ".join(dataset.properties) or "none"
+        raise StageError(
+            "settings_rejected", f"`targets` is empty; name properties to predict (the dataset has {known})"
+        )
+    columns = np.stack([dataset.values(name) for name in settings.targets], axis=1)
+    for name, column in zip(settings.targets, columns[dataset.part("train")].T, strict=True):
+        known_values = column[np.isfinite(column)]
+        if len(known_values) < 2 or known_values.std() == 0:
+            raise StageError(
+                "input_incompatible",
+                f"target {name!r} has {len(known_values)} known values in the training part, all alike; "
+                "nothing can be learned from them",
+            )
+    return columns
+
+
+def standardise(module: PropertyEnsemble, train: np.ndarray) -> None:
+    """Set mean and scale of the targets to those of the training part, (B, T)."""
+    module.mean.copy_(torch.from_numpy(np.nanmean(train, axis=0)))
+    module.scale.copy_(torch.from_numpy(np.nanstd(train, axis=0)))
+
+
+def calibrate(error: Tensor, spread: Tensor) -> tuple[float, float]:
+    """Return factor and floor of the uncertainty sqrt((factor · spread)² + floor²) that fit the errors best.
+
+    The pair with the highest Gaussian likelihood on a grid is taken.
+
+    :param error: (n,) errors of the prediction, in the unit of the target.
+    :param spread: (n,) standard deviation of the members.
+    """
+    if len(error) < 10:
+        return 1.0, 0.0
+    typical = error.square().mean().sqrt()
+    floors = typical * torch.linspace(0.05, 1.5, 30, device=error.device)
+    factors = torch.linspace(0, 5, 51, device=error.device)
+    variance = (factors[:, None, None] * spread) ** 2 + floors[:, None] ** 2  # (51, 30, n)
+    likelihood = -0.5 * (error**2 / variance + variance.log()).sum(-1)
+    best = divmod(int(likelihood.argmax()), len(floors))
+    return float(factors[best[0]]), float(floors[best[1]])

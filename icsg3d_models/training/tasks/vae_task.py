@@ -1,0 +1,180 @@
+"""Training of the VAE, with the U-Net as the judge of what matters in a field.
+
+Loss: squared error of the fields, squared error of the U-Net's activations (the deep-feature-consistency loss
+of Hou et al., arXiv:1610.00291, as in ICSG3D), cross-entropy of the species that the U-Net reads from the decoded
+field at the true sites, squared error of the lattice, and beta times the KL divergence to N(0, 1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...crystals.lattice import lattice_to_vector
+from ...data.datasets import Dataset
+from ...fields.batches import CrystalBatch
+from ...fields.grids import Grid, half
+from ...fields.occupancy import occupancy_field, species_field
+from ...generation.encoding import standardised_lattice
+from ...networks.layers.periodic import network_config
+from ...networks.local_vae import LocalVAE, LocalVAEConfig
+from ...networks.registry import load_network
+from ...networks.unet import UNet
+from ...networks.vae import VAE, VAEConfig
+from ...results import StageError
+from ...settings import TrainSettings
+from ...strict import Strict
+from ..augmentation import substitute_elements, varied
+from ..field_data import GridBatches, class_table
+from .field_task import FieldTask
+
+
+class VAELoss(Strict):
+    """Weights of the loss; given among the options of the VAE with the prefix ``loss_``."""
+
+    occupancy: float = Field(0.2, ge=0)
+    """Of the squared error of the occupancy, summed over voxels."""
+    species_field: float = Field(0.1, ge=0)
+    """Of the squared error of the species channels, summed over voxels and channels."""
+    feature: float = Field(0.5, ge=0)
+    """Of the mean squared error of the U-Net's activations, relative to their variance."""
+    species: float = Field(1.0, ge=0)
+    """Of the cross-entropy of species, summed over sites."""
+    lattice: float = Field(3.0, ge=0)
+    """Of the squared error of the standardised lattice vector."""
+    kl: float = Field(1e-3, ge=0)
+    """Of the KL divergence, reached after the first quarter of the training."""
+    substitution: float = Field(0.3, ge=0, le=1)
+    """Probability that an element of a training crystal is exchanged for another."""
+    rattle: float = Field(0.1, ge=0)
+    """Å; local VAE: largest standard deviation of the displacements that the training crystals get."""
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return KL(N(mean, exp(log_variance)) || N(0, 1)) summed over the latent, (B,)."""
+    return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1)
+
+
+class VAETask(FieldTask):
+    """Encode and decode the fields of crystals in the setting in which the dataset holds them."""
+
+    kind = "vae"
+
+    def __init__(
+        self,
+        module: VAE | LocalVAE,
+        unet: UNet,
+        weights: VAELoss,
+        data: GridBatches,
+        device: torch.device,
+    ) -> None:
+        self.module, self.weights, self.data, self.device = module, weights, data, device
+        self.unet = unet.eval().requires_grad_(False)
+        self.config = module.config.model_dump()
+        self.n_train = len(data.parts["train"])
+        self.classes = class_table(unet.config.elements, device)
+
+    @classmethod
+    def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> VAETask:
+        """Create the VAE; it shares grid and elements with the U-Net that judges it."""
+        if settings.unet is None:
+            raise StageError("settings_rejected", "network `vae` needs `unet`, the model file of a trained U-Net")
+        unet = load_network(settings.unet, "unet", device)
+        assert isinstance(unet, UNet)
+        present = set(np.unique(dataset.crystals.take(dataset.part("train")).numbers).tolist())
+        missing = sorted(present - set(unet.config.elements))
+        if missing:
+            raise StageError(
+                "input_incompatible",
+                f"{settings.unet}: the U-Net does not know the elements Z = {missing}; train it on this dataset",
+            )
+        data = GridBatches(dataset, unet.config.grid, unet.config.spacing, device)
+        options = {k: v for k, v in settings.options.items() if not k.startswith("loss_")}
+        losses = {k.removeprefix("loss_"): v for k, v in settings.options.items() if k.startswith("loss_")}
+        shared = {"elements": unet.config.elements, "species_channels": unet.config.species_channels}
+        module: VAE | LocalVAE
+        if unet.config.spacing is not None:
+            module = LocalVAE(network_config(LocalVAEConfig, options, **shared, spacing=unet.config.spacing))
+        else:
+            vectors = lattice_to_vector(data.parts["train"].cell)
+            # Components that never vary (shear in a cubic set) get a floor, so that they are not blown up to noise.
+            std = vectors.std(dim=0, unbiased=False).clamp(min=0.02)
+            lattice = {
+                "lattice_mean": [round(float(x), 6) for x in vectors.mean(dim=0)],
+                "lattice_std": [round(float(x), 6) for x in std],
+            }
+            module = VAE(network_config(VAEConfig, options, **shared, grid=unet.config.grid, **lattice))
+        return cls(module.to(device), unet, network_config(VAELoss, losses), data, device)
+
+    def loss(
+        self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of one batch, with elements exchanged and the KL weight warmed up."""
+        batch, grid = self.data.take("train", indices)
+        assert isinstance(self.module, VAE | LocalVAE)
+        numbers = substitute_elements(batch.numbers, self.module.config.elements, self.weights.substitution, generator)
+        beta = self.weights.kl * min(1.0, 4 * step_fraction)
+        batch = CrystalBatch(batch.cell, batch.frac, numbers)
+        if isinstance(self.module, LocalVAE):
+            known, spacing = self.module.config.elements, self.module.config.spacing
+            batch, grid = varied(batch, known, spacing, self.weights.rattle, generator)
+        return self._loss(self.module, batch, grid, beta, generator)
+
+    def _loss(
+        self,
+        module: VAE | LocalVAE,
+        batch: CrystalBatch,
+        grid: Grid,
+        beta: float,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss; without a generator the latent is its mean and sites are read without jitter."""
+        weights = self.weights
+        occupancy, species = occupancy_field(batch, grid), species_field(batch, half(grid))
+        # The local VAE carries the cell beside its latent, the other one encodes and decodes it.
+        local = isinstance(module, LocalVAE)
+        lattice = batch.cell if isinstance(module, LocalVAE) else standardised_lattice(module, batch.cell)
+        mean, log_variance = module.encode(occupancy, species, lattice)
+        latent, frac = mean, batch.frac
+        if generator is not None:
+            draw = torch.randn(mean.shape, generator=generator, device=self.device)
+            latent = mean + draw * (0.5 * log_variance).exp()
+            jitter = 0.06 * torch.randn(frac.shape, generator=generator, device=self.device)
+            frac = frac + jitter @ torch.linalg.inv(batch.cell)
+        occupancy_out, species_out, *rest = module.decode(latent, *[lattice] * local)
+        features = self.unet.features(occupancy_out, species_out)
+        with torch.no_grad():
+            wanted = self.unet.features(occupancy, species)
+        feature = torch.stack([((f - w) ** 2).mean() / w.var() for f, w in zip(features, wanted, strict=True)]).mean()
+        logits = self.unet.species_logits(features, species_out, frac)
+        classes = torch.where(batch.mask, self.classes[batch.numbers], -1)
+        species_loss = functional.cross_entropy(
+            logits.flatten(0, 1), classes.flatten(), ignore_index=-1, reduction="sum"
+        )
+        size = len(batch)
+        terms = {
+            "occupancy_loss": weights.occupancy * ((occupancy_out - occupancy) ** 2).sum() / size,
+            "species_field_loss": weights.species_field * ((species_out - species) ** 2).sum() / size,
+            "feature_loss": weights.feature * feature,
+            "species_loss": weights.species * species_loss / size,
+            "kl_loss": beta * kl_divergence(mean.flatten(1), log_variance.flatten(1)).mean(),
+        }
+        if rest:
+            terms["lattice_loss"] = weights.lattice * ((rest[0] - lattice) ** 2).sum() / size
+        right = ((logits.argmax(-1) == classes) | ~batch.mask).all(dim=1).float().mean()
+        return torch.stack(list(terms.values())).sum(), {**terms, "composition_accuracy": right}
+
+    def evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
+        """Return the mean loss terms over one part, decoded from the mean of the latent."""
+        assert isinstance(module, VAE | LocalVAE)
+        data = self.data.parts[part]
+        total: dict[str, float] = {}
+        with torch.no_grad():
+            for rows in self.data.rows(part, 256):
+                loss, metrics = self._loss(module, *self.data.take(part, rows), self.weights.kl, None)
+                for name, value in {"loss": loss, **metrics}.items():
+                    total[name] = total.get(name, 0.0) + float(value) * len(rows) / len(data)
+        return total

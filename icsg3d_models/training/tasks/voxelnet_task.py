@@ -1,0 +1,62 @@
+"""Training of VoxelNet: crystals in a new random orientation every time they are seen.
+
+Random inversion, the other augmentation of the paper, would change nothing: opposite points of the grid are equal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...data.datasets import PARTS, Dataset
+from ...networks.layers.periodic import network_config
+from ...networks.voxelnet import VoxelNet, VoxelNetConfig, random_rotations
+from ...properties.reciprocal_batches import ReciprocalStore
+from ...settings import TrainSettings
+from .property_task import PropertyTask, standardise, target_columns
+
+
+class VoxelNetTask(PropertyTask):
+    """Fit a VoxelNet to crystals in reciprocal space."""
+
+    kind = "voxelnet"
+    stores: dict[str, ReciprocalStore]
+
+    @classmethod
+    def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> VoxelNetTask:
+        """Create the network for the elements and targets of the training part.
+
+        :raises StageError: no targets are named, or one has no spread in the training part.
+        """
+        columns = target_columns(settings, dataset)
+        train = dataset.part("train")
+        elements = np.unique(dataset.crystals.take(train).numbers).tolist()
+        config = network_config(VoxelNetConfig, settings.options, targets=settings.targets, elements=elements)
+        module = VoxelNet(config)
+        standardise(module, columns[train])
+        module.to(device)
+        stores, values = {}, {}
+        for index, part in enumerate(PARTS):
+            chosen = np.flatnonzero(dataset.split == index)
+            stores[part] = ReciprocalStore(dataset.crystals.take(chosen), module.limit, device)
+            values[part] = torch.from_numpy(columns[chosen]).float().to(device)
+        module.level.copy_(typical_amplitudes(module, stores["train"]))
+        return cls(module, config.model_dump(mode="json"), stores, values)
+
+    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+        """Return the standardised predictions of every member for training crystals, (M, b, T)."""
+        rotation = random_rotations(len(indices), generator)
+        found: Tensor = self.module(self.stores["train"].select(indices), rotation)
+        return found
+
+
+@torch.no_grad()
+def typical_amplitudes(module: VoxelNet, store: ReciprocalStore) -> Tensor:
+    """Return the root mean square of every channel over the voxels of the crystals that have it, (C,)."""
+    square, present = torch.zeros_like(module.level), torch.zeros_like(module.level)
+    for _, batch in store.batches():
+        mean = module.voxels(module.amplitudes(batch)).square().mean(dim=(2, 3, 4))  # (b, C)
+        square += mean.sum(dim=0)
+        present += (mean > 0).sum(dim=0)
+    return (square / present.clamp(min=1)).sqrt().clamp(min=1e-12)

@@ -1,0 +1,80 @@
+"""The stage ``train``: one network from a dataset file to a model file with its card."""
+
+from __future__ import annotations
+
+import importlib
+
+import torch
+
+from ..data.datasets import PARTS, read_dataset
+from ..devices import select_device
+from ..networks.model_file import ModelHeader, file_hash, save_model
+from ..results import Report, StageError, versions
+from ..settings import TrainSettings
+from .loop import State, Trainer
+from .task import Task
+
+TASKS = {
+    "unet": "icsg3d_models.training.tasks.unet_task:UNetTask",
+    "vae": "icsg3d_models.training.tasks.vae_task:VAETask",
+    "prior": "icsg3d_models.training.tasks.prior_task:PriorTask",
+    "cgcnn": "icsg3d_models.training.tasks.cgcnn_task:CGCNNTask",
+    "voxelnet": "icsg3d_models.training.tasks.voxelnet_task:VoxelNetTask",
+}
+
+
+def run(settings: TrainSettings, report: Report) -> None:
+    """Train, and write the model file, its card, metrics.csv and the checkpoint.
+
+    The model file is written from the best weights also where the deadline or a signal ends the training.
+    """
+    device = select_device(settings, report)
+    dataset = read_dataset(report.directory / settings.dataset)
+    digest = dataset.content_hash()
+    report.inputs["dataset"] = digest
+    models = {k: report.directory / v for k, v in (("unet", settings.unet), ("vae", settings.vae)) if v is not None}
+    report.inputs.update({name: file_hash(path) for name, path in models.items()})
+    torch.manual_seed(settings.seed)
+    module, _, name = TASKS[settings.network].partition(":")
+    task: Task = getattr(importlib.import_module(module), name).build(
+        settings.model_copy(update={k: str(v) for k, v in models.items()}), dataset, device
+    )
+    parameters = sum(p.numel() for p in task.module.parameters())
+    report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)}, parameters=parameters)
+    trainer = Trainer(task, settings, report, device)
+    try:
+        state = trainer.run()
+    except StageError:
+        if trainer.state.best:
+            _finish(task, trainer.state, settings, report, digest, dataset.name, dataset.citation)
+        raise
+    _finish(task, state, settings, report, digest, dataset.name, dataset.citation)
+
+
+def _finish(
+    task: Task, state: State, settings: TrainSettings, report: Report, digest: str, name: str, citation: str
+) -> None:
+    """Test the best weights and write them with their card."""
+    task.module.load_state_dict(state.best)
+    task.module.eval()
+    test = task.test(task.module)
+    best = next(row for row in state.history if row["step"] == state.best_step)
+    report.scalars.update({f"test_{k}": v for k, v in test.items()}, **{f"validation_{k}": v for k, v in best.items()})
+    report.counts.update(steps=state.step)
+    card = {
+        "data": {"name": name, "content_hash": digest, "citation": citation},
+        "inputs": dict(report.inputs),
+        "split": {part: report.counts[part] for part in PARTS},
+        "settings": settings.model_dump(),
+        "seed": settings.seed,
+        "parameters": report.counts["parameters"],
+        "steps": state.step,
+        "validation": best,
+        "test": test,
+        "seconds": state.history[-1]["seconds"],
+        "device": report.device,
+        "versions": versions(),
+    }
+    digest = save_model(report.directory / settings.output, ModelHeader(task.kind, task.config, card), state.best)
+    report.tables["model"] = {"file": settings.output, "sha256": digest, "network": task.kind}
+    task.save_extras(report.directory)

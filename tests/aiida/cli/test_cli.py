@@ -1,0 +1,161 @@
+"""The commands: help in words, tables, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiida import orm
+from click.testing import CliRunner, Result
+
+from aiida_icsg3d.cli import cmd_root
+from aiida_icsg3d.cli.data import data_group
+from tests.aiida.discovery_graph import Discovery, build_discovery, model_file
+
+
+@pytest.fixture(scope="module")
+def run(aiida_profile: object, tmp_path_factory: pytest.TempPathFactory) -> Discovery:
+    """Return a run that ended."""
+    return build_discovery(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def cli(aiida_profile: object) -> Callable[..., Result]:
+    """Return a function that runs `aiida-icsg3d` with arguments."""
+
+    def invoke(*arguments: object, command: Any = cmd_root) -> Result:
+        words = [str(argument) for argument in arguments]
+        return CliRunner().invoke(command, words, obj=None)
+
+    return invoke
+
+
+def test_report(cli: Callable[..., Result], run: Discovery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiida_icsg3d.report.pictures.picture.DPI", 30)
+    result = cli("report", run.workchain.pk, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "index.html").is_file()
+    assert "sampled 8" in result.output
+    assert "picture.png" in result.output
+
+
+def test_report_of_something_else(cli: Callable[..., Result], run: Discovery, tmp_path: Path) -> None:
+    result = cli("report", run.jobs["sample"].pk, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "give the PK or UUID of a DiscoverWorkChain" in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_candidates_list(cli: Callable[..., Result], run: Discovery) -> None:
+    result = cli("candidates", "list", run.workchain.pk)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    first = next(i for i, line in enumerate(lines) if "PbTiO3" in line)
+    second = next(i for i, line in enumerate(lines) if "BaNbN3" in line)
+    assert first < second
+    assert "SrTiO3" not in result.output  # screened, not selected
+    assert "SrTiO3" in cli("candidates", "list", run.workchain.pk, "-e", "Sr").output
+    assert "SrTiO3" in cli("candidates", "list", "-f", "SrTiO3").output
+    assert "no candidate fits" in cli("candidates", "list", run.workchain.pk, "-e", "U").output
+
+
+def test_candidates_list_by_an_unknown_key(cli: Callable[..., Result], run: Discovery) -> None:
+    result = cli("candidates", "list", run.workchain.pk, "-k", "colour")
+    assert result.exit_code == 1
+    assert "no candidate has 'colour'; there are " in result.output
+
+
+def test_candidates_show(cli: Callable[..., Result], run: Discovery) -> None:
+    result = cli("candidates", "show", run.workchain.pk, "s000002")
+    assert run.crystals["s000002"].uuid in result.output
+    assert "-1024.1" in result.output
+    assert cli("candidates", "show", run.workchain.pk, "s9").exit_code == 1
+
+
+def test_candidates_lineage(cli: Callable[..., Result], run: Discovery) -> None:
+    result = cli("candidates", "lineage", run.relaxed["s000002"].uuid)
+    assert result.exit_code == 0, result.output
+    stages = [line.split()[0] for line in result.output.splitlines()[2:]]
+    assert stages[0] == "dataset"
+    assert stages[-1] == "relaxed"
+    wrong = cli("candidates", "lineage", run.workchain.pk)
+    assert wrong.exit_code != 0
+    assert "Traceback" not in wrong.output
+
+
+def test_candidates_failures_and_duplicates(cli: Callable[..., Result], run: Discovery) -> None:
+    assert "PwCalculation ended with 410" in cli("candidates", "failures", run.workchain.pk).output
+    assert "no duplicates among 2" in cli("candidates", "duplicates", run.workchain.pk).output
+    twice = cli("candidates", "duplicates", run.workchain.pk, run.workchain.pk).output
+    assert "no duplicates among 2" in twice  # a run named twice is looked at once
+
+
+def test_models(cli: Callable[..., Result], run: Discovery, tmp_path: Path) -> None:
+    assert run.models["vae"].sha256[:12] in cli("models", "list").output
+    shown = cli("models", "show", run.models["vae"].pk).output
+    assert "card.seed" in shown
+    known = orm.QueryBuilder().append(type(run.models["vae"])).count()
+    again = cli("models", "import", model_file(tmp_path / "copy.safetensors", "vae"))
+    assert run.models["vae"].sha256[:12] in again.output
+    assert orm.QueryBuilder().append(type(run.models["vae"])).count() == known  # the same content is the same node
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"PK\x03\x04 a torch archive")
+    refused = cli("models", "import", bad)
+    assert refused.exit_code == 1
+    assert "pickle" in refused.output
+    assert "Traceback" not in refused.output
+
+
+def test_datasets(cli: Callable[..., Result], run: Discovery, tmp_path: Path) -> None:
+    assert run.dataset is not None
+    assert "made-up" in cli("datasets", "list").output
+    shown = cli("datasets", "show", run.dataset.pk).output
+    assert "Na S Cl Zn" in shown
+    with run.dataset.as_path() as path:
+        again = cli("datasets", "import", path, "-l", "mine")
+    assert run.dataset.content_hash[:12] in again.output
+    assert "mine" in cli("datasets", "list").output
+    no_dataset = tmp_path / "x.h5"
+    no_dataset.write_text("nothing")
+    assert "icsg3d prepare" in cli("datasets", "import", no_dataset).output
+
+
+def test_verdi_data(cli: Callable[..., Result], run: Discovery) -> None:
+    assert run.dataset is not None
+    assert "cgcnn" in cli("model", "list", command=data_group).output
+    assert "prior" in cli("model", "show", run.models["prior"].pk, command=data_group).output
+    assert "made-up" in cli("dataset", "list", command=data_group).output
+    assert "Na S Cl Zn" in cli("dataset", "show", run.dataset.pk, command=data_group).output
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return the words of all commands of a group."""
+    found = [path]
+    for name, command in getattr(group, "commands", {}).items():
+        found += commands(command, (*path, name))
+    return found
+
+
+@pytest.mark.parametrize("words", commands(cmd_root), ids=" ".join)
+def test_every_command_has_help(cli: Callable[..., Result], words: tuple[str, ...]) -> None:
+    result = cli(*words, "--help")
+    assert result.exit_code == 0
+    text = result.output.split("Options:")[0].splitlines()[2:]
+    assert any(line.strip() for line in text)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What costs the time is told by name: a limit in seconds would fail on a busy machine."""
+    script = (
+        "import sys; from aiida_icsg3d.cli import cmd_root\n"
+        "try: cmd_root(['candidates', 'list', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*sorted({'torch', 'pymatgen', 'plotly', 'matplotlib', 'scipy', 'h5py'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""

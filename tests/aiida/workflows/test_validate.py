@@ -1,0 +1,294 @@
+"""DFT validation: inputs from protocol and family, and what is made of every way a relaxation can end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import ProcessState
+from pymatgen.core import Lattice, Structure
+
+from aiida_icsg3d.workflows import relaxations
+from aiida_icsg3d.workflows.validate import ValidateWorkChain
+from tests.aiida.pseudo_families import make_family
+
+RELAX, BASE, PW = (
+    "aiida.workflows:quantumespresso.pw.relax",
+    "aiida.workflows:quantumespresso.pw.base",
+    "aiida.calculations:quantumespresso.pw",
+)
+pytestmark = pytest.mark.usefixtures("aiida_profile_clean")
+
+
+def perovskite(shift: float = 0.0, a: float = 4.0, elements: str = "Pb Ti O") -> Structure:
+    """Return an ABX3 perovskite whose first X site is moved along x by ``shift`` Å."""
+    first, second, third = elements.split()
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5 + shift / a, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+    return Structure(Lattice.cubic(a), [first, second, third, third, third], sites)
+
+
+def data(structure: Structure) -> orm.StructureData:
+    """Return a structure as a node."""
+    return orm.StructureData(pymatgen=structure)
+
+
+@pytest.fixture
+def code(localhost: orm.Computer) -> orm.InstalledCode:
+    """Return a code of pw.x that is never run."""
+    return orm.InstalledCode(
+        computer=localhost, filepath_executable="/bin/true", label="pw", default_calc_job_plugin="quantumespresso.pw"
+    ).store()
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Any:
+    """Return a family of Pb (20, 160 Ry), Ti (30, 240) and O (40, 320), with 1 Ry more for `normal`."""
+    return make_family(tmp_path, "made up", stringencies=("low", "normal"))
+
+
+@pytest.fixture
+def process(code: Any, family: Any, workchain: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a factory of WorkChains that have been set up but not run."""
+
+    def build(structures: dict[str, Structure], **kwargs: Any) -> Any:
+        nodes = {name: data(structure) for name, structure in structures.items()}
+        builder = ValidateWorkChain.get_builder_from_protocol(code, nodes, pseudo_family="made up", **kwargs)
+        chain = workchain(ValidateWorkChain, builder._inputs(prune=True))
+        assert chain.setup() is None
+        return chain
+
+    return build
+
+
+def called(caller: orm.ProcessNode | None, kind: str, status: int | None, message: str | None = None) -> Any:
+    """Return a stored node of a process that has ended, called by another; status None: it raised."""
+    node_class = orm.CalcJobNode if kind == PW else orm.WorkChainNode
+    node = node_class(process_type=kind)
+    node.set_process_label({RELAX: "PwRelaxWorkChain", BASE: "PwBaseWorkChain", PW: "PwCalculation"}[kind])
+    node.set_process_state(ProcessState.EXCEPTED if status is None else ProcessState.FINISHED)
+    if status is not None:
+        node.set_exit_status(status)
+    node.set_exit_message(message)
+    if caller is not None:
+        link = LinkType.CALL_CALC if kind == PW else LinkType.CALL_WORK
+        node.base.links.add_incoming(caller, link_type=link, link_label=f"called_{len(caller.called)}")
+    return node.store()
+
+
+def give_outputs(node: orm.ProcessNode, structure: Structure, energy: float) -> None:
+    """Attach a relaxed structure and an energy to a relaxation."""
+    outputs = {"output_structure": data(structure), "output_parameters": orm.Dict({"energy": energy})}
+    for label, output in outputs.items():
+        output.store().base.links.add_incoming(node, link_type=LinkType.RETURN, link_label=label)
+
+
+def test_protocol_fills_everything(code: Any, family: Any) -> None:
+    builder = ValidateWorkChain.get_builder_from_protocol(code, {"a": data(perovskite())}, pseudo_family="made up")
+    parameters = builder.relax.base_relax.pw.parameters.get_dict()
+    assert parameters["CONTROL"]["calculation"] == "vc-relax"
+    assert "ecutwfc" not in parameters["SYSTEM"]
+    assert builder.relax.meta_convergence
+    assert builder.cutoff_stringency == "low"
+    assert builder.relax.base_relax.pw.metadata.options.resources["num_machines"] == 1
+
+
+def test_overrides_and_options(code: Any, family: Any) -> None:
+    builder = ValidateWorkChain.get_builder_from_protocol(
+        code,
+        protocol="balanced",
+        pseudo_family="made up",
+        overrides={
+            "max_concurrent": 7,
+            "symmetry_precision": 0,
+            "relax": {"base_relax": {"pw": {"parameters": {"SYSTEM": {"ecutwfc": 33, "nspin": 2}}}}},
+        },
+        options={"queue_name": "debug"},
+    )
+    system = builder.relax.base_relax.pw.parameters["SYSTEM"]
+    assert (system["ecutwfc"], system["nspin"], system["smearing"]) == (33, 2, "cold")
+    assert builder.max_concurrent.value == 7
+    assert "symmetry_precision" not in builder
+    assert builder.relax.base_relax.pw.metadata.options.queue_name == "debug"
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"protocol": "quick"}, "fast, balanced, stringent"),
+        ({"overrides": {"max_concurent": 1}}, "max_concurent"),
+        (
+            {"overrides": {"relax": {"base_relax": {"kpoint_distance": 1}}}},
+            r"relax.base_relax.kpoint_distance is no input",
+        ),
+        ({"pseudo_family": "hers"}, "'hers' is not installed"),
+    ],
+)
+def test_typing_errors_raise(code: Any, family: Any, kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ValidateWorkChain.get_builder_from_protocol(code, **{"pseudo_family": "made up", **kwargs})
+
+
+@pytest.mark.parametrize(
+    ("structures", "count", "message"), [({}, 1, "no structures to relax"), (None, 0, "at least 1")]
+)
+def test_inputs_that_make_no_sense(
+    process: Callable[..., Any], structures: dict[str, Structure] | None, count: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        process({"a": perovskite()} if structures is None else structures, overrides={"max_concurrent": count})
+
+
+def test_family_that_is_gone(process: Callable[..., Any], family: Any) -> None:
+    chain = process({"a": perovskite()})
+    orm.Group.collection.delete(family.pk)
+    exit_code = chain.setup()
+    assert exit_code.status == 202
+    assert "'made up' is not installed" in exit_code.message
+
+
+def test_inputs_of_one_relaxation(process: Callable[..., Any]) -> None:
+    inputs = process({"a": perovskite(shift=0.03)}).relaxation_inputs("a")
+    parameters = inputs.base_relax.pw.parameters.get_dict()
+    assert (parameters["SYSTEM"]["ecutwfc"], parameters["SYSTEM"]["ecutrho"]) == pytest.approx((40, 320))
+    assert parameters["CONTROL"]["etot_conv_thr"] == pytest.approx(5 * 1e-4)
+    assert parameters["ELECTRONS"]["conv_thr"] == pytest.approx(5 * 1e-7)
+    assert set(inputs.base_relax.pw.pseudos) == {"Pb", "Ti", "O"}
+    assert inputs.structure.get_pymatgen().get_space_group_info()[1] == 221
+    assert inputs.structure.creator.process_label == "symmetrise_structure"
+
+
+def test_stringency_and_cutoffs_by_hand(process: Callable[..., Any]) -> None:
+    system = {"ecutwfc": 55, "ecutrho": 500}
+    overrides = {"relax": {"base_relax": {"pw": {"parameters": {"SYSTEM": system}}}}, "symmetry_precision": 0}
+    chain = process({"a": perovskite(shift=0.03)}, overrides={"cutoff_stringency": "normal", "symmetry_precision": 0})
+    assert chain.relaxation_inputs("a").base_relax.pw.parameters["SYSTEM"]["ecutwfc"] == pytest.approx(41)
+    assert chain.relaxation_inputs("a").structure.uuid == chain.inputs.structures["a"].uuid
+    parameters = process({"a": perovskite()}, overrides=overrides).relaxation_inputs("a").base_relax.pw.parameters
+    assert system.items() <= parameters["SYSTEM"].items()
+
+
+def test_stringency_that_the_family_lacks(process: Callable[..., Any]) -> None:
+    chain = process({"a": perovskite()}, overrides={"cutoff_stringency": "high"})
+    assert chain.ctx.stringency == "normal"
+
+
+def test_batches(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = process({name: perovskite() for name in "abcde"})
+    submitted: list[str] = []
+
+    def submit(_process: Any, **inputs: Any) -> orm.ProcessNode:
+        submitted.append(inputs["metadata"]["call_link_label"])
+        return orm.WorkChainNode().store()
+
+    monkeypatch.setattr(chain, "submit", submit)
+    sizes = []
+    while chain.should_launch():
+        sizes.append(len(chain.launch()))
+    assert sizes == [2, 2, 1]
+    assert submitted == [f"relax_{name}" for name in "abcde"]
+
+
+def test_results_of_good_and_bad(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is relaxed, one fails inside, one has an element that the family lacks: the first goes on."""
+    chain = process({"bad": perovskite(), "good": perovskite(), "unknown": perovskite(elements="Ba Ti O")})
+    relaxation = {name: called(None, RELAX, status) for name, status in (("good", 0), ("bad", 401))}
+    give_outputs(relaxation["good"], perovskite(a=3.9), -50.0)
+    base = called(relaxation["bad"], BASE, 410)
+    called(base, PW, 410, "The electronic minimization cycle did not reach self-consistency.")
+    submitted = iter([relaxation["bad"], relaxation["good"]])
+    monkeypatch.setattr(chain, "submit", lambda *_, **__: next(submitted))
+    while chain.should_launch():
+        chain.ctx.update(chain.launch())
+    assert chain.results() is None
+    results = chain.outputs["results"].get_dict()
+    assert {name: entry["status"] for name, entry in results.items()} == {
+        "good": "relaxed", "bad": "failed", "unknown": "failed",
+    }  # fmt: skip
+    good = results["good"]
+    assert good["workchain_uuid"] == relaxation["good"].uuid
+    assert (good["energy_eV"], good["energy_per_atom_eV"], good["reason"]) == (-50.0, -10.0, None)
+    assert good["volume_change_percent"] == pytest.approx(100 * ((3.9 / 4.0) ** 3 - 1))
+    assert (good["a"], good["spacegroup_number"]) == (pytest.approx(3.9), 221)
+    assert "did not reach self-consistency; lower ELECTRONS.mixing_beta" in results["bad"]["reason"]
+    assert "Ba" in results["unknown"]["reason"]
+    assert set(chain.outputs["relaxed"]) == {"good"}
+
+
+@pytest.mark.parametrize(("statuses", "status"), [((501,), "failed"), ((501, 0), "relaxed"), ((0, 501), "failed")])
+def test_final_scf_above_threshold_is_no_success(
+    process: Callable[..., Any], statuses: tuple[int, ...], status: str
+) -> None:
+    """PwRelaxWorkChain ends with 0 all the same; what counts is its last iteration."""
+    chain = process({"a": perovskite()})
+    node = called(None, RELAX, 0)
+    for number in statuses:
+        called(called(node, BASE, number), PW, number)
+    give_outputs(node, perovskite(), -50.0)
+    chain.ctx.relaxation_a = node
+    exit_code = chain.results()
+    entry = chain.outputs["results"]["a"]
+    assert entry["status"] == status
+    assert entry["exit_status"] == 0
+    if status == "failed":
+        assert exit_code.status == 410
+        assert "raise ecutwfc and ecutrho" in entry["reason"]
+        assert "raise ecutwfc and ecutrho" in exit_code.message
+
+
+def test_reason_of_the_innermost_process() -> None:
+    relaxation = called(None, RELAX, 400)
+    called(called(relaxation, BASE, 0), PW, 0)
+    failed = called(called(relaxation, BASE, 501), PW, 501, "The thresholds are exceeded in the final SCF.")
+    text = relaxations.explain_failure(relaxation)
+    assert text.startswith(f"PwCalculation<{failed.pk}> ended with 501: The thresholds are exceeded in the final SCF; ")
+    assert "raise ecutwfc" in text
+
+
+def test_reason_of_an_exception_and_of_an_unknown_code() -> None:
+    relaxation = called(None, RELAX, 401)
+    inner = called(called(relaxation, BASE, 300), PW, None)
+    assert f"PwCalculation<{inner.pk}> raised an exception" in relaxations.explain_failure(relaxation)
+    other = called(None, RELAX, 999)
+    assert "999: no message" in relaxations.explain_failure(other)
+
+
+def test_displacement_of_one_site() -> None:
+    """One of N sites moved by d, less the common shift d/N: sqrt(N - 1) d / N."""
+    assert relaxations.rms_displacement(perovskite(0.1), perovskite()) == pytest.approx(0.1 * 2 / 5, abs=1e-6)
+
+
+def test_change_of_volume_and_of_cell_is_no_displacement() -> None:
+    assert relaxations.rms_displacement(perovskite(), perovskite(a=4.2)) == pytest.approx(0, abs=1e-6)
+    doubled = perovskite().make_supercell(np.diag([2, 1, 1]), in_place=False)
+    assert relaxations.rms_displacement(doubled, perovskite()) == pytest.approx(0, abs=1e-6)
+
+
+def test_another_crystal_has_no_displacement() -> None:
+    rocksalt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    assert relaxations.rms_displacement(perovskite(), rocksalt) is None
+
+
+def test_generated_volume_is_counted_in_the_relaxed_cell() -> None:
+    doubled = perovskite().make_supercell(np.diag([2, 1, 1]), in_place=False)
+    described = relaxations.describe_relaxation(data(doubled), data(perovskite(a=3.9)), -50.0)
+    assert described["volume_initial"] == pytest.approx(64)
+    assert described["volume_relaxed"] == pytest.approx(3.9**3)
+
+
+@pytest.mark.parametrize(("shift", "cubic"), [(0.03, True), (0.3, False)])
+def test_symmetrise(shift: float, cubic: bool) -> None:
+    """A shift within the tolerance goes, a larger one stays."""
+    structure = relaxations.symmetrise_structure(data(perovskite(shift)), orm.Float(0.1)).get_pymatgen()
+    assert (structure.get_space_group_info()[1] == 221) == cubic
+    assert structure.composition == perovskite().composition
+    assert structure.volume == pytest.approx(64)
+
+
+def test_symmetrise_takes_the_primitive_cell() -> None:
+    doubled = perovskite(0.01).make_supercell(np.diag([1, 2, 2]), in_place=False)
+    assert len(relaxations.symmetrise_structure(data(doubled), orm.Float(0.1)).sites) == 5
