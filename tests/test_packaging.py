@@ -93,7 +93,7 @@ def test_wheel_holds_what_is_needed(wheel: Path) -> None:
         if path.is_file() and path.suffix in (".py", ".yaml", ".json", ".safetensors", ".md", ".h5")
     ]
     assert "aiida_icsg3d/workflows/protocols/validate.yaml" in data
-    assert "aiida_icsg3d/pseudos/lda_cutoffs.json" in data
+    assert "aiida_icsg3d/dft/pseudos/lda_cutoffs.json" in data
     for network in ("vae", "unet", "prior", "cgcnn"):
         assert f"icsg3d_models/pretrained/perov5/{network}.safetensors" in data
     for network in ("vae", "unet"):
