@@ -6,64 +6,23 @@ called, so that a report can be written at any moment.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .candidate import PREDICTED, Candidate
+from .graph import crystal_uuids, first_table, is_stage, outputs_of, relaxed_structure
+from .table import rank_key, read_table
+from .unfinished import funnel_so_far, relaxations_so_far
+
 if TYPE_CHECKING:
-    from aiida.orm import ProcessNode, SinglefileData, StructureData
+    from aiida.orm import ProcessNode, StructureData
 
 FUNNEL = ("sampled", "rebuilt", "valid", "unique", "novel", "selected", "relaxed")
 """Stages of the funnel in their order; `failed` relaxations are reported beside it."""
-PREDICTED = "predicted_"
-CRYSTALS = "crystals__"
-TEXT = ("id", "formula", "spacegroup_symbol", "duplicate_of", "reason")
-TRUTH = ("structure_valid", "composition_valid", "unique", "novel", "selected", "novel_composition")
 
 
 class NotACampaignError(ValueError):
     """The process is no discovery run; the message names it and what is accepted."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One screened crystal.
-
-    :param id: name of the sample within the run.
-    :param row: its row of the screening table, numbers and booleans converted.
-    :param uuid: UUID of the StructureData, None where the crystal is not in the graph.
-    :param relax: what the relaxation said (status, energies, lattice ...), None where there was none.
-    """
-
-    id: str
-    row: dict[str, Any]
-    uuid: str | None = None
-    relax: dict[str, Any] | None = None
-
-    @property
-    def formula(self) -> str:
-        """Chemical formula, as the screening gave it."""
-        return str(self.row.get("formula") or "?")
-
-    @property
-    def relaxed_well(self) -> bool:
-        """Whether DFT relaxed it without complaint."""
-        return bool(self.relax) and not self.failed and (self.relax or {}).get("energy_eV") is not None
-
-    @property
-    def failed(self) -> bool:
-        """Whether DFT was tried and did not end well."""
-        relax = self.relax or {}
-        return relax.get("status") == "failed" or bool(relax.get("exit_status"))
-
-    def value(self, key: str) -> float | None:
-        """Return a number: a column of the table, a predicted property, or a value of the relaxation."""
-        for source, name in ((self.row, key), (self.row, PREDICTED + key), (self.relax or {}, key)):
-            value = source.get(name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                return float(value)
-        return None
 
 
 @dataclass(frozen=True)
@@ -116,38 +75,11 @@ class Campaign:
         raise ValueError(f"run {self.node.pk} has no candidate {id!r}; the best are {some}")
 
 
-def convert(name: str, text: str) -> Any:
-    """Return a cell of the table by its column: text, truth value or number; empty and NaN become None.
-
-    Typed by the column, because the formulas InF and NaN look like numbers.
-    """
-    if name in TEXT:
-        return text or None
-    if text.lower() in ("", "nan", "none"):
-        return None
-    if name in TRUTH:
-        return text.lower() in ("true", "1")
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def read_table(table: SinglefileData) -> list[dict[str, Any]]:
-    """Return the rows of a screening table."""
-    with table.open(mode="r") as stream:
-        return [{n: convert(n, value or "") for n, value in row.items()} for row in csv.DictReader(stream)]
-
-
 def read_campaign(node: ProcessNode) -> Campaign:
     """Gather what a discovery run produced so far.
 
     :raises NotACampaignError: the node is no DiscoverWorkChain.
     """
-    from .unfinished import funnel_so_far, relaxations_so_far
-
     if not (node.node_type.startswith("process.") and is_stage(node, "discover")):
         label = getattr(node, "process_label", None) or type(node).__name__
         raise NotACampaignError(f"{node.pk} is a {label}; give the PK or UUID of a DiscoverWorkChain")
@@ -174,64 +106,3 @@ def read_campaign(node: ProcessNode) -> Campaign:
             if structure is not None:
                 relaxed[candidate.id] = structure
     return Campaign(node, summary["funnel"], candidates, relaxed)
-
-
-def rank_key(row: dict[str, Any]) -> tuple[bool, float]:
-    """Return a key that puts rank 1 first and what was not ranked last."""
-    rank = row.get("rank")
-    return (not isinstance(rank, (int, float)), float(rank) if isinstance(rank, (int, float)) else 0.0)
-
-
-def outputs_of(node: ProcessNode) -> Iterator[tuple[str, Any]]:
-    """Yield the outputs of a process as (link label, node); namespaces are joined by two underscores."""
-    for triple in node.base.links.get_outgoing(link_type=_output_links()).all():
-        yield triple.link_label, triple.node
-
-
-def _output_links() -> tuple[Any, ...]:
-    from aiida.common.links import LinkType
-
-    return (LinkType.RETURN, LinkType.CREATE)
-
-
-def output(process: ProcessNode, label: str) -> Any:
-    """Return one output of a process, or None, without loading its other outputs: there may be 10,000 crystals."""
-    triples = process.base.links.get_outgoing(link_type=_output_links(), link_label_filter=label).all()
-    return triples[0].node if triples else None
-
-
-def first_table(processes: list[ProcessNode]) -> SinglefileData | None:
-    """Return the table of the first screening that has one, or None."""
-    tables = (output(process, "table") for process in processes if is_stage(process, "screen"))
-    return next((table for table in tables if table is not None), None)
-
-
-def is_stage(process: ProcessNode, stage: str) -> bool:
-    """Return whether a process is one of this plugin's stages, by its entry point."""
-    return (process.process_type or "").endswith(f":icsg3d.{stage}")
-
-
-def crystal_uuids(processes: list[ProcessNode]) -> dict[str, str]:
-    """Return id -> UUID of every crystal that the rebuild jobs among the processes made, in one query a job."""
-    from aiida.orm import CalcJobNode, QueryBuilder, StructureData
-
-    found: dict[str, str] = {}
-    for process in processes:
-        if not is_stage(process, "rebuild"):
-            continue
-        query = QueryBuilder().append(CalcJobNode, filters={"id": process.pk}, tag="job")
-        query.append(StructureData, with_incoming="job", project=["uuid"], edge_project=["label"])
-        found.update({label.removeprefix(CRYSTALS): uuid for uuid, label in query.iterall()})
-    return found
-
-
-def relaxed_structure(relax: dict[str, Any]) -> StructureData | None:
-    """Return the crystal at the end of a relaxation, None where its WorkChain is not in the profile."""
-    from aiida.common.exceptions import NotExistent
-    from aiida.orm import load_node
-
-    try:
-        node: Any = load_node(relax.get("workchain_uuid"))
-    except (NotExistent, ValueError):
-        return None
-    return output(node, "output_structure")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .campaign import is_stage, output
+from .graph import is_stage, output
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode

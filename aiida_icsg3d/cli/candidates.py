@@ -28,7 +28,7 @@ def print_table(rows: list[list[Any]], headers: list[str], nothing: str) -> None
 
 def given_or_all(runs: tuple[Any, ...]) -> list[Any]:
     """Return the runs that were named, each once, or all discovery runs of the profile."""
-    from ..campaigns.candidates import discover_workchains
+    from ..campaigns.questions import discover_workchains
 
     return list({run.uuid: run for run in runs}.values()) or discover_workchains()
 
@@ -54,7 +54,7 @@ def cmd_list(
 
     With a formula or elements, every screened crystal that fits is listed, selected or not.
     """
-    from ..campaigns.candidates import find, ranking
+    from ..campaigns.questions import find, ranking
     from ..report.console import number, table_row
 
     with in_one_sentence():
@@ -100,7 +100,7 @@ def cmd_lineage(structure: Any) -> None:
 
     STRUCTURE is the PK or UUID of a generated or a relaxed crystal.
     """
-    from ..campaigns.candidates import lineage
+    from ..campaigns.lineage import lineage
 
     rows = []
     for stage, node in lineage(structure):
@@ -116,7 +116,7 @@ def cmd_failures(run: Any) -> None:
     """Show which jobs and relaxations of a RUN failed, and why."""
     from aiida.orm import load_node
 
-    from ..campaigns.candidates import failures
+    from ..campaigns.questions import failures
 
     with in_one_sentence():
         rows = [
@@ -131,7 +131,7 @@ def cmd_failures(run: Any) -> None:
 def cmd_duplicates(runs: tuple[Any, ...]) -> None:
     """Show crystals that were selected more than once, within and across runs."""
     from ..campaigns.campaign import read_campaign
-    from ..campaigns.candidates import duplicates
+    from ..campaigns.questions import duplicates
 
     with in_one_sentence():
         structures, origin = [], {}

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..campaigns.asked import asked_for
-from ..campaigns.campaign import Campaign, Candidate, output
+from ..campaigns.campaign import Campaign
+from ..campaigns.candidate import Candidate
+from ..campaigns.graph import output
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode, StructureData

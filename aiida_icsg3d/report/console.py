@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..campaigns.campaign import FUNNEL, Campaign, Candidate, read_campaign
+from ..campaigns.campaign import FUNNEL, Campaign, read_campaign
+from ..campaigns.candidate import Candidate
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..campaigns.asked import asked_for, in_words
-from ..campaigns.campaign import FUNNEL, PREDICTED, Campaign, Candidate
+from ..campaigns.campaign import FUNNEL, Campaign
+from ..campaigns.candidate import PREDICTED, Candidate
 from .artefacts import state
 from .console import failure_word, main_property, number, readable
 
@@ -225,7 +226,7 @@ def prediction_figures(campaign: Campaign) -> list[go.Figure]:
 
 def failure_table(campaign: Campaign) -> str:
     """Return what failed, with the reason."""
-    from ..campaigns.candidates import failures
+    from ..campaigns.questions import failures
 
     found = failures(campaign.node)
     reasons: dict[str, int] = {}

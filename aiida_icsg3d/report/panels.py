@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..campaigns.campaign import PREDICTED, Campaign, Candidate
+from ..campaigns.campaign import Campaign
+from ..campaigns.candidate import PREDICTED, Candidate
 from .console import main_property, number
 from .generated import generated_occupancy
 from .pictures.picture import LEVEL, Panel, mathtext_formula, mathtext_spacegroup

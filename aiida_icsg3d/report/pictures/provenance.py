@@ -12,7 +12,7 @@ from .layered import place_layers
 if TYPE_CHECKING:
     from aiida.orm import Node, StructureData
 
-    from ...campaigns.candidates import Step
+    from ...campaigns.lineage import Step
 
 COLOURS = {"dataset": "#c9b6e4", "model": "#f7c873", "base": "#bfe3c0", "crystal": "#8ccf8e", "symmetrised": "#bfe3c0",
            "relaxed": "#5bb98c", "process": "#dd7a70", "file": "#e3e6ec"}  # fmt: skip
@@ -77,7 +77,7 @@ def draw_provenance(structure: StructureData, svg: Path, png: Path) -> str:
 
     Graphviz draws it by AiiDA's own style where `dot` is installed, else matplotlib does.
     """
-    from ...campaigns.candidates import lineage
+    from ...campaigns.lineage import lineage
 
     steps = path_to(lineage(structure, files=True), structure)
     edges = edges_between([step.node for step in steps])

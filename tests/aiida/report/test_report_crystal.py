@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from aiida_icsg3d.campaigns.campaign import Candidate
+from aiida_icsg3d.campaigns.candidate import Candidate
 from aiida_icsg3d.report.panels import match_cell, prediction_line, relaxed_note
 from aiida_icsg3d.report.pictures.crystal import best_origin, build_scene, element_colour, element_radius
 from aiida_icsg3d.report.pictures.layered import layers_of, place_layers
