@@ -22,14 +22,14 @@ import h5py
 from conditioning import generate
 
 import icsg3d_models
+from icsg3d_models.conditions import fulfilled
 from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.data.datasets import Dataset, read_dataset
-from icsg3d_models.evaluation.conditioning import wishes_fulfilled
 from icsg3d_models.evaluation.evaluate import run as evaluate
 from icsg3d_models.evaluation.figures import KINDS, SHARE
 from icsg3d_models.networks.model_file import file_hash
 from icsg3d_models.results import Report, versions
-from icsg3d_models.settings import EvaluateSettings, SampleSettings
+from icsg3d_models.settings import EvaluateSettings
 
 SHIPPED = Path(icsg3d_models.__file__).parent / "pretrained" / "general"
 WISHES: list[dict[str, Any]] = [
@@ -49,8 +49,7 @@ FIGURES = (
 
 def share(made: Crystals, asked: dict[str, Any], total: int) -> float:
     """Return how many of the samples asked for fulfil all wishes, in percent."""
-    fulfilled = wishes_fulfilled(made, SampleSettings.model_validate(asked))
-    return 100.0 * float(sum(map(all, zip(*fulfilled.values(), strict=True)))) / total
+    return 100.0 * float(sum(map(all, zip(*fulfilled(made, asked).values(), strict=True)))) / total
 
 
 def unseen(dataset: Dataset) -> list[str]:

@@ -28,10 +28,10 @@ from .scoring import (
     Rows,
     Values,
     describe,
+    score_conditions,
     score_generation,
     score_novelty,
     score_reconstruction,
-    score_wishes,
 )
 
 
@@ -128,14 +128,14 @@ def _generation(
         if expected is not None:
             found = (expected if batch is truth else predicted_property(batch, settings, report), expected)
         figures = score_generation(batch, truth, means, total, found, settings.target)
-        return figures | score_wishes(batch.crystals, total, settings)[0] if settings.made else figures
+        return figures | score_conditions(batch.crystals, total, settings.made)[0] if settings.made else figures
 
     batch = describe(crystals, means, "samples")
     values, ceilings = score(batch, asked), {"reference": score(truth, len(reference))}
     novel, rows = score_novelty(batch, training, means, asked, stable)
     values |= novel
     if settings.made:
-        for row, fulfilled in zip(rows, score_wishes(crystals, asked, settings)[1], strict=True):
+        for row, fulfilled in zip(rows, score_conditions(crystals, asked, settings.made)[1], strict=True):
             row["as_asked"] = bool(fulfilled)
     if training is not None:
         ceilings["reference"] |= score_novelty(truth, training, means, len(reference))[0]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..conditions import fulfilled
 from ..crystals.batch import Crystals
-from ..settings.wishes import WishSettings
-from .conditioning import target_deviation, wishes_fulfilled
+from ..crystals.contents import mass_densities
+from .conditioning import target_deviation
 from .metrics.composition_features import composition_features, scaled_features
 from .metrics.coverage import coverage
-from .metrics.distributions import densities, draw, element_counts, wasserstein
+from .metrics.distributions import draw, element_counts, wasserstein
 from .metrics.published_validity import composition_validity, structure_validity
 from .metrics.reconstruction import match_distances, match_rate, match_rmse
 from .metrics.site_fingerprints import structure_fingerprints
@@ -197,7 +198,7 @@ def score_generation(
     }
     chosen = draw(batch.valid, means.property_samples, means.seed)
     some = batch.crystals.take(chosen)
-    values["wasserstein_density"] = wasserstein(densities(some), densities(reference.crystals))
+    values["wasserstein_density"] = wasserstein(mass_densities(some), mass_densities(reference.crystals))
     values["wasserstein_elements"] = wasserstein(element_counts(some), element_counts(reference.crystals))
     if properties is not None:
         mine, theirs = (found[np.isfinite(found)] for found in properties)
@@ -217,17 +218,18 @@ def score_property(found: np.ndarray, target: float | None) -> Values:
     return values
 
 
-def score_wishes(crystals: Crystals, asked: int, wishes: WishSettings) -> tuple[Values, np.ndarray]:
-    """Return the shares of all samples that fulfil each wish and all of them, and which crystals do, (B,) bool.
+def score_conditions(crystals: Crystals, total: int, asked: Mapping[str, Any]) -> tuple[Values, np.ndarray]:
+    """Return the shares of all samples that fulfil each condition and all of them, and which crystals do, (B,) bool.
 
-    :param asked: number of samples asked for; those that gave no crystal fulfil nothing.
+    :param total: number of samples drawn; those that gave no crystal fulfil nothing.
+    :param asked: name of a condition -> value, as the crystals were sampled with.
     """
-    found = wishes_fulfilled(crystals, wishes)
+    found = fulfilled(crystals, asked)
     whole = np.ones(len(crystals), dtype=bool)
-    for fulfilled in found.values():
-        whole &= fulfilled
-    values = {f"fulfilled_{name}": float(fulfilled.sum() / asked) for name, fulfilled in found.items()}
-    return values | {"fulfilled": float(whole.sum() / asked)}, whole
+    for right in found.values():
+        whole &= right
+    values = {f"fulfilled_{name}": float(right.sum() / total) for name, right in found.items()}
+    return values | {"fulfilled": float(whole.sum() / total)}, whole
 
 
 def score_novelty(

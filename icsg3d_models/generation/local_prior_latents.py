@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ..conditions.compositions import draw_composition
+from ..conditions.patterns import draw_composition
 from ..conditions.vector import Wishes
 from ..crystals.elements import NUMBER, SYMBOLS
 from ..crystals.formulas import amounts_of, anonymous_amounts

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..conditions.compositions import Pattern
+from ..conditions.patterns import Pattern
 from ..conditions.vector import ConditionSpace
 from ..crystals.lattice import vector_to_lattice
 from ..strict import Strict

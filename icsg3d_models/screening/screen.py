@@ -11,7 +11,7 @@ import numpy as np
 
 from ..comparison.descriptors import describe
 from ..comparison.matching import ANGLE_TOL, LTOL, STOL, Matcher
-from ..conditions.fulfilled import as_asked
+from ..conditions import BY_NAME, unfulfilled
 from ..crystals.batch import CrystalError, Crystals, read_crystals
 from ..crystals.validity import composition_test, composition_valid, structure_problems
 from ..devices import select_device
@@ -128,7 +128,9 @@ def examine(
     report.progress(0, total, step="validity")
     formulas = formulas_of(crystals)
     composed = np.array([bool(formula) and composition_valid(formula) for formula in formulas])
-    allowed = as_asked(crystals, settings.elements, settings.composition, settings.anonymous_formula)
+    asked = {name: getattr(settings, name) for name in BY_NAME if getattr(settings, name, None) is not None}
+    missed = unfulfilled(crystals, asked)
+    allowed = np.array([miss is None for miss in missed])
     # what has no valid structure is not compared, described or predicted
     sound = np.flatnonzero(valid)
     part = crystals.take(sound)
@@ -149,7 +151,7 @@ def examine(
     unique = valid & np.array([other is None for other in duplicate_of])
     candidates = Candidates(
         formulas, allowed, valid, composed, unique, duplicate_of, novel, new_composition, prediction,
-        explain(crystals, reasons, allowed, composed, duplicate_of, novel, prediction),
+        explain(crystals, reasons, missed, composed, duplicate_of, novel, prediction),
     )  # fmt: skip
     report.scalars.update(
         structure_valid=float(valid.mean()),
@@ -170,7 +172,7 @@ def formulas_of(crystals: Crystals) -> list[str]:
 def explain(
     crystals: Crystals,
     structure: list[str | None],
-    allowed: np.ndarray,
+    missed: list[str | None],
     composed: np.ndarray,
     duplicate_of: list[int | None],
     novel: np.ndarray | None,
@@ -180,8 +182,9 @@ def explain(
     result: list[str | None] = []
     for index, problem in enumerate(structure):
         words = [problem] if problem else []
-        if not allowed[index]:
-            words.append("not of the elements, or not of the composition, that were asked for")
+        miss = missed[index]
+        if miss is not None:
+            words.append(miss)
         if not composed[index]:
             words.append("composition not neutral, or electronegativities out of order (SMACT)")
         other = duplicate_of[index]

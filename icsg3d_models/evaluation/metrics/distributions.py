@@ -10,20 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...crystals.batch import Crystals
-from ...crystals.elements import SYMBOLS
 
 PROPERTY_SAMPLES = 1000
-_GRAM_PER_CM3 = 1.66053906892  # of 1 u/Å³, CODATA 2022
-
-
-def densities(crystals: Crystals) -> np.ndarray:
-    """Return the mass densities, (B,) in g/cm³."""
-    from pymatgen.core import Element
-
-    masses = {int(z): float(Element(SYMBOLS[z]).atomic_mass) for z in np.unique(crystals.numbers)}
-    site_masses = np.array([masses[int(z)] for z in crystals.numbers])
-    totals = np.bincount(crystals.owner, weights=site_masses, minlength=len(crystals))
-    return totals / crystals.volumes * _GRAM_PER_CM3
 
 
 def element_counts(crystals: Crystals) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...conditions.compositions import patterns_of
+from ...conditions.patterns import patterns_of
 from ...conditions.vector import ConditionSpace, Wishes, crystal_system
 from ...crystals.batch import Crystals
 from ...crystals.lattice import lattice_to_vector

@@ -6,7 +6,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-from tests.aiida import made_up
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
@@ -15,6 +14,7 @@ from aiida.orm import CalcJobNode, QueryBuilder, SinglefileData, StructureData, 
 from aiida_icsg3d.calculations.bulk import store_created
 from aiida_icsg3d.calculations.rebuild import RebuildCalculation
 from aiida_icsg3d.parsers.rebuild import structures
+from tests.aiida import made_up
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.aiida import made_up
 import pytest
 from aiida.engine import run_get_node
 from aiida.engine.processes.ports import PortNamespace
@@ -15,6 +14,7 @@ from aiida.orm import CalcJobNode, Dict, FolderData, QueryBuilder, SinglefileDat
 from aiida.plugins import CalculationFactory
 
 from aiida_icsg3d.data import CrystalDatasetData
+from tests.aiida import made_up
 
 
 def refuse(entry_point: str, inputs: dict[str, Any]) -> str:

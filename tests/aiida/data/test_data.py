@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from tests.aiida import made_up
 import numpy as np
 import pytest
 from aiida.common.exceptions import ValidationError
@@ -18,6 +17,7 @@ from aiida_icsg3d.data import CrystalDatasetData, TrainedModelData
 from icsg3d_models.crystals.batch import CrystalError
 from icsg3d_models.data.datasets import DatasetError
 from icsg3d_models.networks.model_file import ModelFileError
+from tests.aiida import made_up
 
 
 def test_dataset_attributes(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.aiida import made_up
 import numpy as np
 import pytest
 from aiida.plugins import CalculationFactory
@@ -16,6 +15,7 @@ from aiida_icsg3d.parsers.rebuild import link_label
 from aiida_icsg3d.parsers.screening_table import read_table
 from icsg3d_models.results import STATUSES
 from icsg3d_models.settings import STAGES
+from tests.aiida import made_up
 
 OURS = ("prepare", "train", "sample", "segment", "rebuild", "screen", "evaluate")
 

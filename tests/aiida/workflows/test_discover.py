@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.aiida import made_up
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
@@ -28,6 +27,7 @@ from aiida_icsg3d.workflows.summary import funnel, summarise_run
 from aiida_icsg3d.workflows.train import TrainWorkChain
 from aiida_icsg3d.workflows.train_all import TrainAllWorkChain
 from aiida_icsg3d.workflows.validate import ValidateWorkChain
+from tests.aiida import made_up
 
 
 @pytest.fixture

@@ -12,12 +12,10 @@ import torch
 from icsg3d_models.cli import main
 from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.crystals.elements import NUMBER
-from icsg3d_models.evaluation.conditioning import wishes_fulfilled
 from icsg3d_models.networks.cgcnn import CGCNN, CGCNNConfig
 from icsg3d_models.networks.model_file import ModelHeader, save_model
 from icsg3d_models.networks.voxelnet import VoxelNet, VoxelNetConfig
 from icsg3d_models.properties.predict import predict
-from icsg3d_models.settings import SampleSettings
 from tests.models.evaluation.crystals_by_hand import joined, perovskites
 
 
@@ -82,41 +80,12 @@ def test_what_cannot_be_predicted_is_named(
     assert words in results["message"]
 
 
-def test_wishes_are_counted_as_they_were_meant() -> None:
-    ideal = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
-    twice = np.concatenate([ideal, ideal + np.array([0, 0, 1])]) * [1, 1, 0.5]
-    lead, boron = np.array([82, 22, 8, 8, 8]), np.array([5, 5, 7, 7, 7])
-    made = Crystals.from_arrays(
-        [3.9 * np.eye(3), np.diag([3.9, 3.9, 8.4]), np.diag([3.9, 3.9, 4.2]), np.diag([3.0, 3.1, 3.2])],
-        [ideal, twice, ideal, ideal],
-        [lead, np.tile(lead, 2), np.array([82, 8, 22, 22, 22]), boron],
-        ["cubic", "doubled", "other", "nitride"],
-    )
-
-    def share(**wishes: object) -> list[bool]:
-        (found,) = wishes_fulfilled(made, SampleSettings.model_validate(wishes)).values()
-        return found.tolist()
-
-    assert share(composition="PbTiO3") == [True, True, False, False]
-    assert share(anonymous_formula="A3BC") == [True, True, True, False]
-    assert share(anonymous_formula="A4B6") == [False, False, False, True]
-    assert share(n_atoms=5) == [True, False, True, True]
-    assert share(elements=["O", "Ti", "Pb", "C"]) == [True, True, True, False]
-    assert share(crystal_system="cubic") == [True, False, False, False]
-    assert share(crystal_system="orthorhombic") == [False, False, False, True]
-    both = wishes_fulfilled(made, SampleSettings(composition="PbTiO3", n_atoms=10))
-    assert {name: found.tolist() for name, found in both.items()} == {
-        "composition": [True, True, False, False],
-        "n_atoms": [False, True, False, False],
-    }
-
-
-def test_samples_that_gave_no_crystal_fulfil_no_wish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_that_gave_no_crystal_fulfil_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, free = perovskites("Sr Ti O", "Ba Ti O", "Cs Cs F"), perovskites("Sr Ti O", "Sr Zr O", a=3.8)
     for name, batch in {"crystals.h5": made, "truth.h5": perovskites("Sr Zr O"), "free.h5": free}.items():
         write(tmp_path / name, batch)
-    wishes = {"elements": ["Sr", "Ti", "O", "F"], "crystal_system": "cubic"}
-    results = evaluate(tmp_path, monkeypatch, predictors=[], samples=4, unconditioned="free.h5", **wishes)
+    asked = {"elements": ["Sr", "Ti", "O", "F"], "crystal_system": "cubic"}
+    results = evaluate(tmp_path, monkeypatch, predictors=[], samples=4, unconditioned="free.h5", **asked)
     assert results["status"] == "completed", results["message"]
     found = results["scalars"]
     assert found["fulfilled_elements"] == found["fulfilled"] == 1 / 4

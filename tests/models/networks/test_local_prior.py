@@ -12,7 +12,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from icsg3d_models.conditions.compositions import patterns_of
+from icsg3d_models.conditions.patterns import patterns_of
 from icsg3d_models.conditions.vector import CODES, CRYSTAL_SYSTEMS, ConditionSpace, Wishes, crystal_system
 from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.crystals.lattice import lattice_to_vector

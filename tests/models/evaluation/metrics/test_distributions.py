@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from icsg3d_models.crystals.contents import mass_densities
 from icsg3d_models.evaluation.conditioning import target_deviation
-from icsg3d_models.evaluation.metrics.distributions import densities, draw, element_counts, wasserstein
+from icsg3d_models.evaluation.metrics.distributions import draw, element_counts, wasserstein
 from tests.models.evaluation.crystals_by_hand import crystal, joined, perovskites
 
 
@@ -12,8 +13,8 @@ def test_density_of_rock_salt() -> None:
     # 58.4428 u in (5.6402 Å)³ / 4: 2.163 g/cm³ (Na 22.98977, Cl 35.453 u)
     primitive = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]) * 5.6402
     salt = crystal(primitive, [[0, 0, 0], [0.5, 0.5, 0.5]], "Na", "Cl")
-    assert densities(salt) == pytest.approx([(22.98977 + 35.453) * 1.66053907 / (5.6402**3 / 4)], rel=1e-5)
-    assert densities(joined(salt, perovskites("Sr Ti O")))[0] == pytest.approx(densities(salt)[0])
+    assert mass_densities(salt) == pytest.approx([(22.98977 + 35.453) * 1.66053907 / (5.6402**3 / 4)], rel=1e-5)
+    assert mass_densities(joined(salt, perovskites("Sr Ti O")))[0] == pytest.approx(mass_densities(salt)[0])
 
 
 def test_element_counts() -> None:

@@ -16,9 +16,9 @@ from pydantic import Field
 
 from ..crystals.batch import Crystals
 from ..crystals.contents import contents_of
-from ..crystals.elements import SYMBOLS
 from ..crystals.validity import composition_valid
 from ..strict import Strict
+from .stoichiometry import formula_of
 
 RAREST = 0.005  # share of the crystals below which a pattern is left out
 TRIES = 200  # draws of one composition
@@ -82,8 +82,3 @@ def draw_composition(
         if len(composition) == len(drawn) and composition_valid(formula_of(composition)):
             return composition
     return None
-
-
-def formula_of(composition: dict[int, int]) -> str:
-    """Return the formula, elements in the order given."""
-    return "".join(f"{SYMBOLS[z]}{amount}" for z, amount in composition.items())
