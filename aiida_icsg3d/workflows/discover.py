@@ -10,6 +10,7 @@ from aiida.common.links import LinkType
 from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, if_
 from aiida.orm import Bool, Dict, Int, ProcessNode, SinglefileData, StructureData, to_aiida_type
 
+from ..calculations.exit_codes import declare, failed_child
 from ..data import TrainedModelData
 from ..parsers.rebuild import link_label
 from .cleaning import clean_called
@@ -78,18 +79,14 @@ class DiscoverWorkChain(WorkChain):
         spec.output_namespace(
             "relaxed", valid_type=StructureData, dynamic=True, required=False, help="Relaxed crystals by id."
         )
-        for status, stage in enumerate(("train", "generate", "screen", "validate"), start=401):
-            spec.exit_code(
-                status, f"ERROR_{stage.upper()}_FAILED",
-                message=f"the stage {stage}, {{label}}<{{pk}}>, ended with exit status {{status}}: {{message}}",
-            )  # fmt: skip
-        spec.exit_code(420, "ERROR_NOTHING_REBUILT", message="no crystal came out of {label}<{pk}>: {message}")
-        spec.exit_code(
-            421, "ERROR_NOTHING_SELECTED",
-            message="no candidate passed the screening, {label}<{pk}>; the funnel was {funnel}. Draw more samples, "
-            "allow more elements, or require less in `screen.settings.require`",
+        declare(
+            spec,
+            "ERROR_TRAIN_FAILED", "ERROR_GENERATE_FAILED", "ERROR_SCREEN_FAILED", "ERROR_VALIDATE_FAILED",
+            "ERROR_NOTHING_REBUILT",
+            ERROR_NOTHING_VALID="no candidate passed the screening, {label}<{pk}>; the funnel was {funnel}. Draw more "
+            "samples, allow more elements, or require less in `screen.settings.require`",
+            ERROR_ALL_RELAXATIONS_FAILED="{label}<{pk}>: {message}",
         )  # fmt: skip
-        spec.exit_code(422, "ERROR_ALL_RELAXATIONS_FAILED", message="{label}<{pk}>: {message}")
 
     @classmethod
     def get_builder_from_protocol(cls, codes: Mapping[str, Any], **kwargs: Any) -> ProcessBuilder:
@@ -110,9 +107,7 @@ class DiscoverWorkChain(WorkChain):
         """Attach the summary as far as the run got, and return the exit code of a stage that failed."""
         node: ProcessNode = self.ctx[name]
         self.attach_summary()
-        exit_code = self.exit_codes[label or f"ERROR_{name.upper()}_FAILED"]
-        message = node.exit_message or f"process state {node.process_state}"
-        return exit_code.format(label=node.process_label, pk=node.pk, status=node.exit_status, message=message)
+        return failed_child(self.exit_codes, label or f"ERROR_{name.upper()}_FAILED", node)
 
     def should_train(self) -> bool:
         """Tell whether the models are to be trained."""
@@ -166,7 +161,7 @@ class DiscoverWorkChain(WorkChain):
             self.attach_summary()
             text = ", ".join(f"{key} {value}" for key, value in tables.get("funnel", {}).items())
             text += f"; {tables['unpredicted']}" if "unpredicted" in tables else ""
-            return self.exit_codes.ERROR_NOTHING_SELECTED.format(label=node.process_label, pk=node.pk, funnel=text)
+            return self.exit_codes.ERROR_NOTHING_VALID.format(label=node.process_label, pk=node.pk, funnel=text)
         self.ctx.chosen = ids[: self.inputs.n_relaxations.value]
         asked = self.inputs.n_relaxations.value
         if len(ids) < asked:

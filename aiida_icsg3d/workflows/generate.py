@@ -11,6 +11,7 @@ from aiida.orm import AbstractCode, Bool, Dict, FolderData, RemoteData, Structur
 
 from icsg3d_models.crystals.formulas import amounts_of
 
+from ..calculations.exit_codes import declare, failed_child
 from ..calculations.rebuild import RebuildCalculation
 from ..calculations.sample import SampleCalculation
 from ..calculations.segment import SegmentCalculation
@@ -51,15 +52,10 @@ class GenerateWorkChain(WorkChain):
             help="Remote folder of the rebuild job with crystals.h5; its creator has every crystal as an output.",
         )  # fmt: skip
         spec.output("crystals_retrieved", valid_type=FolderData, required=False, help="Files with crystals.h5.")
-        for status, name in enumerate(STAGES, start=401):
-            spec.exit_code(
-                status,
-                f"ERROR_{name.upper()}_FAILED",
-                message=f"the stage {name}, job <{{pk}}>, ended with exit status {{status}}: {{message}}",
-            )
-        spec.exit_code(
-            420, "ERROR_NOTHING_REBUILT", message="none of the {samples} samples could be rebuilt: {message}"
-        )
+        declare(
+            spec, "ERROR_SAMPLE_FAILED", "ERROR_SEGMENT_FAILED", "ERROR_REBUILD_FAILED",
+            ERROR_NOTHING_REBUILT="none of the {samples} samples could be rebuilt: {message}",
+        )  # fmt: skip
 
     @classmethod
     def get_builder_from_protocol(
@@ -140,8 +136,7 @@ class GenerateWorkChain(WorkChain):
         if node.exit_status == RebuildCalculation.exit_codes.ERROR_NOTHING_REBUILT.status:
             samples = node.outputs.results.get_dict()["counts"].get("samples")
             return self.exit_codes.ERROR_NOTHING_REBUILT.format(samples=samples, message=node.exit_message)
-        exit_code = self.exit_codes[f"ERROR_{name.upper()}_FAILED"]
-        return exit_code.format(pk=node.pk, status=node.exit_status, message=node.exit_message or node.process_state)
+        return failed_child(self.exit_codes, f"ERROR_{name.upper()}_FAILED", node)
 
     def sample(self) -> ToContext:
         """Draw latents and decode them."""

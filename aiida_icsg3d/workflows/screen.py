@@ -9,6 +9,7 @@ from aiida.common import AttributeDict
 from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain
 from aiida.orm import AbstractCode, Bool, FolderData, RemoteData, SinglefileData
 
+from ..calculations.exit_codes import declare, failed_child
 from ..calculations.screen import ScreenCalculation
 from ..data import TrainedModelData
 from .cleaning import clean_called
@@ -29,10 +30,7 @@ class ScreenWorkChain(WorkChain):
         spec.outline(cls.run_screen, cls.results)
         spec.expose_outputs(ScreenCalculation, include=("results", "table", "selected"))
         spec.outputs["results"].required = False
-        spec.exit_code(
-            401, "ERROR_SCREEN_FAILED", message="the screening, <{pk}>, ended with exit status {status}: {message}"
-        )
-        spec.exit_code(421, "ERROR_NOTHING_VALID", message="no crystal passed the screening: {message}")
+        declare(spec, "ERROR_SCREEN_FAILED", "ERROR_NOTHING_VALID")
 
     @classmethod
     def get_builder_from_protocol(
@@ -90,9 +88,7 @@ class ScreenWorkChain(WorkChain):
             return None
         if node.exit_status == ScreenCalculation.exit_codes.ERROR_NOTHING_VALID.status:
             return self.exit_codes.ERROR_NOTHING_VALID.format(message=node.exit_message)
-        return self.exit_codes.ERROR_SCREEN_FAILED.format(
-            pk=node.pk, status=node.exit_status, message=node.exit_message or node.process_state
-        )
+        return failed_child(self.exit_codes, "ERROR_SCREEN_FAILED", node)
 
     def on_terminated(self) -> None:
         """Clean the remote folder where that was asked for."""

@@ -12,6 +12,7 @@ from aiida.transports.transport import TransportInternalError
 
 from icsg3d_models.networks.model_file import NETWORKS
 
+from ..calculations.exit_codes import declare
 from ..calculations.train import CHECKPOINT, TrainCalculation
 from ..data import CrystalDatasetData, TrainedModelData
 from ..monitors import DIVERGED
@@ -47,19 +48,7 @@ class TrainWorkChain(BaseRestartWorkChain):
             steps.results,
         )
         spec.expose_outputs(TrainCalculation)
-        spec.exit_code(
-            410, "ERROR_DIVERGED",
-            message="training diverged {count} times, the last time with learning rate {rate:.2g}; look at the data "
-            "(outliers among the targets) or lower `optimiser.learning_rate` further",
-        )  # fmt: skip
-        spec.exit_code(
-            412, "ERROR_OUT_OF_MEMORY_AT_SMALLEST_BATCH",
-            message="memory ran out even with batch size {batch_size}; use a machine with more memory",
-        )  # fmt: skip
-        spec.exit_code(
-            413, "ERROR_NO_PROGRESS",
-            message="the wall time ended two runs in a row at the same epoch; raise `max_wallclock_seconds`",
-        )  # fmt: skip
+        declare(spec, "ERROR_DIVERGED", "ERROR_OUT_OF_MEMORY_AT_SMALLEST_BATCH", "ERROR_NO_PROGRESS")
 
     @classmethod
     def get_builder_from_protocol(

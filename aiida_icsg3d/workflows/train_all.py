@@ -9,6 +9,7 @@ from aiida.common import AttributeDict
 from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain
 from aiida.orm import AbstractCode, ProcessNode, SinglefileData
 
+from ..calculations.exit_codes import declare, failed_child
 from ..data import CrystalDatasetData, TrainedModelData
 from .protocols import load_protocol
 from .train import TrainWorkChain, fill_training
@@ -34,12 +35,7 @@ class TrainAllWorkChain(WorkChain):
             spec.output(network, valid_type=TrainedModelData, required=False, help=f"The trained {network}.")
         spec.output("fingerprint", valid_type=SinglefileData, required=False, help="Of the training set.")
         spec.outline(cls.train_unet_and_cgcnn, cls.train_vae, cls.train_prior, cls.wait_for_cgcnn, cls.results)
-        for status, network in enumerate(NETWORKS, start=401):
-            spec.exit_code(
-                status,
-                f"ERROR_{network.upper()}_FAILED",
-                message=f"the training of the {network}, <{{pk}}>, ended with exit status {{status}}: {{message}}",
-            )
+        declare(spec, *(f"ERROR_{network.upper()}_FAILED" for network in NETWORKS))
 
     @classmethod
     def get_builder_from_protocol(
@@ -90,8 +86,7 @@ class TrainAllWorkChain(WorkChain):
         node = self.ctx[network]
         if node.is_finished_ok:
             return None
-        exit_code = self.exit_codes[f"ERROR_{network.upper()}_FAILED"]
-        return exit_code.format(pk=node.pk, status=node.exit_status, message=node.exit_message or node.process_state)
+        return failed_child(self.exit_codes, f"ERROR_{network.upper()}_FAILED", node)
 
     def train_unet_and_cgcnn(self) -> ToContext:
         """Start both; wait for the U-Net only."""

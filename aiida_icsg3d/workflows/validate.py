@@ -11,6 +11,7 @@ from aiida.engine.processes import ExitCode
 from aiida_quantumespresso.workflows.protocols.utils import ProtocolMixin, recursive_merge
 from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
+from ..calculations.exit_codes import declare
 from ..dft.pseudos import FamilyError, choose_family, load_family
 from .protocols import load_protocol
 from .relaxations import (
@@ -86,12 +87,7 @@ class ValidateWorkChain(WorkChain):
             help="By identifier: status, reason, exit_status, workchain_uuid and, where relaxed, energy "
             "(eV), volumes (Å³), a, b, c (Å), space group and displacement (Å).",
         )  # fmt: skip
-        spec.exit_code(202, "ERROR_PSEUDO_FAMILY", message="The pseudopotential family cannot be used: {reason}")
-        spec.exit_code(
-            410,
-            "ERROR_ALL_RELAXATIONS_FAILED",
-            message="None of the {count} relaxations succeeded; first: {reason}",
-        )
+        declare(spec, "ERROR_PSEUDO_FAMILY", "ERROR_ALL_RELAXATIONS_FAILED")
 
     @classmethod
     def get_builder_from_protocol(

@@ -148,7 +148,7 @@ def test_generation_fails(chain: Any) -> None:
     outputs = {"sample_results": Dict({"counts": {"samples": 9}})}
     chain.ctx.generate = node = finished(GenerateWorkChain, outputs, 402, "no GPU here")
     exit_code = chain.screen()
-    assert exit_code.status == 402
+    assert exit_code.status == 452
     assert f"GenerateWorkChain<{node.pk}>, ended with exit status 402: no GPU here" in exit_code.message
     assert chain.attached["summary"].get_dict()["funnel"]["sampled"] == 9
 
@@ -156,7 +156,7 @@ def test_generation_fails(chain: Any) -> None:
 def test_training_fails(chain: Any) -> None:
     chain.ctx.train = finished(TrainAllWorkChain, {}, 402, "the training of the vae")
     exit_code = chain.generate()
-    assert exit_code.status == 401
+    assert exit_code.status == 451
     assert chain.attached == {}
 
 
@@ -178,8 +178,8 @@ def test_nothing_selected(chain: Any, localhost: Any) -> None:
 
 def test_screening_fails(chain: Any) -> None:
     chain.ctx.generate = finished(GenerateWorkChain, {k: Dict(v) for k, v in GENERATED.items()})
-    chain.ctx.screen = finished(ScreenWorkChain, {}, 401, "disk full")
-    assert chain.select().status == 403
+    chain.ctx.screen = finished(ScreenWorkChain, {}, 434, "disk full")
+    assert chain.select().status == 434
     assert chain.attached["summary"].get_dict()["funnel"]["rebuilt"] == 8
 
 
@@ -208,7 +208,7 @@ def test_one_failed_relaxation_is_no_failure(relaxing: Any) -> None:
 
 def test_all_relaxations_failed(relaxing: Any) -> None:
     results = Dict({"c": outcome("failed")})
-    process = relaxing(finished(ValidateWorkChain, {"results": results}, 410, "None of the 1 relaxations succeeded"))
+    process = relaxing(finished(ValidateWorkChain, {"results": results}, 422, "None of the 1 relaxations succeeded"))
     exit_code = process.results()
     assert exit_code.status == 422
     assert "ValidateWorkChain<" in exit_code.message
@@ -218,7 +218,7 @@ def test_all_relaxations_failed(relaxing: Any) -> None:
 def test_validation_cannot_begin(relaxing: Any) -> None:
     process = relaxing(finished(ValidateWorkChain, {}, 202, "The pseudopotential family cannot be used"))
     exit_code = process.results()
-    assert exit_code.status == 404
+    assert exit_code.status == 453
     assert "exit status 202" in exit_code.message
     assert process.attached["summary"].get_dict()["funnel"]["selected"] == 3
 
@@ -320,7 +320,7 @@ def test_training_of_all_keeps_what_succeeded(workchain: Any, fake_code: Any, da
     assert process.train_vae() is None
     assert process.train_prior() is None
     exit_code = process.results()
-    assert exit_code.status == 401
+    assert exit_code.status == 441
     assert f"<{unet.pk}>, ended with exit status 402: no space" in exit_code.message
     assert set(attached) == {"cgcnn"}
 

@@ -57,13 +57,13 @@ def test_fields_are_handed_on(process: Any, job: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "step", "status"), [("sample", "segment", 401), ("segment", "rebuild", 402), ("rebuild", "results", 403)]
+    ("stage", "step", "status"), [("sample", "segment", 431), ("segment", "rebuild", 432), ("rebuild", "results", 433)]
 )
 def test_a_stage_fails(process: Any, job: Any, stage: str, step: str, status: int) -> None:
     process.ctx[stage] = node = job(stage, 331, "memory ran out")
     exit_code = getattr(process, step)()
     assert exit_code.status == status
-    assert f"the stage {stage}, job <{node.pk}>, ended with exit status 331: memory ran out" in exit_code.message
+    assert f"the stage {stage}, job<{node.pk}>, ended with exit status 331: memory ran out" in exit_code.message
     assert process.submitted == {}
 
 
@@ -112,6 +112,6 @@ def test_screen_ends(workchain: Any, fake_code: Any, model: Any, dataset: Any, r
     assert "results" in attached
     process.ctx.screen = node = job("screen", 390, "KeyError")
     exit_code = process.results()
-    assert (exit_code.status, f"<{node.pk}>" in exit_code.message) == (401, True)
+    assert (exit_code.status, f"<{node.pk}>" in exit_code.message) == (434, True)
     process.ctx.screen = job("screen")
     assert process.results() is None

@@ -235,7 +235,7 @@ def test_final_scf_above_threshold_is_no_success(
     assert entry["status"] == status
     assert entry["exit_status"] == 0
     if status == "failed":
-        assert exit_code.status == 410
+        assert exit_code.status == 422
         assert "raise ecutwfc and ecutrho" in entry["reason"]
         assert "raise ecutwfc and ecutrho" in exit_code.message
 
