@@ -46,8 +46,8 @@ WORKCHAIN_EXIT_CODES: dict[str, tuple[int, str]] = {
     "ERROR_PSEUDO_FAMILY": (202, "the pseudopotential family cannot be used: {reason}"),
     "ERROR_DIVERGED": (
         410,
-        "training diverged {count} times, the last time with learning rate {rate:.2g}; look at the data (outliers among "
-        "the targets) or lower `optimiser.learning_rate` further",
+        "training diverged {count} times, the last time with learning rate {rate:.2g}; look at the data (outliers "
+        "among the targets) or lower `optimiser.learning_rate` further",
     ),
     "ERROR_OUT_OF_MEMORY_AT_SMALLEST_BATCH": (
         412, "memory ran out even with batch size {batch_size}; use a machine with more memory",
