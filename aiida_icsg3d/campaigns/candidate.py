@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from icsg3d_models.crystals.formulas import chemical_formula
+
 PREDICTED = "predicted_"
 
 
@@ -25,8 +27,8 @@ class Candidate:
 
     @property
     def formula(self) -> str:
-        """Chemical formula, as the screening gave it."""
-        return str(self.row.get("formula") or "?")
+        """Reduced formula, as chemists write it."""
+        return chemical_formula(str(self.row.get("formula") or "?"))
 
     @property
     def relaxed_well(self) -> bool:

@@ -130,6 +130,8 @@ def cmd_failures(run: Any) -> None:
 @decorators.with_dbenv()
 def cmd_duplicates(runs: tuple[Any, ...]) -> None:
     """Show crystals that were selected more than once, within and across runs."""
+    from icsg3d_models.crystals.formulas import chemical_formula
+
     from ..campaigns.campaign import read_campaign
     from ..campaigns.questions import duplicates
 
@@ -142,5 +144,8 @@ def cmd_duplicates(runs: tuple[Any, ...]) -> None:
                     structures.append(node)
                     origin[node.uuid] = f"{node.pk} (run {campaign.node.pk}, {candidate.id})"
         groups = duplicates(structures)
-    rows = [[group[0].get_formula(), len(group), ", ".join(origin[n.uuid] for n in group)] for group in groups]
+    rows = [
+        [chemical_formula(group[0].get_formula()), len(group), ", ".join(origin[n.uuid] for n in group)]
+        for group in groups
+    ]
     print_table(rows, ["formula", "times", "crystals"], f"no duplicates among {len(structures)} selected crystals")

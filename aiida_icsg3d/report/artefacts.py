@@ -33,6 +33,8 @@ def write_candidates(campaign: Campaign, path: Path) -> Path:
         for candidate in campaign.candidates:
             row: dict[str, Any] = {name: candidate.row.get(name) for name in names}
             relaxed = campaign.relaxed.get(candidate.id)
+            if "formula" in row:
+                row["formula"] = candidate.formula
             row.update(structure_uuid=candidate.uuid, relaxed_uuid=relaxed.uuid if relaxed else None)
             for name, column in zip(RELAX_COLUMNS, dft, strict=True):
                 row[column] = (candidate.relax or {}).get(name)

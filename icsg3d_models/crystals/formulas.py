@@ -1,10 +1,19 @@
-"""What users write to name elements and compositions. No torch, no aiida; pymatgen only where a formula is read."""
+"""Formulas: what users write to name elements and compositions, and how a chemist writes what came out.
+
+No torch, no aiida; pymatgen only where a formula is read.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import cache
+from math import gcd
 
 from .elements import NUMBER
+
+OXOANIONS = ("B", "C", "N", "P", "S", "Cl", "As", "Se", "Br", "I")
+"""Elements whose group with oxygen is written in brackets, as in Ca3(PO4)2."""
+LARGEST_GUESSED = 60  # atoms in the reduced formula up to which charges are tried; beyond, the search takes seconds
 
 
 def check_elements(symbols: list[str] | None) -> list[str] | None:
@@ -57,3 +66,75 @@ def anonymous_amounts(formula: str) -> list[int]:
     if not amounts or min(amounts) < 1:
         raise ValueError(f"{formula!r}: an amount is missing or zero; write it like ABC3")
     return amounts
+
+
+@cache
+def chemical_formula(formula: str) -> str:
+    """Return the reduced formula as chemists write it: PbTiO3, BiFeO3, CuInS2, ZnFe2O4, Ca3(PO4)2, NH3.
+
+    Cations come first, by rising charge and, at one charge, by falling radius, which puts the A site of a perovskite
+    before its B site; anions follow by rising electronegativity. Charges are the likeliest ones that balance, by
+    pymatgen's statistics of the ICSD. Without such charges, as in an alloy, the order is that of electronegativity.
+
+    :param formula: any formula, in any order; what is none is returned as it is.
+    """
+    from pymatgen.core import Composition, Element
+
+    try:
+        composition = Composition(formula)
+    except ValueError:
+        return formula
+    amounts = {str(e): float(n) for e, n in composition.reduced_composition.items()}
+    if not amounts or not amounts.keys() <= NUMBER.keys():
+        return formula
+    if len(amounts) == 1:
+        return str(composition.reduced_formula)
+    elements = {symbol: Element(symbol) for symbol in amounts}
+    charges = charges_of(amounts)
+
+    def key(symbol: str) -> tuple[float, float, float]:
+        element = elements[symbol]
+        electronegativity = element.X if element.X == element.X else 0.0  # NaN: a noble gas
+        charge = charges.get(symbol, 0.0)
+        if charge <= 0:
+            return (1.0 if charge < 0 else 0.0, electronegativity, 0.0)
+        return (0.0, charge, -float(element.atomic_radius or 0.0))
+
+    order = sorted(amounts, key=key)
+    if order[-1] == "H" or (order[0] == "H" and len(order) == 2 and order[1] in ("C", "N", "P", "As")):
+        order = [symbol for symbol in order if symbol != "H"] + ["H"]  # NH3, CH4 and hydrides
+    elif "H" in amounts and len(order) > 2 and order[-1] == "O" and amounts["H"] == amounts["O"]:
+        order = [symbol for symbol in order if symbol not in "OH"] + ["O", "H"]  # NaOH
+        return written(order[:-2], amounts) + grouped(["O", "H"], amounts)
+    if len(order) > 2 and order[-1] == "O" and order[-2] in OXOANIONS and charges.get(order[-2], 0.0) > 0:
+        return written(order[:-2], amounts) + grouped(order[-2:], amounts)
+    return written(order, amounts)
+
+
+def charges_of(amounts: dict[str, float]) -> dict[str, float]:
+    """Return the likeliest charges that balance, by element; empty where none do, or none can be told.
+
+    Searched in alphabetical order, so that a tie does not depend on how the formula was written.
+    """
+    from pymatgen.core import Composition
+
+    if any(amount != int(amount) for amount in amounts.values()) or sum(amounts.values()) > LARGEST_GUESSED:
+        return {}
+    guesses = Composition(dict(sorted(amounts.items()))).oxi_state_guesses()
+    return {str(symbol): float(charge) for symbol, charge in guesses[0].items()} if guesses else {}
+
+
+def written(symbols: list[str], amounts: dict[str, float]) -> str:
+    """Return symbols with their amounts; 1 is left out."""
+    return "".join(symbol + (f"{amounts[symbol]:g}" if amounts[symbol] != 1 else "") for symbol in symbols)
+
+
+def grouped(symbols: list[str], amounts: dict[str, float]) -> str:
+    """Return a polyatomic ion, in brackets where it comes more than once."""
+    counts = [amounts[symbol] for symbol in symbols]
+    if any(count != int(count) for count in counts):
+        return written(symbols, amounts)
+    times = gcd(*(int(count) for count in counts))
+    if times == 1 or times != counts[0]:  # one centre an ion, or it is a chain: P2O7 stays as it is
+        return written(symbols, amounts)
+    return f"({written(symbols, {symbol: amounts[symbol] / times for symbol in symbols})}){times}"

@@ -116,7 +116,7 @@ def screening_rows(reason: str) -> list[dict[str, Any]]:
     for rank, (name, (a_site, b_site, x_site, a, energy)) in enumerate(CRYSTALS.items(), start=1):
         good = name != "s000007"
         rows.append(dict.fromkeys(COLUMNS, "") | {
-            "rank": rank if good else "", "id": name, "formula": f"{a_site}{b_site}{x_site}3", "n_sites": 5,
+            "rank": rank if good else "", "id": name, "formula": f"{b_site}{a_site}{x_site}3", "n_sites": 5,
             "spacegroup_symbol": "Pm-3m", "spacegroup_number": 221, "a": a, "b": a, "c": a, "alpha": 90, "beta": 90,
             "gamma": 90, "volume": a**3, "predicted_formation_energy_per_atom": energy,
             "uncertainty_formation_energy_per_atom": 0.05, "structure_valid": True, "composition_valid": good,

@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icsg3d_models.crystals.formulas import chemical_formula
+
 from .layered import place_layers
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def caption(step: Step) -> str:
     elif step.stage == "dataset":
         first = f"dataset {node.base.attributes.get('name', '')}"
     elif step.stage in ("crystal", "relaxed", "base", "symmetrised"):
-        first = f"{step.stage} {node.get_pymatgen().composition.reduced_formula}"
+        first = f"{step.stage} {chemical_formula(node.get_formula())}"
     elif kind_of(step.stage) == "process":
         first = str(node.process_label or step.stage)
     else:
