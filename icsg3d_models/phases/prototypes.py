@@ -1,0 +1,107 @@
+"""Structures of a compound whose formula alone is known: AFLOW prototypes that its elements are put into.
+
+The 288 prototypes come with pymatgen (Mehl et al., Comput. Mater. Sci. 136, S1 (2017),
+doi:10.1016/j.commatsci.2017.01.017). Where the compound itself is among them its measured cell is taken; else the
+volume is scaled by bond lengths (Chu et al., Comput. Mater. Sci. 146, 184 (2018)). Which of them is lowest is for a
+potential to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+MOST_SITES = 20
+"""Sites of the primitive cell of a prototype above which it is left out: what DFT can be asked for."""
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """A crystal of the library.
+
+    :param aflow: its AFLOW name; ``mineral``: what it is called, or the compound.
+    """
+
+    aflow: str
+    mineral: str
+    structure: Structure
+
+
+@dataclass(frozen=True)
+class Decorated:
+    """A compound in the structure of a prototype.
+
+    :param exact: whether the library holds the compound itself, so that the cell is a measured one.
+    """
+
+    prototype: Prototype
+    structure: Structure
+    exact: bool
+
+
+@cache
+def library() -> tuple[Prototype, ...]:
+    """Return all prototypes."""
+    from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
+
+    found = []
+    for entry in AFLOW_PROTOTYPE_LIBRARY:
+        tags, structure = entry["tags"], entry["snl"].structure
+        mineral = tags.get("mineral") or structure.composition.reduced_formula
+        found.append(Prototype(tags["aflow"], str(mineral), structure))
+    return tuple(found)
+
+
+def structures_of(formula: str, most_sites: int = MOST_SITES) -> list[Decorated]:
+    """Return a compound in every prototype of its anonymous formula, the exact ones first.
+
+    Elements of equal amount are put in each other's places too; arrangements that are one crystal are given once.
+
+    :param formula: such as ``MgTiO3``.
+    :param most_sites: leave prototypes with more sites in the primitive cell out.
+    """
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+    from pymatgen.core import Composition
+
+    wanted = Composition(formula).reduced_composition
+    amounts = {str(element): amount for element, amount in wanted.get_el_amt_dict().items()}
+    matcher = StructureMatcher()
+    found: list[Decorated] = []
+    fitting = [
+        prototype
+        for prototype in library()
+        if len(prototype.structure) <= most_sites
+        and prototype.structure.composition.anonymized_formula == wanted.anonymized_formula
+    ]
+    # The compound itself first: what is the same crystal but for its cell is then left out, not it.
+    for prototype in sorted(fitting, key=lambda one: one.structure.composition.reduced_composition != wanted):
+        parent = prototype.structure
+        exact = parent.composition.reduced_composition == wanted
+        for structure in [parent.copy()] if exact else _decorations(parent, amounts):
+            if not any(
+                matcher.fit(structure, other.structure) for other in found if len(other.structure) == len(parent)
+            ):
+                found.append(Decorated(prototype, structure, exact))
+    return sorted(found, key=lambda one: (not one.exact, len(one.structure)))
+
+
+def _decorations(parent: Structure, amounts: dict[str, float]) -> list[Structure]:
+    """Return the crystals that come of putting elements into the places of a prototype."""
+    from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePredictor
+
+    places = {str(e): n for e, n in parent.composition.reduced_composition.get_el_amt_dict().items()}
+    found = []
+    for order in permutations(amounts):
+        swap = dict(zip(places, order, strict=True))
+        if any(places[old] != amounts[new] for old, new in swap.items()):
+            continue
+        structure = parent.copy()
+        structure.replace_species(swap)
+        structure.scale_lattice(DLSVolumePredictor().predict(structure))
+        found.append(structure)
+    return found
