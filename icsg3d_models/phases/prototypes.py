@@ -93,6 +93,7 @@ def structures_of(formula: str, most_sites: int = MOST_SITES) -> list[Decorated]
 def _decorations(parent: Structure, amounts: dict[str, float]) -> list[Structure]:
     """Return the crystals that come of putting elements into the places of a prototype."""
     from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePredictor
+    from pymatgen.core import Element
 
     places = {str(e): n for e, n in parent.composition.reduced_composition.get_el_amt_dict().items()}
     found = []
@@ -101,7 +102,7 @@ def _decorations(parent: Structure, amounts: dict[str, float]) -> list[Structure
         if any(places[old] != amounts[new] for old, new in swap.items()):
             continue
         structure = parent.copy()
-        structure.replace_species(swap)
+        structure.replace_species({Element(old): Element(new) for old, new in swap.items()})
         structure.scale_lattice(DLSVolumePredictor().predict(structure))
         found.append(structure)
     return found
