@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from icsg3d_models.results import PROGRESS_FILE, RESULTS_FILE
 from icsg3d_models.settings import STAGES, StageSettings
+from icsg3d_models.settings.problems import describe_problems
 
 from ..data import CrystalDatasetData, TrainedModelData
 from .exit_codes import define_exit_codes
@@ -127,13 +128,8 @@ class StageCalculation(CalcJob):
         try:
             return model.model_validate({**settings, **files})
         except ValidationError as exception:
-            accepted = ", ".join(sorted(set(model.model_fields) - {*cls.files, *cls.owned}))
-            problems = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}"
-                + ("" if e["type"] == "missing" else f" (received {json.dumps(e['input'], default=str)[:80]})")
-                for e in exception.errors()
-            )
-            raise ValueError(f"settings of {cls.stage}: {problems}. Accepted keys: {accepted}") from None
+            problems = describe_problems(exception, model, leave_out={*cls.files, *cls.owned})
+            raise ValueError(f"settings of {cls.stage}: {problems}") from None
 
     def final_settings(self) -> StageSettings:
         """Return the settings that are written for the program."""

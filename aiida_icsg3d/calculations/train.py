@@ -10,6 +10,7 @@ from aiida.common.folders import Folder
 from aiida.orm import ArrayData, RemoteData, SinglefileData
 
 from icsg3d_models.settings import StageSettings
+from icsg3d_models.settings.network_options import read_options
 
 from ..data import CrystalDatasetData, TrainedModelData
 from .base import StageCalculation, check_network
@@ -65,6 +66,10 @@ class TrainCalculation(StageCalculation):
         needed = NEEDED.get(network)
         if needed in ports and needed not in inputs:
             raise ValueError(f"a {network} is trained upon a {needed}; give the input `{needed}`")
+        before = inputs.get(needed) if needed else None
+        if before is not None:
+            local = before.config.get("spacing") is not None
+            read_options(network, inputs["settings"].get_dict().get("options", {}), local)
         targets = inputs["settings"].get_dict().get("targets", [])
         unknown = sorted(set(targets) - set(inputs["dataset"].properties)) if "dataset" in inputs else []
         if unknown:

@@ -22,31 +22,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..crystals.elements import MAX_Z
-from ..strict import Positive, Strict
+from ..settings.network_options import CGCNNOptions
 from .layers.ensemble import PropertyEnsemble
 
 
-class CGCNNConfig(Strict):
+class CGCNNConfig(CGCNNOptions):
     """Configuration of the network."""
 
     targets: list[str]
     """Names of the predicted properties."""
     elements: list[Annotated[int, Field(ge=1, le=MAX_Z)]]
     """Atomic numbers that training has seen; crystals with others are not predicted."""
-    members: Positive = 3
-    """Independent networks; their mean is the prediction and their spread the uncertainty."""
-    width: Positive = 64
-    """Channels of a site."""
-    convolutions: Positive = 2
-    """Graph convolutions, each of which looks one cut-off further."""
-    cutoff: Annotated[float, Field(gt=1)] = 5.0
-    """Å; every neighbour closer than this takes part."""
-    radial: Positive = 20
-    """Gaussians that describe a distance, equally spaced up to the cut-off."""
-    hidden: Positive = 64
-    """Channels of the readout."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of readout channels dropped while training."""
 
 
 _TABULATED = (

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from ..conditions.patterns import Pattern
 from ..conditions.vector import ConditionSpace
 from ..crystals.lattice import vector_to_lattice
-from ..strict import Strict
+from ..settings.network_options import LocalPriorOptions
 from .layers.flow import TIME_FEATURES, ConditionedMLP, guided, integrate, restarted, time_features
 from .layers.periodic import PeriodicConv
 from .local_vae import block_metric
@@ -28,7 +27,7 @@ HARMONICS = 3  # of the coordinates of a block
 WIDEST = 4.0  # standard deviations of a lattice number: beyond any cell of the training part
 
 
-class LocalPriorConfig(Strict):
+class LocalPriorConfig(LocalPriorOptions):
     """Configuration of the prior of a local VAE."""
 
     elements: list[int]
@@ -50,11 +49,6 @@ class LocalPriorConfig(Strict):
     """Compositions of the training crystals, from which those of a chemical space are drawn."""
     vae_sha256: str = ""
     """The VAE whose latents these are; sampling refuses another one."""
-    width: Annotated[int, Field(ge=8, multiple_of=8)] = 64
-    depth: Annotated[int, Field(ge=1)] = 4
-    """Residual blocks; each looks two blocks of voxels further."""
-    lattice_width: Annotated[int, Field(ge=8)] = 128
-    lattice_depth: Annotated[int, Field(ge=1)] = 3
 
 
 @lru_cache(maxsize=256)

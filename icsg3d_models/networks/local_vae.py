@@ -10,20 +10,17 @@ with the crystal: it compresses less, and generalises further. Spatial latents a
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from ..fields.grids import MULTIPLE
-from ..strict import Strict
+from ..settings.network_options import LocalVAEOptions
 from .layers.periodic import ResidualBlock, depth_to_space, space_to_depth
 
 MOMENTUM = 0.01  # of the running spread of the latents
 
 
-class LocalVAEConfig(Strict):
+class LocalVAEConfig(LocalVAEOptions):
     """Configuration of the local VAE."""
 
     elements: list[int]
@@ -31,12 +28,6 @@ class LocalVAEConfig(Strict):
     spacing: float
     """Å, at most this far from point to point of the occupancy."""
     species_channels: int = 16
-    channels: Annotated[int, Field(ge=2)] = 16
-    """Latent numbers a block of 4³ voxels."""
-    width: Annotated[int, Field(ge=8, multiple_of=8)] = 48
-    encoder_blocks: Annotated[int, Field(ge=1)] = 2
-    """Residual blocks of the encoder; each looks two blocks of voxels further."""
-    decoder_blocks: Annotated[int, Field(ge=1)] = 3
 
 
 def block_metric(cell: Tensor, blocks: torch.Size, spacing: float) -> Tensor:

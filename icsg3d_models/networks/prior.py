@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ..strict import Strict
+from ..settings.network_options import PriorOptions
 from .layers.flow import ConditionedMLP, guided, integrate
 
 MISSING = 1e4  # in place of a target that is not known: no property is so many standard deviations away
@@ -25,7 +25,7 @@ FREE_TARGETS = 0.3  # share without each target
 FEWEST_EXTRA = 0.2  # share of the other elements that samples of which nothing is asked may hold, at least
 
 
-class PriorConfig(Strict):
+class PriorConfig(PriorOptions):
     """Configuration of the prior."""
 
     elements: list[int]
@@ -40,16 +40,10 @@ class PriorConfig(Strict):
     target_std: list[float] = Field(default_factory=list)
     vae_sha256: str = ""
     """The VAE whose latents these are; sampling refuses another one."""
-    valid_compositions: bool = False
-    """Trained only on crystals whose composition passes the test of the screening: neutral, with electronegativities
-    in order."""
     examples: Annotated[int, Field(ge=0)] = 0
     """Training crystals whose elements and targets are kept."""
     example_elements: Annotated[int, Field(ge=0)] = 0
     """Most elements of one of them."""
-    width: Annotated[int, Field(ge=16)] = 384
-    depth: Annotated[int, Field(ge=1)] = 3
-    """Residual layers."""
 
 
 class Prior(ConditionedMLP):

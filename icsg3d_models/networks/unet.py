@@ -7,13 +7,10 @@ read from species channels rather than from the height of one density, and in th
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from ..strict import Strict
+from ..settings.network_options import UNetOptions
 from .layers.periodic import (
     FoldingConv,
     Linear,
@@ -26,20 +23,11 @@ from .layers.periodic import (
 )
 
 
-class UNetConfig(Strict):
+class UNetConfig(UNetOptions):
     """Configuration of the U-Net."""
 
     elements: list[int]
     """Atomic numbers that it can name, in the order of its classes."""
-    grid: Annotated[int, Field(ge=8, multiple_of=8)] = 16
-    """Points of the occupancy along each lattice vector; species channels have half as many."""
-    spacing: Annotated[float, Field(gt=0.1, lt=1.0)] | None = None
-    """Å; points of the occupancy at most this far apart whatever the cell, in place of ``grid``. For crystals of
-    many shapes and sizes; the VAE trained with it is then the local one (networks/local_vae.py)."""
-    species_channels: int = 16
-    """Channels of the element code."""
-    width: Annotated[int, Field(ge=8, multiple_of=8)] = 32
-    """Channels at half resolution; a quarter resolution has twice as many."""
 
 
 class UNet(nn.Module):

@@ -9,18 +9,15 @@ as in Sohn et al. (NeurIPS 2015) the prior, not the decoder, is conditional.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..strict import Strict
+from ..settings.network_options import VAEOptions, Width
 from .layers.periodic import FoldingConv, ResidualBlock, depth_to_space, space_to_depth
 
 
-class VAEConfig(Strict):
+class VAEConfig(VAEOptions):
     """Configuration of the VAE."""
 
     elements: list[int]
@@ -29,12 +26,8 @@ class VAEConfig(Strict):
     """(6,) mean of the lattice vector (see lattice.py) of the training crystals."""
     lattice_std: list[float]
     """(6,) its standard deviation."""
-    grid: Annotated[int, Field(ge=8, multiple_of=8)] = 16
+    grid: Width = 16
     species_channels: int = 16
-    latent: Annotated[int, Field(ge=2)] = 128
-    """Size of the latent."""
-    width: Annotated[int, Field(ge=8, multiple_of=8)] = 64
-    """Channels at a quarter of the resolution; an eighth has twice as many."""
 
 
 class VAE(nn.Module):

@@ -14,7 +14,7 @@ Shapes: B crystals, S sites, N points along an edge, C channels, T targets, M me
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -23,35 +23,17 @@ from torch import Tensor, nn
 from ..crystals.elements import MAX_Z, code_table
 from ..fields.batches import CrystalBatch
 from ..fields.reciprocal import Amplitudes, amplitudes, cartesian_grid, reach, spherical_grid
-from ..strict import Positive, Strict
+from ..settings.network_options import VoxelNetOptions
 from .layers.ensemble import PropertyEnsemble
 
 
-class VoxelNetConfig(Strict):
+class VoxelNetConfig(VoxelNetOptions):
     """Configuration of the network."""
 
     targets: list[str]
     """Names of the predicted properties."""
     elements: list[Annotated[int, Field(ge=1, le=MAX_Z)]]
     """Atomic numbers that training has seen; crystals with others are not predicted."""
-    members: Positive = 1
-    """Independent networks; their mean is the prediction and their spread the uncertainty."""
-    channels: Literal["codes", "elements"] = "codes"
-    """`elements`: one an element, as published; `codes`: 16 in all, in which the elements overlap."""
-    grid: Literal["cartesian", "spherical"] = "spherical"
-    """Both are published; docs/benchmarks/aflow.md compares them."""
-    size: Annotated[int, Field(ge=8, multiple_of=2)] = 16
-    """N, points along each edge."""
-    length: Annotated[float, Field(gt=0)] = 10.0
-    """L in Å: voxels have the width 2π/L, and the grid ends at πN/L."""
-    sigma: Annotated[float, Field(ge=0)] = 0.05
-    """Å; width of the Gaussian that stands for an atom."""
-    width: Positive = 16
-    """Channels of the convolutions."""
-    hidden: tuple[Positive, ...] = (1024, 32, 8)
-    """Channels of the dense layers."""
-    orientations: Positive = 8
-    """Orientations over which a prediction is averaged."""
 
 
 class Member(nn.Module):

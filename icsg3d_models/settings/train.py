@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
 from ..strict import Positive, Strict
 from .base import StageSettings
+from .network_options import KINDS, NetworkOptions, read_options
 
 
 class Optimiser(Strict):
@@ -50,5 +51,11 @@ class TrainSettings(StageSettings):
     """Stop cleanly, with a checkpoint and status `walltime`, this long after the start."""
     targets: list[str] = []
     """Properties to predict (`cgcnn`, `voxelnet`) or to condition on (`prior`)."""
-    options: dict[str, int | float | str | bool | list[int]] = {}
-    """Options of the network; its configuration class in networks/ documents them and refuses unknown ones."""
+    options: SerializeAsAny[NetworkOptions] = Field(default_factory=lambda data: KINDS[data["network"]][0]())
+    """Options of the network, see network_options.py: what there is depends on `network`."""
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _of_the_network(cls, value: Any, info: ValidationInfo) -> Any:
+        network = info.data.get("network")
+        return read_options(network, value) if isinstance(value, dict) and network is not None else value

@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, TypeVar
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...fields.grids import Grid
-from ...results import StageError
-from ...strict import Strict
 from .products import onednn_linear, onednn_linear_works
 from .spectral import MOST_POINTS, spectral_conv
 from .spectral_planes import plane_conv, planes_pay
-
-ConfigT = TypeVar("ConfigT", bound=Strict)
-
-
-def network_config(kind: type[ConfigT], options: dict[str, Any], **fixed: Any) -> ConfigT:
-    """Return the configuration of a network from the user's options and what the data decide.
-
-    :raises StageError: an unknown option or an unacceptable value.
-    """
-    taken = sorted(set(options) & set(fixed))
-    if taken:
-        raise StageError("settings_rejected", f"options: {', '.join(taken)} follow from the data; leave them out")
-    try:
-        return kind(**{**options, **fixed})
-    except ValidationError as exception:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exception.errors())
-        raise StageError(
-            "settings_rejected", f"options: {problems}. Accepted: {', '.join(kind.model_fields)}"
-        ) from None
 
 
 class Linear(nn.Linear):

@@ -11,9 +11,9 @@ from torch import Tensor
 from ...comparison.fingerprint import FINGERPRINT_FILE, write_fingerprint
 from ...data.datasets import PARTS, Dataset
 from ...networks.cgcnn import CGCNN, CGCNNConfig
-from ...networks.layers.periodic import network_config
 from ...properties.graph_batches import GraphStore
 from ...settings import TrainSettings
+from ..network_config import network_config, network_options
 from .property_task import PropertyTask, standardise, target_columns
 
 
@@ -33,7 +33,7 @@ class CGCNNTask(PropertyTask):
         columns = target_columns(settings, dataset)
         train = dataset.part("train")
         elements = np.unique(dataset.crystals.take(train).numbers).tolist()
-        config = network_config(CGCNNConfig, settings.options, targets=settings.targets, elements=elements)
+        config = network_config(CGCNNConfig, network_options(settings), targets=settings.targets, elements=elements)
         module = CGCNN(config)
         standardise(module, columns[train])
         stores, values = {}, {}

@@ -17,13 +17,13 @@ from ...data.datasets import PARTS, Dataset
 from ...fields.batches import CrystalBatch, to_batch
 from ...fields.grids import grid_sizes, same_grids
 from ...generation.local_latents import encode_local, reduced
-from ...networks.layers.periodic import network_config
 from ...networks.local_prior import LocalPrior, LocalPriorConfig
 from ...networks.local_vae import LocalVAE
 from ...networks.model_file import file_hash
 from ...networks.registry import load_network
 from ...settings import TrainSettings
 from ..field_data import batches_of_one_grid
+from ..network_config import network_config, network_options
 from ..task import Task
 
 CELLS = 256  # cells of a step; they cost nothing beside the latents
@@ -73,7 +73,7 @@ class LocalPriorTask(Task):
             "patterns": patterns_of(crystals.take(train)),
             "vae_sha256": file_hash(str(settings.vae)),
         }
-        module = LocalPrior(network_config(LocalPriorConfig, settings.options, **fixed)).to(device)
+        module = LocalPrior(network_config(LocalPriorConfig, network_options(settings, local=True), **fixed)).to(device)
         described = describe(crystals, values, module.wishes).to(device)
         return cls(module, vae, parts, {name: described[place] for name, place in places.items()})
 

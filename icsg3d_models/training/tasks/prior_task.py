@@ -12,7 +12,6 @@ from ...crystals.validity import composition_valid
 from ...data.datasets import Dataset
 from ...fields.batches import CrystalBatch
 from ...generation.encoding import encode
-from ...networks.layers.periodic import network_config
 from ...networks.local_vae import LocalVAE
 from ...networks.model_file import file_hash
 from ...networks.prior import FREE_ELEMENTS, FREE_TARGETS, Prior, PriorConfig
@@ -21,6 +20,7 @@ from ...networks.vae import VAE
 from ...results import StageError
 from ...settings import TrainSettings
 from ..field_data import part_batch
+from ..network_config import network_config, network_options
 from ..task import Task
 from .local_prior_task import LocalPriorTask
 
@@ -66,7 +66,9 @@ class PriorTask(Task):
             "target_std": target_std,
             "vae_sha256": file_hash(settings.vae),
         }
-        config = network_config(PriorConfig, settings.options, **fixed, examples=0, example_elements=0)
+        config = network_config(
+            PriorConfig, network_options(settings, local=False), **fixed, examples=0, example_elements=0
+        )
         if config.valid_compositions:
             valid = valid_rows(dataset, rows["train"]).to(device)
             latents["train"] = (mean[valid], log_variance[valid])

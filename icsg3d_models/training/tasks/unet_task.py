@@ -11,11 +11,11 @@ from ...data.datasets import Dataset
 from ...fields.batches import CrystalBatch
 from ...fields.grids import Grid, half
 from ...fields.occupancy import occupancy_field, species_field
-from ...networks.layers.periodic import network_config
 from ...networks.unet import UNet, UNetConfig
 from ...settings import TrainSettings
 from ..augmentation import substitute_elements, varied
 from ..field_data import GridBatches, class_table, known_elements
+from ..network_config import network_config, network_options
 from .field_task import FieldTask
 
 MASK_LEVEL = 0.5  # occupancy above which a voxel belongs to an atom
@@ -39,7 +39,7 @@ class UNetTask(FieldTask):
     @classmethod
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> UNetTask:
         """Create the U-Net for the elements of the training part."""
-        config = network_config(UNetConfig, settings.options, elements=known_elements(dataset))
+        config = network_config(UNetConfig, network_options(settings), elements=known_elements(dataset))
         return cls(UNet(config).to(device), GridBatches(dataset, config.grid, config.spacing, device), device)
 
     def loss(

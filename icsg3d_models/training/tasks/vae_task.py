@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,38 +18,17 @@ from ...fields.batches import CrystalBatch
 from ...fields.grids import Grid, half
 from ...fields.occupancy import occupancy_field, species_field
 from ...generation.encoding import standardised_lattice
-from ...networks.layers.periodic import network_config
 from ...networks.local_vae import LocalVAE, LocalVAEConfig
 from ...networks.registry import load_network
 from ...networks.unet import UNet
 from ...networks.vae import VAE, VAEConfig
 from ...results import StageError
 from ...settings import TrainSettings
-from ...strict import Strict
+from ...settings.network_options import VAELoss
 from ..augmentation import substitute_elements, varied
 from ..field_data import GridBatches, class_table
+from ..network_config import network_config, network_options
 from .field_task import FieldTask
-
-
-class VAELoss(Strict):
-    """Weights of the loss; given among the options of the VAE with the prefix ``loss_``."""
-
-    occupancy: float = Field(0.2, ge=0)
-    """Of the squared error of the occupancy, summed over voxels."""
-    species_field: float = Field(0.1, ge=0)
-    """Of the squared error of the species channels, summed over voxels and channels."""
-    feature: float = Field(0.5, ge=0)
-    """Of the mean squared error of the U-Net's activations, relative to their variance."""
-    species: float = Field(1.0, ge=0)
-    """Of the cross-entropy of species, summed over sites."""
-    lattice: float = Field(3.0, ge=0)
-    """Of the squared error of the standardised lattice vector."""
-    kl: float = Field(1e-3, ge=0)
-    """Of the KL divergence, reached after the first quarter of the training."""
-    substitution: float = Field(0.3, ge=0, le=1)
-    """Probability that an element of a training crystal is exchanged for another."""
-    rattle: float = Field(0.1, ge=0)
-    """Å; local VAE: largest standard deviation of the displacements that the training crystals get."""
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -92,8 +70,8 @@ class VAETask(FieldTask):
                 f"{settings.unet}: the U-Net does not know the elements Z = {missing}; train it on this dataset",
             )
         data = GridBatches(dataset, unet.config.grid, unet.config.spacing, device)
-        options = {k: v for k, v in settings.options.items() if not k.startswith("loss_")}
-        losses = {k.removeprefix("loss_"): v for k, v in settings.options.items() if k.startswith("loss_")}
+        options = network_options(settings, local=unet.config.spacing is not None)
+        assert isinstance(options, VAELoss)
         shared = {"elements": unet.config.elements, "species_channels": unet.config.species_channels}
         module: VAE | LocalVAE
         if unet.config.spacing is not None:
@@ -107,7 +85,7 @@ class VAETask(FieldTask):
                 "lattice_std": [round(float(x), 6) for x in std],
             }
             module = VAE(network_config(VAEConfig, options, **shared, grid=unet.config.grid, **lattice))
-        return cls(module.to(device), unet, network_config(VAELoss, losses), data, device)
+        return cls(module.to(device), unet, options, data, device)
 
     def loss(
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
@@ -115,12 +93,14 @@ class VAETask(FieldTask):
         """Return the loss of one batch, with elements exchanged and the KL weight warmed up."""
         batch, grid = self.data.take("train", indices)
         assert isinstance(self.module, VAE | LocalVAE)
-        numbers = substitute_elements(batch.numbers, self.module.config.elements, self.weights.substitution, generator)
-        beta = self.weights.kl * min(1.0, 4 * step_fraction)
+        numbers = substitute_elements(
+            batch.numbers, self.module.config.elements, self.weights.loss_substitution, generator
+        )
+        beta = self.weights.loss_kl * min(1.0, 4 * step_fraction)
         batch = CrystalBatch(batch.cell, batch.frac, numbers)
         if isinstance(self.module, LocalVAE):
             known, spacing = self.module.config.elements, self.module.config.spacing
-            batch, grid = varied(batch, known, spacing, self.weights.rattle, generator)
+            batch, grid = varied(batch, known, spacing, self.weights.loss_rattle, generator)
         return self._loss(self.module, batch, grid, beta, generator)
 
     def _loss(
@@ -156,14 +136,14 @@ class VAETask(FieldTask):
         )
         size = len(batch)
         terms = {
-            "occupancy_loss": weights.occupancy * ((occupancy_out - occupancy) ** 2).sum() / size,
-            "species_field_loss": weights.species_field * ((species_out - species) ** 2).sum() / size,
-            "feature_loss": weights.feature * feature,
-            "species_loss": weights.species * species_loss / size,
+            "occupancy_loss": weights.loss_occupancy * ((occupancy_out - occupancy) ** 2).sum() / size,
+            "species_field_loss": weights.loss_species_field * ((species_out - species) ** 2).sum() / size,
+            "feature_loss": weights.loss_feature * feature,
+            "species_loss": weights.loss_species * species_loss / size,
             "kl_loss": beta * kl_divergence(mean.flatten(1), log_variance.flatten(1)).mean(),
         }
         if rest:
-            terms["lattice_loss"] = weights.lattice * ((rest[0] - lattice) ** 2).sum() / size
+            terms["lattice_loss"] = weights.loss_lattice * ((rest[0] - lattice) ** 2).sum() / size
         right = ((logits.argmax(-1) == classes) | ~batch.mask).all(dim=1).float().mean()
         return torch.stack(list(terms.values())).sum(), {**terms, "composition_accuracy": right}
 
@@ -174,7 +154,7 @@ class VAETask(FieldTask):
         total: dict[str, float] = {}
         with torch.no_grad():
             for rows in self.data.rows(part, 256):
-                loss, metrics = self._loss(module, *self.data.take(part, rows), self.weights.kl, None)
+                loss, metrics = self._loss(module, *self.data.take(part, rows), self.weights.loss_kl, None)
                 for name, value in {"loss": loss, **metrics}.items():
                     total[name] = total.get(name, 0.0) + float(value) * len(rows) / len(data)
         return total

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ...data.datasets import PARTS, Dataset
-from ...networks.layers.periodic import network_config
 from ...networks.voxelnet import VoxelNet, VoxelNetConfig, random_rotations
 from ...properties.reciprocal_batches import ReciprocalStore
 from ...settings import TrainSettings
+from ..network_config import network_config, network_options
 from .property_task import PropertyTask, standardise, target_columns
 
 
@@ -32,7 +32,7 @@ class VoxelNetTask(PropertyTask):
         columns = target_columns(settings, dataset)
         train = dataset.part("train")
         elements = np.unique(dataset.crystals.take(train).numbers).tolist()
-        config = network_config(VoxelNetConfig, settings.options, targets=settings.targets, elements=elements)
+        config = network_config(VoxelNetConfig, network_options(settings), targets=settings.targets, elements=elements)
         module = VoxelNet(config)
         standardise(module, columns[train])
         module.to(device)

@@ -83,6 +83,7 @@ def test_paths_are_not_settings(stage: str, path: str, inputs: Any) -> None:
         ("train", {"settings": {"network": "vae"}}, "give the input `unet`"),
         ("train", {"settings": {"network": "transformer"}}, "network"),
         ("train", {"settings": {"network": "cgcnn", "targets": ["gap"]}}, "gap are not in the dataset"),
+        ("train", {"settings": {"network": "cgcnn", "options": {"widht": 3}}}, "did you mean width?"),
         ("screen", {"predictors": {}}, "at least one CGCNN"),
         ("screen", {"reference": None}, "no `reference` to compare with"),
     ],
@@ -100,6 +101,14 @@ def test_refused(stage: str, change: dict[str, Any], message: str, inputs: Any) 
 def test_another_network(stage: str, port: str, inputs: Any, model: Any) -> None:
     changed = {**inputs[stage], "settings": Dict(inputs[stage].get("settings", {})), port: model("cgcnn")}
     assert f"{port} holds a cgcnn network" in refuse(f"icsg3d.{stage}", changed)
+
+
+def test_options_of_the_other_kind_of_vae(inputs: Any, model: Any) -> None:
+    """The U-Net that is given has no spacing, so the VAE upon it has one latent a crystal."""
+    settings = Dict({"network": "vae", "options": {"channels": 4}})
+    message = refuse("icsg3d.train", {**inputs["train"], "settings": settings, "unet": model("unet")})
+    assert "channels: there is no such setting" in message
+    assert "latent" in message
 
 
 def test_another_network_among_the_predictors(inputs: Any, model: Any) -> None:

@@ -9,14 +9,12 @@ from icsg3d_models.crystals.lattice import lattice_to_vector, vector_to_lattice
 from icsg3d_models.networks.layers.periodic import (
     PeriodicConv,
     depth_to_space,
-    network_config,
     sample_at,
     space_to_depth,
 )
 from icsg3d_models.networks.prior import Prior, PriorConfig
 from icsg3d_models.networks.unet import UNet, UNetConfig
 from icsg3d_models.networks.vae import VAE, VAEConfig
-from icsg3d_models.results import StageError
 from icsg3d_models.training.tasks.vae_task import kl_divergence
 
 
@@ -151,10 +149,3 @@ def test_nothing_asked_draws_what_training_crystals_could_have_been_asked_for() 
     bare = Prior(again.config.model_copy(update={"targets": []}))
     bare.keep(presence, torch.zeros(3, 0))
     assert [part.shape for part in bare.drawn(4, torch.Generator().manual_seed(0))] == [(4, 3), (4, 0)]
-
-
-def test_network_options_are_checked() -> None:
-    with pytest.raises(StageError, match=r"widht.*Accepted: elements"):
-        network_config(UNetConfig, {"widht": 8}, elements=[8])
-    with pytest.raises(StageError, match="elements follow from the data"):
-        network_config(UNetConfig, {"elements": [1]}, elements=[8])
