@@ -126,7 +126,7 @@ def write_json(path: Path, content: Any) -> None:
 def versions() -> dict[str, str]:
     """Return the versions that decide a result, as far as installed."""
     found = {"python": platform.python_version()}
-    for name in ("aiida-icsg3d", "torch", "numpy", "pymatgen", "smact", "spglib", "scikit-image"):
+    for name in ("aiida-icsg3d", "torch", "numpy", "pymatgen", "gemmi", "smact", "spglib", "scikit-image"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

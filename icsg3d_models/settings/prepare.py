@@ -29,10 +29,11 @@ class Split(Strict):
 
 
 class PrepareSettings(StageSettings):
-    """Build a dataset file from a CSV of CIFs, a folder of CIFs, or any file that ASE reads."""
+    """Build a dataset file from crystals of any source: CIF, POSCAR, CSV of CIFs, JSON, extxyz, ASE."""
 
     source: str | Annotated[list[str], Field(min_length=1)]
-    """A .csv with a column of CIFs, a folder of .cif files, a .zip of .cif files, or an extxyz file. A list of
+    """A .csv with a column of CIFs; a .cif or .mcif; a folder or .zip of CIFs, POSCARs and JSON, with the properties in
+    properties.csv; an .extxyz; a .json of pymatgen; a .db of ASE; any file that ASE reads; each also as .gz. A list of
     dataset files is joined to one: their crystals keep their parts and properties, and `properties`, `units` and
     `split` have no effect."""
     dataset: str = "dataset.h5"

@@ -14,7 +14,8 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
 from icsg3d_models.data.datasets import DatasetError, read_dataset
-from icsg3d_models.data.prepare import run, unique_names
+from icsg3d_models.data.gather import unique_names
+from icsg3d_models.data.prepare import run
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import PrepareSettings
 
