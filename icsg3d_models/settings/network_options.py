@@ -33,7 +33,7 @@ class UNetOptions(NetworkOptions):
     """Points of the occupancy along each lattice vector; species channels have half as many."""
     spacing: Annotated[float, Field(gt=0.1, lt=1.0)] | None = None
     """Å; points of the occupancy at most this far apart whatever the cell, in place of `grid`. For crystals of
-    many shapes and sizes; the VAE trained with it is then the local one (networks/local_vae.py)."""
+    many shapes and sizes; VAE and prior trained upon it are then the local ones."""
     species_channels: int = 16
     """Channels of the element code."""
     width: Width = 32

@@ -17,10 +17,13 @@ class Optimiser(Strict):
     max_epochs: Positive = 100
     """Passes over the training part."""
     batch_size: Positive = 16
+    """Crystals a step."""
     learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
     """Peak of a cosine schedule with a short warm-up (AdamW)."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-3
+    """Of AdamW."""
     gradient_clip: Annotated[float, Field(gt=0)] = 5.0
+    """Largest norm of the gradient; a longer one is shortened."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Decay of the moving average of the weights, which is what is validated and saved."""
     validate_every: Positive = 1
@@ -36,6 +39,7 @@ class TrainSettings(StageSettings):
     """`unet` segments fields, `vae` needs a trained unet, `prior` needs a trained vae, `cgcnn` and
     `voxelnet` predict properties."""
     dataset: str = "dataset.h5"
+    """Dataset file of `icsg3d prepare`."""
     unet: str | None = None
     """Model file of the U-Net (for `vae`)."""
     vae: str | None = None
@@ -52,7 +56,7 @@ class TrainSettings(StageSettings):
     targets: list[str] = []
     """Properties to predict (`cgcnn`, `voxelnet`) or to condition on (`prior`)."""
     options: SerializeAsAny[NetworkOptions] = Field(default_factory=lambda data: KINDS[data["network"]][0]())
-    """Options of the network, see network_options.py: what there is depends on `network`."""
+    """Options of the network; what there is depends on `network`."""
 
     @field_validator("options", mode="before")
     @classmethod

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -14,12 +12,11 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from icsg3d_models.cli import classify, main
 from icsg3d_models.crystals.batch import CrystalError, Crystals
 from icsg3d_models.data.datasets import DatasetError, read_dataset, split_by_group
 from icsg3d_models.networks.model_file import ModelFileError, ModelHeader, load_weights, read_header, save_model
 from icsg3d_models.networks.quantisation import quantised
-from icsg3d_models.results import STATUSES, Report, StageError
+from icsg3d_models.results import Report
 from icsg3d_models.settings import SampleSettings, Split
 from tests.models.conftest import perovskites
 
@@ -129,52 +126,6 @@ def test_model_weights_of_another_program(tmp_path: Path) -> None:
     save_file({"w": torch.ones(3)}, tmp_path / "other.safetensors")
     with pytest.raises(ModelFileError, match="of another program"):
         read_header(tmp_path / "other.safetensors")
-
-
-def command(folder: Path, stage: str, content: object, monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, str]]:
-    monkeypatch.chdir(folder)
-    (folder / "settings.json").write_text(content if isinstance(content, str) else json.dumps(content))
-    code = main([stage, "settings.json"])
-    return code, json.loads((folder / "results.json").read_text())
-
-
-def test_the_command_line_always_leaves_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, results = command(tmp_path, "sample", {"n_sample": 3}, monkeypatch)
-    assert (code, results["status"]) == (1, "settings_rejected")
-    assert "n_sample" in results["message"]
-    assert "Accepted keys: seed" in results["message"]
-    assert command(tmp_path, "sample", "{", monkeypatch)[1]["status"] == "settings_rejected"
-    code, results = command(tmp_path, "sample", {"elements": ["Pb", "Xx"]}, monkeypatch)
-    assert "Xx: no chemical symbol" in results["message"]
-    code, results = command(tmp_path, "sample", {}, monkeypatch)
-    assert (code, results["status"]) == (1, "input_unreadable")
-    assert "vae.safetensors" in results["message"]
-    assert command(tmp_path, "segment", {"unet": "none"}, monkeypatch)[1]["status"] == "input_unreadable"
-    assert command(tmp_path, "rebuild", {}, monkeypatch)[1]["status"] == "input_missing"
-
-
-def test_every_failure_has_a_status() -> None:
-    cases = {
-        "disk_full": OSError(28, "No space left on device"),
-        "out_of_memory": MemoryError(),
-        "interrupted": KeyboardInterrupt(),
-        "input_missing": FileNotFoundError(2, "No such file", "x"),
-        "walltime": StageError("walltime", "late"),
-        "failed": ZeroDivisionError("x"),
-    }
-    for status, exception in cases.items():
-        assert classify(exception)[0] == status
-    with pytest.raises(ValueError, match="unknown status"):
-        StageError("nonsense", "")
-    assert set(cases) < set(STATUSES)
-
-
-def test_help_is_quick_and_needs_no_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; sys.modules['aiida'] = None\n" \
-        "from icsg3d_models.cli import main; main(['train', '--help'])"  # fmt: skip
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert "deadline_seconds" in run.stdout
 
 
 def test_settings_sort_elements_and_report_counts(tmp_path: Path) -> None:

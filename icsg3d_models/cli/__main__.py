@@ -1,0 +1,7 @@
+"""``python -m icsg3d_models.cli`` is ``icsg3d``."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

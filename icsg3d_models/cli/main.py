@@ -1,0 +1,100 @@
+"""The command: settings in, stage run, results.json out."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from ..crystals.batch import CrystalError
+from ..networks.model_file import ModelFileError
+from ..results import Report, StageError
+from .arguments import Places, parse
+from .settings_file import all_settings, read_file, validated, with_options
+
+# stage -> module with a function run(settings, report)
+MODULES = {
+    "prepare": "icsg3d_models.data.prepare",
+    "train": "icsg3d_models.training.train",
+    "sample": "icsg3d_models.generation.sample",
+    "segment": "icsg3d_models.generation.segment",
+    "rebuild": "icsg3d_models.generation.rebuild",
+    "screen": "icsg3d_models.screening.screen",
+    "evaluate": "icsg3d_models.evaluation.evaluate",
+}
+
+
+def classify(exception: BaseException) -> tuple[str, str]:
+    """Return the status and message of an exception that ended a stage."""
+    message = str(exception)
+    if isinstance(exception, StageError):
+        return exception.status, message
+    if isinstance(exception, ModelFileError | CrystalError):
+        return "input_unreadable", message
+    if isinstance(exception, FileNotFoundError):
+        return "input_missing", f"{exception.filename or message}: no such file"
+    if isinstance(exception, OSError) and exception.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            "disk_full",
+            f"no space left on the device while writing {exception.filename or 'a file'}; free some and restart",
+        )
+    if isinstance(exception, MemoryError) or type(exception).__name__ == "OutOfMemoryError":
+        return "out_of_memory", "memory ran out; lower `batch_size`"
+    if isinstance(exception, KeyboardInterrupt):
+        return "interrupted", "ended by a signal"
+    return "failed", f"{type(exception).__name__}: {message}"
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    """Turn SIGTERM into the KeyboardInterrupt that the stages clean up after."""
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 where the status is `completed`, else 1."""
+    options, places, given = parse(sys.argv[1:] if arguments is None else arguments)
+    stage, path = options.stage, options.settings
+    if options.print_settings:
+        return print_settings(stage, path, places, given)
+    report = Report(stage, Path.cwd())
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        content = with_options(read_file(stage, path) if path else {}, places, given)
+        settings = validated(stage, content, str(path) if path and not given else "settings")
+        report.seed = settings.seed
+        importlib.import_module(MODULES[stage]).run(settings, report)
+        status, message = "completed", ""
+    except (Exception, KeyboardInterrupt) as exception:
+        status, message = classify(exception)
+        if status == "failed":
+            traceback.print_exc()
+    try:
+        report.write(status, message)
+    except OSError as exception:
+        print(f"icsg3d {stage}: cannot write results.json: {exception}", file=sys.stderr)
+        return 1
+    counts = ", ".join(f"{k} {v}" for k, v in report.counts.items())
+    print(
+        f"icsg3d {stage}: {status}" + (f" ({counts})" if counts else "") + (f"\n{message}" if message else ""),
+        file=sys.stderr if message else sys.stdout,
+    )
+    return 0 if status == "completed" else 1
+
+
+def print_settings(stage: str, path: Path | None, places: Places, given: dict[str, list[str]]) -> int:
+    """Print all settings of a stage as a settings file, with what is given above the defaults."""
+    try:
+        content = with_options(read_file(stage, path) if path else {}, places, given)
+        found, missing = all_settings(stage, content)
+    except StageError as exception:
+        print(f"icsg3d {stage}: {exception}", file=sys.stderr)
+        return 1
+    print(json.dumps(found, indent=1, ensure_ascii=False))
+    if missing:
+        print(f"icsg3d {stage}: still to be given: {', '.join(missing)}", file=sys.stderr)
+    return 0
