@@ -113,4 +113,5 @@ def defaults(model: type[BaseModel]) -> dict[str, Any]:
             found[name] = {} if is_model(field.annotation) else field.get_default(call_default_factory=True)
         else:
             found[name] = field.default
-    return json.loads(json.dumps(found, default=lambda value: value.model_dump(mode="json")))  # type: ignore[no-any-return]
+    plain: dict[str, Any] = json.loads(json.dumps(found, default=lambda value: value.model_dump(mode="json")))
+    return plain
