@@ -1,17 +1,42 @@
-"""The command `aiida-icsg3d`; everything heavy is imported when a subcommand runs."""
+"""The command `aiida-icsg3d`, which is `verdi data icsg3d` too: one tree, and the one table of its commands."""
 
 from __future__ import annotations
 
 import click
-from aiida.cmdline.groups.verdi import VerdiCommandGroup
 from aiida.cmdline.params import options, types
+from aiida.cmdline.utils.defaults import get_default_profile
+
+from .lazy import Entry, LazyGroup
+
+COMMANDS = {
+    "generate": Entry(".commands.generate:cmd_generate", "Generate crystals, screen them, relax the best with DFT."),
+    "train": Entry(".commands.train:cmd_train", "Train your own models."),
+    "report": Entry(".commands.report:cmd_report", "Write the report of a run into a folder."),
+    "candidates": Entry(".commands.candidates:cmd_candidates", "Ask for candidates, their history and what failed."),
+    "data": Entry(".commands.data:cmd_data", "List, show and import datasets of crystals."),
+    "models": Entry(".commands.models:cmd_models", "List, show and import trained models."),
+}
+FORMER = {"datasets": "data", "dataset": "data", "model": "models"}
 
 
-@click.group("aiida-icsg3d", cls=VerdiCommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@options.PROFILE(type=types.ProfileParamType(load_profile=True), expose_value=False)
+def profile_to_load() -> str | None:
+    """Return the name of the default profile, None where `verdi -p` or a script has loaded one already."""
+    from aiida.manage import get_manager
+
+    return None if get_manager().get_profile() is not None else get_default_profile()
+
+
+@click.group(
+    "aiida-icsg3d",
+    cls=LazyGroup,
+    table=COMMANDS,
+    former=FORMER,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@options.PROFILE(type=types.ProfileParamType(load_profile=True), default=profile_to_load, expose_value=False)
 @click.version_option(package_name="aiida-icsg3d")
 def cmd_root() -> None:
-    """Look at generated crystals, at where they come from and at what DFT says of them."""
+    """Generate crystals, screen them, relax the best with DFT, and walk back from each to where it comes from.
 
-
-from . import candidates, datasets, models, report  # noqa: E402, F401  (they attach themselves to the root)
+    In the order of a first time: setup, doctor, generate, report.
+    """

@@ -58,18 +58,21 @@ class TrainedModelData(SinglefileData):
         return True
 
     @classmethod
-    def get_or_create(cls, source: Source, filename: str | None = None) -> TrainedModelData:
-        """Return the stored node with this content, storing it where it is not there yet."""
+    def get_or_create(cls, source: Source, filename: str | None = None, store: bool = True) -> TrainedModelData:
+        """Return the stored node with this content; where there is none a new one, stored unless ``store`` is False."""
         node = cls(source, filename)
         known = QueryBuilder().append(cls, filters={"attributes.sha256": node.sha256}).first(flat=True)
-        return known if known is not None else node.store()
+        if known is not None:
+            return known
+        return node.store() if store else node
 
     @classmethod
-    def from_pretrained(cls, name: str, network: str) -> TrainedModelData:
-        """Return the stored node of a model that ships with the package.
+    def from_pretrained(cls, name: str, network: str, store: bool = True) -> TrainedModelData:
+        """Return the node of a model that ships with the package.
 
         :param name: of the set of models, for example ``perov5``.
         :param network: one of ``unet``, ``vae``, ``prior``, ``cgcnn``.
+        :param store: False: a model that is not in the profile yet stays out of it.
         :raises ValueError: no such model; the message lists those there are.
         """
         folder = files("icsg3d_models") / "pretrained"
@@ -81,7 +84,7 @@ class TrainedModelData(SinglefileData):
                 f"the networks {', '.join(NETWORKS)}"
             )
         with entry.open("rb") as stream:
-            node = cls.get_or_create(stream)
+            node = cls.get_or_create(stream, store=store)
         if node.network != network:
             raise ValueError(f"the pretrained file {name}/{network} holds a {node.network} network")
         return node

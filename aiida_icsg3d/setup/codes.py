@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
+
+JOB_DEFAULTS = "icsg3d_options"
+"""Extra of a code: AiiDA's ``metadata.options`` of its jobs, as set up (account, queue, the line for GPUs)."""
 
 
 class CodeError(ValueError):
@@ -41,8 +46,9 @@ def find_code(label: str, plugin: str, executable: str) -> orm.AbstractCode:
             f"several codes are called {label!r}: {', '.join(known_codes(plugin))}; give one as CODE@COMPUTER"
         ) from None
     expected = code.default_calc_job_plugin
-    # every stage of icsg3d is a subcommand of one executable, so one code serves them all
-    if expected is not None and expected.split(".")[0] != plugin.split(".")[0]:
+    # every stage of icsg3d is a subcommand of one executable, so one code serves them all; pw.x is not ph.x
+    one_program = plugin.startswith("icsg3d.") and (expected or "").startswith("icsg3d.")
+    if expected not in (None, plugin) and not one_program:
         raise CodeError(f"the code {code.full_label} runs {expected}; here one for {plugin} is needed")
     computer = code.computer
     user = orm.User.collection.get_default()
@@ -52,3 +58,8 @@ def find_code(label: str, plugin: str, executable: str) -> orm.AbstractCode:
             f"`verdi computer configure {computer.transport_type} {computer.label}`"
         )
     return code
+
+
+def job_defaults(code: orm.AbstractCode) -> dict[str, Any]:
+    """Return AiiDA's options that were set up for the jobs of a code; empty where nothing was."""
+    return dict(code.base.extras.get(JOB_DEFAULTS, {}))

@@ -21,20 +21,21 @@ class ModelsError(ValueError):
     """Models that are not there or do not make a set; the message says which and what is accepted."""
 
 
-def collect_models(names: list[str]) -> dict[str, Any]:
+def collect_models(names: list[str], store: bool = True) -> dict[str, Any]:
     """Return ``vae``, ``unet``, ``prior`` and ``predictors`` (name -> model).
 
     :param names: the name of a pretrained set; or the PK or UUID of a training run; or PKs, UUIDs and paths of
         model files, which know themselves what they are.
+    :param store: False: models of files that are not in the profile yet stay out of it.
     :raises ModelsError: something of it is not there, or a network is missing or there twice.
     """
     if len(names) == 1 and not names[0].isdigit() and "/" not in names[0] and not Path(names[0]).exists():
         try:
-            return pretrained_models(names[0])
+            return pretrained_models(names[0], store)
         except ValueError as exception:
             raise ModelsError(str(exception)) from None
     models: dict[str, Any] = {"predictors": {}}
-    for node in (model for name in names for model in load_models(name)):
+    for node in (model for name in names for model in load_models(name, store)):
         if node.network in PREDICTORS:
             models["predictors"][f"{node.network}_{len(models['predictors'])}"] = node
         elif node.network in models:
@@ -53,11 +54,11 @@ def samples_around_base(models: dict[str, Any]) -> bool:
     return "vae" in models and "prior" not in models and "spacing" in models["vae"].config
 
 
-def load_models(name: str) -> list[TrainedModelData]:
+def load_models(name: str, store: bool = True) -> list[TrainedModelData]:
     """Return the models behind a PK, a UUID or a path: one, or those that a training run put out."""
     if Path(name).is_file():
         try:
-            return [TrainedModelData.get_or_create(Path(name))]
+            return [TrainedModelData.get_or_create(Path(name), store=store)]
         except ValueError as exception:
             raise ModelsError(str(exception)) from None
     try:
@@ -72,13 +73,14 @@ def load_models(name: str) -> list[TrainedModelData]:
     return outputs
 
 
-def find_reference(names: list[str], models: dict[str, Any]) -> orm.Data | None:
+def find_reference(names: list[str], models: dict[str, Any], store: bool = True) -> orm.Data | None:
     """Return what novelty is judged against: the fingerprint of a pretrained set, or the data trained on here.
 
     :param names: what :func:`collect_models` was called with.
     :param models: what it returned.
+    :param store: False: a fingerprint that is not in the profile yet stays out of it.
     """
-    if len(names) == 1 and (fingerprint := pretrained_fingerprint(names[0])) is not None:
+    if len(names) == 1 and (fingerprint := pretrained_fingerprint(names[0], store)) is not None:
         return fingerprint
     creator = models["vae"].creator
     return creator.inputs.dataset if creator is not None and "dataset" in creator.inputs else None

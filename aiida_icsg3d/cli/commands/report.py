@@ -7,19 +7,17 @@ from typing import Any
 
 import click
 from aiida.cmdline.params import arguments
-from aiida.cmdline.utils import decorators
 
-from .errors import in_one_sentence
-from .root import cmd_root
+from ..errors import in_one_sentence, needs_profile
 
 
-@cmd_root.command("report")
+@click.command("report")
 @arguments.PROCESS()
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write; default: icsg3d-report-PK here.",
 )  # fmt: skip
-@decorators.with_dbenv()
+@needs_profile
 def cmd_report(process: Any, output: Path | None) -> None:
     """Write the report of a discovery run into a folder.
 
@@ -29,8 +27,8 @@ def cmd_report(process: Any, output: Path | None) -> None:
     """
     from aiida.cmdline.utils import echo
 
-    from ..report import write_report
-    from ..report.console import summarise
+    from ...report import write_report
+    from ...report.console import summarise
 
     folder = output or Path(f"icsg3d-report-{process.pk}")
     with in_one_sentence():

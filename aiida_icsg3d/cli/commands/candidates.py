@@ -5,35 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from aiida.cmdline.groups.verdi import VerdiCommandGroup
 from aiida.cmdline.params import arguments, types
-from aiida.cmdline.utils import decorators
 
-from .errors import in_one_sentence
-from .root import cmd_root
+from ..errors import in_one_sentence, needs_profile
+from ..tables import print_table
 
 RUNS = click.argument("runs", nargs=-1, type=types.WorkflowParamType(), metavar="[RUN]...")
 STRUCTURE = types.DataParamType(sub_classes=("aiida.data:core.structure",))
 
 
-def print_table(rows: list[list[Any]], headers: list[str], nothing: str) -> None:
-    """Print rows under headers, or say that there are none."""
-    from aiida.cmdline.utils import echo
-    from tabulate import tabulate
-
-    if rows:
-        echo.echo(tabulate(rows, headers=headers, disable_numparse=True))
-    else:
-        echo.echo_report(nothing)
-
-
 def given_or_all(runs: tuple[Any, ...]) -> list[Any]:
     """Return the runs that were named, each once, or all discovery runs of the profile."""
-    from ..campaigns.questions import discover_workchains
+    from ...campaigns.questions import discover_workchains
 
     return list({run.uuid: run for run in runs}.values()) or discover_workchains()
 
 
-@cmd_root.group("candidates")
+@click.group("candidates", cls=VerdiCommandGroup)
 def cmd_candidates() -> None:
     """Ask for candidates: the best, one of them, its history, what failed, what was found twice."""
 
@@ -46,7 +35,7 @@ def cmd_candidates() -> None:
               help="Property, column of the table or value of the relaxation to rank by.")  # fmt: skip
 @click.option("--descending", is_flag=True, help="Largest value first.")
 @click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many to list.")
-@decorators.with_dbenv()
+@needs_profile
 def cmd_list(
     runs: tuple[Any, ...], formula: str | None, elements: tuple[str, ...], key: str, descending: bool, limit: int
 ) -> None:
@@ -54,13 +43,16 @@ def cmd_list(
 
     With a formula or elements, every screened crystal that fits is listed, selected or not.
     """
-    from ..campaigns.questions import find, ranking
-    from ..report.console import number, table_row
+    from ...campaigns.questions import find, ranking
+    from ...report.console import number, table_row
 
     with in_one_sentence():
         chosen = given_or_all(runs)
         by_content = bool(formula or elements)
-        found = find(chosen, formula, elements) if by_content else ranking(chosen, key, descending)
+        try:
+            found = find(chosen, formula, elements) if by_content else ranking(chosen, key, descending)
+        except KeyError as exception:
+            raise ValueError(exception.args[0]) from None
         rows = []
         for campaign, candidate in found[:limit]:
             formula_, group, a, _, energy, volume, rmsd, relaxed = table_row(campaign, candidate, None)
@@ -76,10 +68,10 @@ def cmd_list(
 @cmd_candidates.command("show")
 @arguments.WORKFLOW("run")
 @click.argument("candidate_id", metavar="ID")
-@decorators.with_dbenv()
+@needs_profile
 def cmd_show(run: Any, candidate_id: str) -> None:
     """Show all that is known of the candidate ID of a RUN."""
-    from ..campaigns.campaign import read_campaign
+    from ...campaigns.campaign import read_campaign
 
     with in_one_sentence():
         campaign = read_campaign(run)
@@ -94,13 +86,13 @@ def cmd_show(run: Any, candidate_id: str) -> None:
 
 @cmd_candidates.command("lineage")
 @click.argument("structure", type=STRUCTURE)
-@decorators.with_dbenv()
+@needs_profile
 def cmd_lineage(structure: Any) -> None:
     """Show where a crystal comes from: data set, training, models, sampling, rebuilding, screening, relaxation.
 
     STRUCTURE is the PK or UUID of a generated or a relaxed crystal.
     """
-    from ..campaigns.lineage import lineage
+    from ...campaigns.lineage import lineage
 
     rows = []
     for stage, node in lineage(structure):
@@ -111,12 +103,12 @@ def cmd_lineage(structure: Any) -> None:
 
 @cmd_candidates.command("failures")
 @arguments.WORKFLOW("run")
-@decorators.with_dbenv()
+@needs_profile
 def cmd_failures(run: Any) -> None:
     """Show which jobs and relaxations of a RUN failed, and why."""
     from aiida.orm import load_node
 
-    from ..campaigns.questions import failures
+    from ...campaigns.questions import failures
 
     with in_one_sentence():
         rows = [
@@ -127,13 +119,13 @@ def cmd_failures(run: Any) -> None:
 
 @cmd_candidates.command("duplicates")
 @RUNS
-@decorators.with_dbenv()
+@needs_profile
 def cmd_duplicates(runs: tuple[Any, ...]) -> None:
     """Show crystals that were selected more than once, within and across runs."""
     from icsg3d_models.crystals.formulas import chemical_formula
 
-    from ..campaigns.campaign import read_campaign
-    from ..campaigns.questions import duplicates
+    from ...campaigns.campaign import read_campaign
+    from ...campaigns.questions import duplicates
 
     with in_one_sentence():
         structures, origin = [], {}

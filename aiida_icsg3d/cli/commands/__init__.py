@@ -1,0 +1,1 @@
+"""One file a command; they know the root from its table only."""

@@ -1,0 +1,137 @@
+"""Options of the commands that start runs, shared with the examples; aiida-core's own types where it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import click
+from aiida.cmdline.params import types
+from aiida.cmdline.params.options.multivalue import MultipleValueOption
+
+from icsg3d_models.conditions import CONDITIONS
+
+PROTOCOLS = ("fast", "balanced", "stringent")
+STAGES = ("sample", "segment", "rebuild", "screen")
+NETWORKS = ("unet", "vae", "prior", "cgcnn")
+FILE = click.Path(path_type=Path)
+
+Decorated = Callable[..., Any]
+
+
+class CodeLabel(types.CodeParamType):
+    """A code by label, PK or UUID, completed as aiida-core does it; looked up later, with the command that makes it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return what was written."""
+        return str(value)
+
+
+def several(*names: str, type: Any = str, **settings: Any) -> Callable[[Decorated], Decorated]:
+    """Return an option that takes all words up to the next option, and may be given again."""
+    return click.option(*names, type=type, cls=MultipleValueOption, **settings)
+
+
+def wish_options(command: Decorated) -> Decorated:
+    """Add an option for every condition that can be asked of a crystal, apart from its elements."""
+    for condition in reversed(CONDITIONS):
+        if condition.name == "elements":
+            continue
+        base = get_args(condition.type)[0] if get_origin(condition.type) is Annotated else condition.type
+        kind: Any = click.Choice(condition.choices) if condition.choices else base if base in (int, float) else str
+        flag = f"--{condition.name.replace('_', '-')}"
+        metavar = None if condition.choices else condition.metavar
+        text = plain(condition.help).partition("; null:")[0].rstrip(".") + "."
+        command = click.option(flag, condition.name, type=kind, metavar=metavar, help=text)(command)
+    return command
+
+
+def plain(text: str | None) -> str:
+    """Return a docstring as one line without back-quotes."""
+    return " ".join((text or "").replace("`", "").split())
+
+
+def apply(command: Decorated, added: list[Callable[[Decorated], Decorated]]) -> Decorated:
+    """Return a command with options, shown in the order of the list."""
+    for option in reversed(added):
+        command = option(command)
+    return command
+
+
+def running_options(command: Decorated) -> Decorated:
+    """Add the options of how a run is started."""
+    return apply(command, [
+        click.option("--options", type=FILE, metavar="FILE",
+                     help="YAML: icsg3d, a stage or pw -> AiiDA's metadata.options (queue, account, resources)."),
+        click.option("--submit", is_flag=True, help="Hand everything to the daemon and return at once."),
+        click.option("--dry-run", is_flag=True, help="Show the plan and end; nothing is stored."),
+    ])  # fmt: skip
+
+
+def generation_options(command: Decorated) -> Decorated:
+    """Add all options of a discovery run."""
+    return apply(command, [
+        several("--elements", metavar="X...",
+                help="Chemical space, cut to what the models and the pseudopotential family have; otherwise the "
+                "elements of --composition or --base, or Pb Ti Mg Al O."),
+        click.option("--n-samples", type=int, default=64, show_default=True, help="How many samples to draw."),
+        click.option("--n-relaxations", type=int, default=2, show_default=True,
+                     help="How many of the best candidates to relax; 0: no DFT."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random numbers."),
+        several("--models", metavar="MODEL...", default=("perov5",), show_default="perov5",
+                help="A pretrained set; or the PK of a training run; or PKs or paths of vae, unet, prior and cgcnn."),
+        several("--base", metavar="FILE...", type=FILE, help="Sample around these crystals (CIF, POSCAR, ...)."),
+        click.option("--spread", type=float, metavar="SD",
+                     help="With --base: width, in standard deviations of the latents of the training crystals."),
+        click.option("--interpolate", is_flag=True, help="With two files of --base: on the line between them."),
+        click.option("--guidance", type=float, metavar="G",
+                     help="Strength of what is aimed at; 1 follows the models, 2 is stricter and less varied."),
+        click.option("--reference", metavar="PK",
+                     help="Dataset that novelty is judged against; otherwise what the models were trained on."),
+        click.option("--target", "targets", type=(str, float), multiple=True, metavar="PROPERTY VALUE",
+                     help="Property to aim at; the prior must have been trained with it. May be repeated."),
+        wish_options,
+        click.option("--code", type=CodeLabel(), default="icsg3d@localhost", show_default=True,
+                     help="Code of icsg3d."),
+        *(click.option(f"--code-{stage}", type=CodeLabel(), metavar="CODE",
+                       help=f"Another code for the stage {stage}.") for stage in STAGES),
+        click.option("--pw-code", type=CodeLabel(), default="pw@localhost", show_default=True, help="Code of pw.x."),
+        click.option("--protocol", type=click.Choice(PROTOCOLS), default="fast", show_default=True,
+                     help="Cost and precision."),
+        click.option("--pseudo-family", metavar="LABEL",
+                     help="Pseudopotential family; otherwise SSSP or PseudoDojo where installed, SSSP where it can be "
+                     "downloaded, else the LDA files of Debian's quantum-espresso-data."),
+        click.option("--output", type=FILE, metavar="FOLDER",
+                     help="Where the report goes; otherwise results/PK."),
+        running_options,
+    ])  # fmt: skip
+
+
+def training_options(command: Decorated) -> Decorated:
+    """Add all options of a training."""
+    return apply(command, [
+        click.option("--source", type=FILE,
+                     help="A CSV with a column of CIFs, a folder or .zip of CIFs, or an extxyz file."),
+        click.option("--dataset", metavar="PK", help="A dataset of this profile, in place of --source."),
+        click.option("--property", "properties", multiple=True, metavar="NAME=COLUMN",
+                     help="Property of the dataset and the column or key of the source that holds it; may be given "
+                     "several times."),
+        click.option("--cif-column", default="cif", show_default=True, help="Column of the CIFs in a CSV."),
+        click.option("--id-column", default="material_id", show_default=True,
+                     help="Column or key that names a crystal."),
+        click.option("--name", default="perovskites", show_default=True,
+                     help="Name of the dataset, kept in the model cards."),
+        click.option("--target", "targets", multiple=True, metavar="NAME",
+                     help="Property that the CGCNN predicts; otherwise all."),
+        click.option("--condition", "conditions", multiple=True, metavar="NAME",
+                     help="Property that the prior can aim at; otherwise none."),
+        click.option("--protocol", type=click.Choice(PROTOCOLS), default="fast", show_default=True,
+                     help="How long to train."),
+        *(click.option(f"--epochs-{network}", type=click.IntRange(min=1), metavar="N",
+                       help=f"Epochs of the {network}; otherwise the protocol's.") for network in NETWORKS),
+        click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random numbers."),
+        click.option("--code", type=CodeLabel(), default="icsg3d@localhost", show_default=True,
+                     help="Code of icsg3d."),
+        running_options,
+    ])  # fmt: skip

@@ -1,0 +1,43 @@
+"""What was given on the command line as a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from icsg3d_models.conditions import BY_NAME
+
+from .options import NETWORKS, STAGES
+
+if TYPE_CHECKING:
+    from ..launch import Generation, Training
+
+
+def generation_of(given: dict[str, Any]) -> Generation:
+    """Return the request that the values of :func:`.options.generation_options` make.
+
+    :raises ValueError: as of :class:`aiida_icsg3d.launch.Generation`.
+    """
+    from ..launch import Generation
+
+    rest = dict(given)
+    wishes = {name: rest.pop(name) for name in BY_NAME if name != "elements"}
+    wishes = {name: value for name, value in wishes.items() if value is not None}
+    codes = {stage: label for stage in STAGES if (label := rest.pop(f"code_{stage}"))}
+    rest["targets"] = dict(rest["targets"])
+    rest["base"] = rest["base"] or ()
+    return Generation(wishes=wishes, stage_codes=codes, **rest)
+
+
+def training_of(given: dict[str, Any]) -> Training:
+    """Return the request that the values of :func:`.options.training_options` make.
+
+    :raises ValueError: a property that is not written as NAME=COLUMN.
+    """
+    from ..launch import Training
+
+    rest = dict(given)
+    if wrong := [text for text in rest["properties"] if "=" not in text]:
+        raise ValueError(f"--property {wrong[0]}: write NAME=COLUMN, for example formation_energy_per_atom=heat_all")
+    rest["properties"] = dict(text.split("=", 1) for text in rest["properties"])
+    epochs = {network: count for network in NETWORKS if (count := rest.pop(f"epochs_{network}"))}
+    return Training(epochs=epochs, **rest)

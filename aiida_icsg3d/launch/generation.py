@@ -1,0 +1,220 @@
+"""What a discovery run is asked for: checked before anything starts, then a builder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiida import orm
+from aiida.common.exceptions import NotExistent
+from aiida.engine import ProcessBuilder
+
+from icsg3d_models.crystals.formulas import amounts_of
+
+from ..dft.pseudos import FamilyError, choose_family
+from ..setup.codes import CodeError, find_code
+from ..setup.models import collect_models, find_reference, known_elements, predicted_elements, samples_around_base
+from .base_crystals import read_base
+from .elements import check_symbols, choose_elements
+from .job_options import job_options
+
+ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
+STAGES = ("sample", "segment", "rebuild", "screen")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A request whose every name has been found: codes, models, family, crystals.
+
+    :param codes: ``icsg3d``, ``pw`` where there is DFT, and stages that run elsewhere.
+    :param family: pseudopotential family; None where there is no DFT, or where it is still to be fetched.
+    """
+
+    codes: dict[str, orm.AbstractCode]
+    models: dict[str, Any]
+    family: Any
+    elements: list[str]
+    reference: Any
+    base: dict[str, orm.StructureData]
+    overrides: dict[str, Any]
+    options: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What a discovery run is asked for, in the words of a person.
+
+    :param elements: chemical space, cut to what models and pseudopotentials have; None: the elements of the
+        composition or of the base crystals, or :data:`ELEMENTS`.
+    :param models: name of a pretrained set; PK of a training run; or PKs, UUIDs and paths of the networks.
+    :param base: files of crystals to sample around, ``spread`` standard deviations of the training latents wide.
+    :param targets: property -> value to aim at.
+    :param wishes: what else to aim at: ``composition``, ``anonymous_formula``, ``n_atoms``, ``crystal_system``.
+    :param code: code of icsg3d; ``stage_codes``: stage -> another one.
+    :param options: YAML file, or mapping: stage, ``icsg3d`` or ``pw`` -> AiiDA's ``metadata.options``.
+    """
+
+    elements: Sequence[str] | None = None
+    n_samples: int = 64
+    n_relaxations: int = 2
+    seed: int = 0
+    models: Sequence[str] = ("perov5",)
+    base: Sequence[Path] = ()
+    spread: float | None = None
+    interpolate: bool = False
+    guidance: float | None = None
+    reference: int | str | None = None
+    targets: Mapping[str, float] = field(default_factory=dict)
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    code: str = "icsg3d@localhost"
+    stage_codes: Mapping[str, str] = field(default_factory=dict)
+    pw_code: str = "pw@localhost"
+    options: Path | Mapping[str, Any] | None = None
+    protocol: str = "fast"
+    pseudo_family: str | None = None
+
+    def builder(self, say: Say = print) -> ProcessBuilder:
+        """Return the builder of the DiscoverWorkChain; models and pseudopotentials are stored where they are new.
+
+        :raises ValueError: a code, family or model that is missing, or something that does not fit together; the
+            message says how to get it right.
+        """
+        return self.build(self.resolve(say))
+
+    def resolve(self, say: Say = print, store: bool = True) -> Resolved:
+        """Find everything that the request names.
+
+        :param say: takes one line about what is decided.
+        :param store: False: leave the profile as it is; nothing is downloaded or stored.
+        :raises ValueError: as of :meth:`builder`.
+        """
+        check_symbols(self.elements or ())
+        self._check_numbers()
+        codes = self._find_codes()
+        options = job_options(self.options, codes, STAGES)
+        models = collect_models(list(self.models), store=store)
+        available = {"the model": known_elements(models)}
+        family = self._find_family(say, store) if self.n_relaxations else None
+        if family is not None:
+            available[f"the pseudopotential family {family.label}"] = set(family.elements)
+        base = read_base(self.base)
+        elements = self._choose_elements(models, base, available, say)
+        overrides: dict[str, Any] = {}
+        if sampling := self._sampling(models, base):
+            overrides["generate"] = {"sample": {"settings": sampling}}
+        reference = self._find_reference(models, store)
+        if screening := screening_of(models, elements, reference, say):
+            overrides["screen"] = {"screen": {"settings": screening}}
+        say(f"elements {', '.join(elements)}; {self.n_samples} samples, {self.n_relaxations} relaxations"
+            + (f" with {family.label}" if family else ""))  # fmt: skip
+        return Resolved(codes, models, family, elements, reference, base, overrides, options)
+
+    def build(self, found: Resolved) -> ProcessBuilder:
+        """Return the builder of a request that :meth:`resolve` has found everything of."""
+        from ..workflows.discover import DiscoverWorkChain
+
+        return DiscoverWorkChain.get_builder_from_protocol(
+            found.codes,
+            models=found.models,
+            reference=found.reference,
+            elements=found.elements,
+            wishes=dict(self.wishes) or None,
+            base=found.base or None,
+            overrides=found.overrides,
+            targets=dict(self.targets) or None,
+            n_samples=self.n_samples,
+            n_relaxations=self.n_relaxations if found.family else 0,
+            seed=self.seed,
+            protocol=self.protocol,
+            pseudo_family=found.family.label if found.family else None,
+            options=found.options or None,
+        )
+
+    def _check_numbers(self) -> None:
+        """Refuse counts that make no run."""
+        if self.n_samples < 1:
+            raise ValueError(f"--n-samples {self.n_samples}: at least one sample is needed")
+        if self.n_relaxations < 0:
+            raise ValueError(f"--n-relaxations {self.n_relaxations}: give 0 for no DFT, or how many to relax")
+
+    def _find_codes(self) -> dict[str, orm.AbstractCode]:
+        """Return the codes by stage."""
+        codes = {"icsg3d": find_code(self.code, "icsg3d.sample", "icsg3d")}
+        for stage, label in self.stage_codes.items():
+            codes[stage] = find_code(label, f"icsg3d.{stage}", "icsg3d")
+        if self.n_relaxations:
+            codes["pw"] = find_code(self.pw_code, "quantumespresso.pw", "pw.x")
+            if codes["pw"].uuid in {code.uuid for stage, code in codes.items() if stage != "pw"}:
+                raise CodeError(f"{codes['pw'].full_label} is given for icsg3d and for pw.x; --pw-code names another")
+        return codes
+
+    def _find_family(self, say: Say, store: bool) -> Any:
+        """Return the pseudopotential family, None where it is to be fetched and nothing may be stored."""
+        if store or self.pseudo_family:
+            return choose_family(self.pseudo_family, say=say)
+        try:
+            return choose_family(install=False)
+        except FamilyError:
+            say("no SSSP or PseudoDojo family is installed; one would be downloaded or made from Debian's files")
+            return None
+
+    def _choose_elements(
+        self, models: dict[str, Any], base: dict[str, orm.StructureData], available: dict[str, set[str]], say: Say
+    ) -> list[str]:
+        """Return the elements of the run; what is named by a composition or a base crystal must be among them."""
+        if samples_around_base(models) and not base:
+            raise ValueError(
+                f"the models {' '.join(self.models)} sample around crystals that you give: add --base FILE"
+            )
+        own = sorted({symbol for structure in base.values() for symbol in structure.get_symbols_set()})
+        composition = self.wishes.get("composition")
+        named = sorted(amounts_of(composition)) if composition else own
+        elements = choose_elements(list(self.elements or named or ELEMENTS), available, say)
+        if lost := [symbol for symbol in named if composition and symbol not in elements]:
+            raise ValueError(f"{composition} cannot be made: {', '.join(lost)} cannot be used")
+        if unnamed := [symbol for symbol in own if symbol not in elements]:
+            raise ValueError(
+                f"{', '.join(unnamed)} of the crystals of --base cannot be used: --elements, the models or the "
+                "pseudopotential family lack it, and sites would be taken for something else"
+            )
+        return elements
+
+    def _sampling(self, models: dict[str, Any], base: dict[str, orm.StructureData]) -> dict[str, Any]:
+        """Return the settings of the sampling that are asked for beside the wishes."""
+        if self.spread is not None and not base:
+            raise ValueError("--spread is a width around --base, which is not given")
+        sampling: dict[str, Any] = {
+            name: value for name in ("spread", "guidance") if (value := getattr(self, name)) is not None
+        }
+        if self.interpolate:
+            if len(base) != 2:
+                raise ValueError(
+                    f"--interpolate goes from one crystal of --base to another; {len(base)} given, two needed"
+                )
+            sampling["mode"] = "interpolate"
+        return sampling
+
+    def _find_reference(self, models: dict[str, Any], store: bool) -> Any:
+        """Return what novelty is judged against, None where that is not known."""
+        if self.reference is None:
+            return find_reference(list(self.models), models, store=store)
+        try:
+            return orm.load_node(self.reference)
+        except NotExistent:
+            raise ValueError(f"--reference {self.reference}: there is no such node in this profile") from None
+
+
+def screening_of(models: dict[str, Any], elements: list[str], reference: Any, say: Say) -> dict[str, Any]:
+    """Return the settings of the screening that models and reference leave no choice about."""
+    screening: dict[str, Any] = {}
+    if not predicted_elements(models) & set(elements):
+        say("no property model knows these elements: candidates are taken in the order in which they were made")
+        screening["rank_by"] = None
+    if reference is None:
+        say("novelty is not judged: it is not known what the models were trained on; --reference names a dataset")
+        screening["require"] = ["structure", "composition", "unique"]
+    return screening

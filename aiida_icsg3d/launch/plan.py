@@ -1,0 +1,152 @@
+"""What a run is going to do: how many jobs, where, how long by earlier ones, and what it stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from aiida.orm import AbstractCode
+
+from ..campaigns.durations import Kind, earlier_seconds
+from ..foreground.progress import duration
+from ..workflows.protocols import load_protocol
+from ..workflows.train_all import NETWORKS
+
+if TYPE_CHECKING:
+    from .generation import Generation, Resolved
+    from .training import Training
+
+STAGES = {"sample": "SampleCalculation", "segment": "SegmentCalculation", "rebuild": "RebuildCalculation",
+          "screen": "ScreenCalculation"}  # fmt: skip
+RELAXATION = "PwRelaxWorkChain"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Processes of one kind.
+
+    :param words: what they do, for a person.
+    :param label: process label.
+    :param count: how many.
+    :param where: label of the computer.
+    :param seconds: what earlier ones of this kind and size took, the newest first.
+    :param at_once: how many run side by side.
+    """
+
+    words: str
+    label: str
+    count: int
+    where: str
+    seconds: tuple[float, ...] = ()
+    at_once: int = 1
+
+    @property
+    def expected(self) -> float | None:
+        """Seconds for all of them by the median of the earlier ones, None where there are none."""
+        return -(-self.count // self.at_once) * median(self.seconds) if self.seconds else None
+
+    @property
+    def time(self) -> str:
+        """The expected time in words."""
+        if self.expected is None:
+            return "no earlier run"
+        runs = f"{len(self.seconds)} earlier" if len(self.seconds) > 1 else "one earlier"
+        return f"about {duration(self.expected)} (by {runs})"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to do.
+
+    :param steps: in their order.
+    :param stored: what will be in the profile afterwards.
+    """
+
+    steps: tuple[Step, ...]
+    stored: str
+
+    @property
+    def planned(self) -> dict[str, int]:
+        """Process label -> how many of them."""
+        planned: dict[str, int] = {}
+        for step in self.steps:
+            planned[step.label] = planned.get(step.label, 0) + step.count
+        return planned
+
+    @property
+    def expected(self) -> dict[str, float | None]:
+        """Process label -> seconds by earlier runs, None where one of the kind has never run."""
+        expected: dict[str, float | None] = {}
+        for step in self.steps:
+            before = expected.get(step.label, 0.0)
+            known = before is not None and step.expected is not None
+            expected[step.label] = (before or 0.0) + (step.expected or 0.0) if known else None
+        return expected
+
+    @property
+    def text(self) -> str:
+        """The plan as a table, its sum, and what is stored."""
+        from tabulate import tabulate
+
+        rows = [[step.count, step.words, step.where, step.time] for step in self.steps]
+        table = tabulate(rows, headers=["jobs", "what", "where", "how long"], disable_numparse=True,
+                         colalign=("right", "left", "left", "left"))  # fmt: skip
+        known = [seconds for seconds in self.expected.values() if seconds is not None]
+        if len(known) == len(self.expected):
+            total = f"about {duration(sum(known))} in all, and the waiting in queues"
+        else:
+            total = "how long it takes in all cannot be told: not every kind of job has run in this profile"
+        return f"{table}\n{total}\nstored: {self.stored}\n"
+
+
+def plan_generation(request: Generation, found: Resolved) -> Plan:
+    """Return the plan of a discovery run."""
+    steps = []
+    for stage, label in STAGES.items():
+        where = computer_of(found.codes.get(stage, found.codes["icsg3d"]))
+        of = f"{request.n_samples} samples" if stage != "screen" else f"up to {request.n_samples} crystals"
+        seconds = earlier_seconds(Kind(label, where, request.n_samples))
+        steps.append(Step(f"{stage} {of}", label, 1, where, tuple(seconds)))
+    if request.n_relaxations:
+        where = computer_of(found.codes["pw"])
+        protocol = load_protocol("validate", request.protocol)
+        at_once = protocol["max_concurrent"]
+        precision = {"base_relax__kpoints_distance": protocol["relax"]["base_relax"]["kpoints_distance"]}
+        seconds = earlier_seconds(Kind(RELAXATION, where, inputs=precision))
+        words = f"relax the best by DFT ({request.protocol}), {at_once} at once, several pw.x jobs each"
+        steps.append(Step(words, RELAXATION, request.n_relaxations, where, tuple(seconds), at_once))
+    stored = f"up to {request.n_samples} crystals, the table of the screening"
+    if request.n_relaxations:
+        stored += f", up to {request.n_relaxations} relaxed crystals"
+    return Plan(tuple(steps), f"{stored}, and the provenance of each; fields stay on {steps[0].where}")
+
+
+def computer_of(code: AbstractCode) -> str:
+    """Return the label of the computer of a code."""
+    return code.computer.label if code.computer is not None else "this machine"
+
+
+def plan_training(request: Training, builder: Any) -> Plan:
+    """Return the plan of a training.
+
+    :param builder: of the TrainAllWorkChain.
+    """
+    steps = []
+    size = None
+    if "prepare" in builder and builder.prepare.source is not None:
+        where = computer_of(builder.prepare.code)
+        steps.append(Step(f"build the dataset of {request.source}", "PrepareCalculation", 1, where))
+    else:
+        size = builder.dataset.n_crystals
+    for network in NETWORKS:
+        job = builder[network].train
+        settings = job.settings.get_dict()
+        epochs = settings["optimiser"]["max_epochs"]
+        where = computer_of(job.code)
+        alike = {"network": network, "optimiser.max_epochs": epochs}
+        # how long depends on how many crystals there are, which is not known before the dataset is built
+        seconds = earlier_seconds(Kind("TrainCalculation", where, size, settings=alike)) if size else []
+        steps.append(Step(f"train the {network}, {epochs} epochs", "TrainCalculation", 1, where, tuple(seconds)))
+    return Plan(tuple(steps), "the dataset, the models with their cards, and the provenance of each; checkpoints stay "
+                f"on {steps[-1].where}")  # fmt: skip

@@ -1,0 +1,71 @@
+"""How long earlier jobs took."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+
+from aiida_icsg3d.campaigns.durations import REMEMBERED, Kind, earlier_seconds
+from tests.aiida.process_nodes import process
+
+pytestmark = pytest.mark.usefixtures("aiida_profile_clean")
+
+
+def job(computer: orm.Computer, seconds: float, samples: int, caller: Any = None, ended: bool = True) -> Any:
+    """Return a sampling job that made its results some time after it was made itself."""
+    node = orm.CalcJobNode(computer=computer)
+    node.set_option("resources", {"num_machines": 1})
+    results = orm.Dict({"counts": {"samples": samples}})
+    settings = orm.Dict({"mode": "prior"}).store()
+    node.base.links.add_incoming(settings, LinkType.INPUT_CALC, "settings")
+    stored = process("SampleCalculation", ended, caller, node)
+    results.base.links.add_incoming(stored, LinkType.CREATE, "results")
+    results.store()
+    results.backend_entity.model.ctime = stored.ctime + timedelta(seconds=seconds)
+    return stored
+
+
+def test_nothing_is_known_before_the_first_run(localhost: orm.Computer) -> None:
+    assert earlier_seconds(Kind("SampleCalculation")) == []
+    job(localhost, 9, 64, ended=False)
+    assert earlier_seconds(Kind("SampleCalculation")) == []
+
+
+def test_only_jobs_of_the_kind_and_size_count(localhost: orm.Computer) -> None:
+    job(localhost, 10, 64)
+    job(localhost, 300, 1000)
+    kind = Kind("SampleCalculation", localhost.label, 64)
+    assert earlier_seconds(kind) == pytest.approx([10])
+    assert earlier_seconds(Kind("SampleCalculation", localhost.label, 96)) == pytest.approx([15])  # by the sample
+    assert earlier_seconds(Kind("SampleCalculation", "elsewhere", 64)) == []
+    assert earlier_seconds(Kind("SampleCalculation", size=64, settings={"mode": "base"})) == []
+    assert earlier_seconds(Kind("SampleCalculation", size=64, settings={"mode": "prior"})) == pytest.approx([10])
+    assert earlier_seconds(Kind("SegmentCalculation")) == []
+
+
+def test_a_label_given_later_does_not_make_it_longer(localhost: orm.Computer) -> None:
+    node = job(localhost, -0.001, 64)
+    assert earlier_seconds(Kind("SampleCalculation")) == []  # no time at all is no measurement
+    node = job(localhost, 5, 64)
+    node.label = "mine"
+    assert earlier_seconds(Kind("SampleCalculation")) == pytest.approx([5])
+
+
+def test_what_came_from_the_cache_is_not_taken_for_work(localhost: orm.Computer) -> None:
+    chain = process("PwRelaxWorkChain", True)
+    job(localhost, 60, 64, chain)
+    assert earlier_seconds(Kind("PwRelaxWorkChain")) == pytest.approx([60], abs=1)
+    cached = process("PwRelaxWorkChain", True)
+    job(localhost, 1, 64, cached).base.extras.set("_aiida_cached_from", "somewhere")
+    assert earlier_seconds(Kind("PwRelaxWorkChain")) == pytest.approx([60], abs=1)
+
+
+def test_the_newest_few_are_remembered(localhost: orm.Computer) -> None:
+    for seconds in range(1, REMEMBERED + 3):
+        job(localhost, seconds, 64)
+    found = earlier_seconds(Kind("SampleCalculation", size=64))
+    assert found == pytest.approx([7, 6, 5, 4, 3])

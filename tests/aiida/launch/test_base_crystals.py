@@ -1,0 +1,28 @@
+"""Crystals of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from aiida_icsg3d.launch.base_crystals import read_base
+
+
+@pytest.mark.usefixtures("aiida_profile")
+def test_base_crystals_are_read_from_files(tmp_path: Path) -> None:
+    crystal = Structure(Lattice.hexagonal(2.46, 6.7), ["C"] * 2, [[0, 0, 0.25], [1 / 3, 2 / 3, 0.25]])
+    path = tmp_path / "my--graphite (1).cif"
+    crystal.to(str(path))
+    base = read_base([path])
+    assert list(base) == ["base_1_my_graphite_1"]
+    structure = base["base_1_my_graphite_1"]
+    assert structure.label == "my--graphite (1)"
+    assert np.allclose(structure.cell_lengths, [2.46, 2.46, 6.7])
+    (tmp_path / "empty.cif").write_text("")
+    with pytest.raises(ValueError, match=r"empty.cif: no crystal can be read from it"):
+        read_base([tmp_path / "empty.cif"])
+    with pytest.raises(ValueError, match=r"nowhere.cif: no such file"):
+        read_base([tmp_path / "nowhere.cif"])
