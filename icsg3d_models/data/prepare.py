@@ -12,16 +12,21 @@ import numpy as np
 from ..crystals.batch import Crystals
 from ..results import Report, StageError
 from ..settings import PrepareSettings
-from .datasets import PARTS, Dataset, read_dataset, split_by_group
-from .gather import gather, unique_names
+from .datasets import PARTS, Dataset, split_by_group
+from .gather import gather
+from .join import joined
 from .readers import Request, read_records
 from .readers.files import is_crystal_file
+from .readers.optimade import is_provider
+from .summary import in_words, summarise
+
+PAGES_FILE = "optimade_pages.jsonl"
 
 
 def run(settings: PrepareSettings, report: Report) -> None:
     """Build the dataset file of ``settings`` and record what was used and what was not."""
     if isinstance(settings.source, list):
-        join(settings, settings.source, report)
+        finish(joined(settings, settings.source, report), settings, report)
         return
     wanted = dict(settings.properties)
     unknown = sorted(set(settings.required) - set(wanted))
@@ -37,9 +42,17 @@ def run(settings: PrepareSettings, report: Report) -> None:
             f"a unit for {', '.join(foreign)}, which `properties` does not define; "
             f"it defines {', '.join(wanted) or 'none'}",
         )
-    source = str(report.directory / settings.source)
-    found = read_records(source, request_of(settings))
-    report.inputs["source"] = source_hash(source)
+    is_url = is_provider(settings.source)
+    source = settings.source if is_url else str(report.directory / settings.source)
+    pages = report.directory / PAGES_FILE
+    found = read_records(source, request_of(settings), pages if is_url else None)
+    report.inputs["source"] = found.digest or source_hash(source)
+    units = {**found.units, **settings.units}
+    found.notes += [
+        f"unit of {name}: the source says {found.units[name]}, the settings {unit}, which is kept"
+        for name, unit in settings.units.items()
+        if found.units.get(name, unit) != unit
+    ]
     gathered = gather(
         found.records,
         settings.required,
@@ -67,7 +80,8 @@ def run(settings: PrepareSettings, report: Report) -> None:
             f"{settings.source}: not one of the {len(gathered.values)} crystals has a value of {', '.join(empty)}; "
             "mend the source, or leave it out of `properties`",
         )
-    write_dataset(settings, report, gathered.crystals, gathered.values)
+    write_dataset(settings, report, gathered.crystals, gathered.values, units)
+    pages.unlink(missing_ok=True)
 
 
 def request_of(settings: PrepareSettings) -> Request:
@@ -77,11 +91,17 @@ def request_of(settings: PrepareSettings) -> Request:
         settings.cif_column,
         settings.id_column,
         settings.id_column != PrepareSettings.model_fields["id_column"].default,
+        settings.filter,
+        settings.limit,
     )
 
 
 def write_dataset(
-    settings: PrepareSettings, report: Report, crystals: Crystals, values: list[dict[str, float]]
+    settings: PrepareSettings,
+    report: Report,
+    crystals: Crystals,
+    values: list[dict[str, float]],
+    units: dict[str, str],
 ) -> None:
     """Split, write and record the dataset."""
     shares = (settings.split.train, settings.split.validation, settings.split.test)
@@ -91,49 +111,10 @@ def write_dataset(
         crystals,
         {name: np.array([v.get(name, math.nan) for v in values]) for name in settings.properties},
         split_by_group(groups, shares, settings.seed),
-        dict(settings.units),
+        units,
         settings.name,
         settings.citation,
     )
-    finish(dataset, settings, report)
-
-
-def join(settings: PrepareSettings, sources: list[str], report: Report) -> None:
-    """Write the crystals of several dataset files as one dataset; each keeps its part.
-
-    :raises icsg3d_models.crystals.batch.CrystalError: one of them is no dataset file.
-    """
-    parts = [read_dataset(report.directory / source) for source in sources]
-    for source, part in zip(sources, parts, strict=True):
-        report.inputs[source] = part.content_hash()
-    units: dict[str, str] = {}
-    for source, part in zip(sources, parts, strict=True):
-        for name, unit in part.units.items():
-            if units.setdefault(name, unit) != unit:
-                raise StageError(
-                    "input_incompatible", f"{source}: {name} is in {unit!r}, in the files before it in {units[name]!r}"
-                )
-    names = sorted({name for part in parts for name in part.properties})
-    crystals = [part.crystals for part in parts]
-    sites = [batch.sites(i) for batch in crystals for i in range(len(batch))]
-    dataset = Dataset(
-        Crystals.from_arrays(
-            [cell for batch in crystals for cell in batch.cell],
-            [frac for frac, _ in sites],
-            [numbers for _, numbers in sites],
-            unique_names([name for batch in crystals for name in batch.ids]),
-        ),
-        {n: np.concatenate([p.properties.get(n, np.full(len(p.crystals), math.nan)) for p in parts]) for n in names},
-        np.concatenate([part.split for part in parts]),
-        units,
-        settings.name,
-        settings.citation or "; ".join(dict.fromkeys(part.citation for part in parts if part.citation)),
-    )
-    report.counts.update(read=len(sites), used=len(sites), rejected=0)
-    formulas = np.array(dataset.crystals.formulas())
-    trained = set(formulas[dataset.split == 0])
-    # Each file was split on its own, so what one holds back another may train on.
-    report.counts["test_compositions_in_train"] = len(trained & set(formulas[dataset.split == 2]))
     finish(dataset, settings, report)
 
 
@@ -148,6 +129,9 @@ def finish(dataset: Dataset, settings: PrepareSettings, report: Report) -> None:
     }
     report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)})
     report.counts["compositions"] = len(set(crystals.formulas()))
+    summary = summarise(crystals, dataset.properties, dataset.units, report.tables.get("rejected", []))
+    report.tables["summary"] = summary
+    print(in_words(report.counts, summary))
     for name, column in dataset.properties.items():
         known = column[np.isfinite(column)]
         if len(known):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ..strict import Fraction, Strict
+from ..strict import Fraction, Positive, Strict
 from .base import StageSettings
 
 
@@ -33,9 +33,9 @@ class PrepareSettings(StageSettings):
 
     source: str | Annotated[list[str], Field(min_length=1)]
     """A .csv with a column of CIFs; a .cif or .mcif; a folder or .zip of CIFs, POSCARs and JSON, with the properties in
-    properties.csv; an .extxyz; a .json of pymatgen; a .db of ASE; any file that ASE reads; each also as .gz. A list of
-    dataset files is joined to one: their crystals keep their parts and properties, and `properties`, `units` and
-    `split` have no effect."""
+    properties.csv; an .extxyz; a .json of pymatgen; a .db of ASE; any file that ASE reads; each also as .gz; or the
+    base URL of an OPTIMADE provider, such as https://optimade.materialsproject.org. A list of dataset files is joined
+    to one: their crystals keep their parts and properties, and `properties`, `units` and `split` have no effect."""
     dataset: str = "dataset.h5"
     """The dataset file to write."""
     name: str = "dataset"
@@ -52,4 +52,8 @@ class PrepareSettings(StageSettings):
     """CSV column that holds the CIF."""
     id_column: str = "material_id"
     """CSV column, or extxyz key, that names the crystal."""
+    filter: str = ""
+    """OPTIMADE: which structures, such as `elements HAS ALL "Ti","O" AND nsites<=20`."""
+    limit: Positive | None = None
+    """OPTIMADE: at most so many structures."""
     split: Split = Split()

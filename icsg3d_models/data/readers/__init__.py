@@ -10,6 +10,7 @@ from ...results import StageError
 from .ase_files import read_ase_database, read_extxyz, read_with_ase
 from .cif_table import read_cif_table
 from .files import PROPERTY_TABLE, is_cif, read_file, read_folder, read_zip, record_name
+from .optimade import Provider, is_provider, read_optimade
 from .poscar import is_poscar
 from .record import CifText, Found, Record, Request, Unreadable
 from .structure_json import read_structure_json
@@ -32,12 +33,15 @@ ACCEPTED = (
 )
 
 
-def read_records(source: str, request: Request) -> Found:
+def read_records(source: str, request: Request, kept: Path | None = None) -> Found:
     """Return the records of a source.
 
     :param source: path, or URL of an OPTIMADE provider.
+    :param kept: file in which pages of a provider are kept, so that a next run goes on there.
     :raises StageError: the source is missing, not readable, or lacks a column.
     """
+    if is_provider(source):
+        return read_optimade(Provider(source), request, kept)
     if request.filter or request.limit is not None:
         raise StageError("settings_rejected", f"`filter` and `limit` are for OPTIMADE providers; {source} is a file")
     path = Path(source)

@@ -51,11 +51,8 @@ def match_rows(
     if unclear:
         said += f"; unclear: {'; '.join(unclear[:3])}"
     if not matched:
-        stated = _some(missing) or "no names"
-        raise StageError(
-            "input_incompatible",
-            f"{said}. Its column {id_column} has {stated}, the crystals are named {_some(names)}",
-        )
+        stated = f"its column {id_column} has {_some(missing)}, " if missing else ""
+        raise StageError("input_incompatible", f"{said}; {stated}the crystals are named {_some(names)}")
     if missing:
         said += f"; without a crystal: {_some(missing)}"
     if without := [name for name in names if name not in matched]:

@@ -49,11 +49,13 @@ class Found:
 
     :param notes: what the user should know: rows without a crystal, files that were passed over.
     :param units: property -> unit, where the source states them.
+    :param digest: SHA-256 of the content, where the source is no file.
     """
 
     records: list[Record]
     notes: list[str] = field(default_factory=list)
     units: dict[str, str] = field(default_factory=dict)
+    digest: str = ""
 
 
 @dataclass(frozen=True)
