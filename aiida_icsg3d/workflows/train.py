@@ -120,7 +120,7 @@ class TrainWorkChain(BaseRestartWorkChain):
 
     @process_handler(priority=500, exit_codes=[EXIT.ERROR_OUT_OF_MEMORY, EXIT.ERROR_SCHEDULER_OUT_OF_MEMORY])
     def handle_out_of_memory(self, node: CalcJobNode) -> ProcessHandlerReport:
-        """Halve the batch size and start where the failed run did: its steps count in batches of the old size."""
+        """Halve the batch size and start from scratch: the steps of a checkpoint count in batches of the old size."""
         settings = self.settings()
         optimiser = settings.setdefault("optimiser", {})
         size = optimiser.get("batch_size", default_optimiser("batch_size"))

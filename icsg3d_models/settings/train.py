@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from ..strict import Positive, Strict
 from .base import StageSettings
@@ -16,6 +16,10 @@ class Optimiser(Strict):
 
     max_epochs: Positive = 100
     """Passes over the training part."""
+    min_steps: Positive | None = None
+    """Steps at least, in more passes where the training part is small: what is learned goes by steps."""
+    max_steps: Positive | None = None
+    """Steps at most, whatever the number of passes."""
     batch_size: Positive = 16
     """Crystals a step."""
     learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
@@ -30,6 +34,12 @@ class Optimiser(Strict):
     """Epochs between two validations."""
     patience: Positive | None = None
     """Stop after so many validations without improvement."""
+
+    @model_validator(mode="after")
+    def _steps_agree(self) -> Optimiser:
+        if self.min_steps is not None and self.max_steps is not None and self.min_steps > self.max_steps:
+            raise ValueError(f"`min_steps` {self.min_steps} is more than `max_steps` {self.max_steps}")
+        return self
 
 
 class TrainSettings(StageSettings):

@@ -24,11 +24,12 @@ from torch import nn
 from ..results import Report, StageError
 from ..settings import TrainSettings
 from .checkpoint import load_checkpoint, save_checkpoint
+from .loss_guard import LossGuard
+from .schedule import plan_steps
 from .task import Task
 
-WARM_UP_STEPS = 50
-FINAL_RATE = 0.02  # of the peak learning rate, at the end of the cosine
-SAVE_SECONDS = 60.0  # at most this much work is lost when the process is killed
+SAVE_SECONDS = 60.0  # at most this much work is lost when the process is killed, once the first epoch is done
+TELL_SECONDS = (1.0, 30.0)  # at least between two lines of progress at ends of epochs; at most within an epoch
 
 
 @dataclass
@@ -73,8 +74,7 @@ class Trainer:
         self.task, self.settings, self.report, self.device = task, settings, report, device
         options = settings.optimiser
         self.batch = min(options.batch_size, task.n_train)
-        self.steps_per_epoch = len(task.batches(self.batch, np.random.default_rng(0)))
-        self.total = options.max_epochs * self.steps_per_epoch
+        self.schedule = plan_steps(options, len(task.batches(self.batch, np.random.default_rng(0))))
         self.optimiser = torch.optim.AdamW(
             task.module.parameters(),
             lr=options.learning_rate,
@@ -84,7 +84,14 @@ class Trainer:
         )
         self.average = copy.deepcopy(task.module).eval().requires_grad_(False)
         self.state = State()
+        self.guard = LossGuard(self.optimiser, device)
         self.checkpoint = report.directory / settings.checkpoint
+        self._epoch: int | None = None
+        self._batches_of_epoch: list[np.ndarray] = []
+        self._last_loss = torch.tensor(math.nan)
+        self._saved: float | None = None  # when the last checkpoint was written
+        self._told = report.elapsed  # when the last line of progress was written
+        self._measured: tuple[int, float] | None = None  # step and time from which the time of a step is taken
 
     def run(self) -> State:
         """Train to the end, and leave the best weights in ``state.best``.
@@ -93,24 +100,27 @@ class Trainer:
         """
         if self.settings.resume_from is not None:
             self._resume(self.report.directory / self.settings.resume_from)
-        saved = self.report.elapsed
+        started = self.report.elapsed
         with deferred_signals() as received:
-            while self.state.step < self.total and not self._out_of_patience():
-                epoch, position = divmod(self.state.step, self.steps_per_epoch)
+            while self.state.step < self.schedule.total and not self._out_of_patience():
+                epoch, position = divmod(self.state.step, self.schedule.steps_per_epoch)
                 self._step(self._batches(epoch)[position])
-                if position + 1 == self.steps_per_epoch:
+                ended = self.schedule.ends_epoch(self.state.step)
+                if ended:
                     self._end_of_epoch(epoch + 1)
-                if self._interrupted(received):
-                    break
-                if self.report.elapsed - saved > SAVE_SECONDS:
+                elif self.report.elapsed - self._told > TELL_SECONDS[1]:
+                    self._tell(epoch)
+                self._obey(received)
+                # A run that is killed within its first minute has at least its first epoch behind it.
+                first = ended and self._saved is None
+                if first or self.report.elapsed - (self._saved or started) > SAVE_SECONDS:
                     self._save()
-                    saved = self.report.elapsed
         self._save()
         return self.state
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         """Return the batches of one epoch."""
-        if getattr(self, "_epoch", None) != epoch:
+        if self._epoch != epoch:
             self._epoch = epoch
             self._batches_of_epoch = self.task.batches(self.batch, np.random.default_rng((self.settings.seed, epoch)))
         return self._batches_of_epoch
@@ -119,20 +129,13 @@ class Trainer:
         """Take one optimiser step and move the average of the weights."""
         options, step = self.settings.optimiser, self.state.step
         generator = torch.Generator(self.device).manual_seed((self.settings.seed * 1_000_003 + step) % 2**63)
-        fraction = step / self.total
-        cosine = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * fraction))
         for group in self.optimiser.param_groups:
-            group["lr"] = options.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * cosine
+            group["lr"] = self.schedule.rate(step, options.learning_rate)
         self.task.module.train()
-        loss, logged = self.task.loss(indices, generator, fraction)
-        if not torch.isfinite(loss):
-            self._save()
-            parts = ", ".join(f"{k} {float(v.detach()):.3g}" for k, v in logged.items())
-            raise StageError(
-                "loss_not_finite",
-                f"the loss became {float(loss.detach())} at step {step + 1} of {self.total} ({parts}); "
-                "lower `optimiser.learning_rate` and resume from the checkpoint",
-            )
+        loss, logged = self.task.loss(indices, generator, step / self.schedule.total)
+        self.guard.watch(loss, logged, step)
+        if self.guard.is_due(step):
+            self._stop_where_diverged()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.task.module.parameters(), options.gradient_clip)
@@ -144,24 +147,59 @@ class Trainer:
             for mine, theirs in zip(self.average.buffers(), self.task.module.buffers(), strict=True):
                 mine.copy_(theirs)
         self.state.step += 1
-        self._last_loss = float(loss.detach())
+        self._last_loss = loss.detach()
+
+    def _stop_where_diverged(self) -> None:
+        """Save the state before the first loss that is not finite, and raise; nothing where all were finite."""
+        diverged = self.guard.diverged()
+        if diverged is None:
+            return
+        self.state.step, loss, parts = diverged
+        self._write_checkpoint()
+        raise StageError(
+            "loss_not_finite",
+            f"the loss became {loss} at step {self.state.step + 1} of {self.schedule.total} ({parts}); "
+            "lower `optimiser.learning_rate` and resume from the checkpoint",
+        )
+
+    def _tell(self, epoch: int, **metrics: float) -> None:
+        """Write a line of progress with the time that is left, by the steps of this run."""
+        now, values = self.report.elapsed, {"train_loss": float(self._last_loss), **metrics}
+        steps = {"step": self.state.step, "steps": self.schedule.total}
+        if self._measured is None:  # what came before was preparation
+            self._measured = self.state.step, now
+        elif self.state.step > self._measured[0]:
+            a_step = (now - self._measured[1]) / (self.state.step - self._measured[0])
+            values["seconds_left"] = round(a_step * (self.schedule.total - self.state.step), 1)
+        self.report.progress(epoch, self.schedule.epochs, **steps, **values)
+        self._told = now
 
     def _end_of_epoch(self, epoch: int) -> None:
-        """Validate where it is due, keep the best weights, and write the metrics."""
-        options = self.settings.optimiser
-        last = self.state.step >= self.total
-        if epoch % options.validate_every and not last:
-            self.report.progress(epoch, options.max_epochs, train_loss=self._last_loss)
+        """Validate where it is due, keep the best weights, and write the metrics.
+
+        :raises StageError: the loss of the validation is not finite.
+        """
+        last = self.state.step >= self.schedule.total
+        if epoch % self.schedule.validate_every and not last:
+            if self.report.elapsed - self._told > TELL_SECONDS[0]:
+                self._tell(epoch)
             return
+        self._stop_where_diverged()
         metrics = self.task.validate(self.average)
         row = {
             "epoch": epoch,
             "step": self.state.step,
             "seconds": self._seconds(),
-            "train_loss": self._last_loss,
+            "train_loss": float(self._last_loss),
         }
         self.state.history.append({**row, **metrics})
-        self.report.progress(epoch, options.max_epochs, train_loss=self._last_loss, **metrics)
+        self._tell(epoch, **metrics)
+        if not math.isfinite(metrics["loss"]):
+            raise StageError(
+                "loss_not_finite",
+                f"the loss of the validation is {metrics['loss']} after step {self.state.step}, where that of the "
+                f"training is {float(self._last_loss):.3g}; look for values that are missing or far off",
+            )
         self._write_metrics(self.report.directory / "metrics.csv")
         if metrics["loss"] < self.state.best_loss:
             self.state.best_loss, self.state.best_step = metrics["loss"], self.state.step
@@ -173,14 +211,17 @@ class Trainer:
         since = [row for row in self.state.history if row["step"] > self.state.best_step]
         return patience is not None and len(since) >= patience
 
-    def _interrupted(self, received: list[int]) -> bool:
-        """Save and raise where the deadline or a signal came; False otherwise."""
+    def _obey(self, received: list[int]) -> None:
+        """Save and end the training where the deadline or a signal came before the last step.
+
+        :raises StageError: ``walltime`` or ``interrupted``.
+        """
         deadline = self.settings.deadline_seconds
         late = deadline is not None and self.report.elapsed > deadline
-        if self.state.step >= self.total or not (received or late):
-            return False
+        if self.state.step >= self.schedule.total or not (received or late):
+            return
         self._save()
-        done = f"after {self.state.step} of {self.total} steps; go on with `resume_from`"
+        done = f"after {self.state.step} of {self.schedule.total} steps; go on with `resume_from`"
         if late:
             raise StageError("walltime", f"the deadline of {deadline:.0f} s came {done}")
         raise StageError("interrupted", f"{signal.Signals(received[0]).name} came {done}")
@@ -190,6 +231,15 @@ class Trainer:
         return round(self.state.seconds + self.report.elapsed, 2)
 
     def _save(self) -> None:
+        """Write the checkpoint, of a state that is sound.
+
+        :raises StageError: the training diverged.
+        """
+        self._stop_where_diverged()
+        self._write_checkpoint()
+        self._saved = self.report.elapsed
+
+    def _write_checkpoint(self) -> None:
         """Write the checkpoint."""
         save_checkpoint(
             self.checkpoint,
@@ -229,7 +279,6 @@ class Trainer:
             content["history"],
             content["seconds"],
         )
-        self._last_loss = math.nan
 
     def _write_metrics(self, path: Path) -> None:
         """Write metrics.csv anew, which also drops rows of a run that was killed after its checkpoint."""

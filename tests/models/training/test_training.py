@@ -113,6 +113,62 @@ def test_a_diverged_training_keeps_the_last_good_state(tmp_path: Path) -> None:
     assert all(torch.isfinite(v).all() for v in saved["module"].values())
 
 
+@pytest.mark.parametrize("every", [7, 25])
+def test_a_device_that_is_looked_at_now_and_then_keeps_the_same_state(tmp_path: Path, every: int) -> None:
+    """The steps after the first bad loss are skipped, so that nothing is lost by noticing it late."""
+    found = []
+    for number in (1, every):
+        one = trainer(tmp_path / str(number), Line(spoil_at=0.55))
+        one.guard.every = number
+        with pytest.raises(StageError, match=r"the loss became nan at step 34 of 60 \(error [0-9.e-]+\)") as stopped:
+            one.run()
+        assert stopped.value.status == "loss_not_finite"
+        found.append(load_checkpoint(tmp_path / str(number) / "checkpoint", "cgcnn"))
+    assert found[0]["step"] == found[1]["step"] == 33
+    for name in ("weight", "bias"):
+        assert torch.equal(found[0]["module"][name], found[1]["module"][name])
+    # training that never diverges is the same too
+    whole = trainer(tmp_path / "whole").run()
+    late = trainer(tmp_path / "late")
+    late.guard.every = every
+    assert all(torch.equal(whole.best[k], v) for k, v in late.run().best.items())
+
+
+def test_a_loss_of_the_validation_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
+    task = Line()
+    task.validate = lambda _module: {"loss": float("nan")}  # type: ignore[method-assign]
+    with pytest.raises(StageError, match="the loss of the validation is nan after step 5") as stopped:
+        trainer(tmp_path, task).run()
+    assert stopped.value.status == "loss_not_finite"
+
+
+def test_a_run_that_is_killed_early_has_its_first_epoch_behind_it(tmp_path: Path) -> None:
+    task, steps = Line(), []
+    task.at_call = lambda call: steps.append((tmp_path / "checkpoint" / LAST).exists())
+    trainer(tmp_path, task).run()
+    assert steps[:5] == [False] * 5
+    assert all(steps[5:])
+
+
+def test_steps_of_a_small_training_part(tmp_path: Path) -> None:
+    """Five steps an epoch: more epochs to reach the least, fewer to stay below the most, validated at the end."""
+    few = trainer(tmp_path / "few", optimiser={"max_epochs": 2, "min_steps": 31, "batch_size": 8}).run()
+    assert few.step == 35
+    assert [row["epoch"] for row in few.history] == [3, 6, 7]
+    most = trainer(tmp_path / "most", optimiser={"max_epochs": 12, "max_steps": 8, "batch_size": 8}).run()
+    assert [(row["epoch"], row["step"]) for row in most.history] == [(1, 5), (2, 8)]
+
+
+def test_progress_says_how_long_by_measured_steps(tmp_path: Path) -> None:
+    trainer(tmp_path).run()
+    lines = [json.loads(line) for line in (tmp_path / "progress.jsonl").read_text().splitlines()]
+    assert [(line["done"], line["total"], line["step"], line["steps"]) for line in lines[:2]] == [
+        (1, 12, 5, 60), (2, 12, 10, 60)
+    ]  # fmt: skip
+    assert lines[-1]["seconds_left"] == 0
+    assert all(line["seconds_left"] >= 0 for line in lines[1:])
+
+
 def test_patience_ends_a_training_that_does_not_improve(tmp_path: Path) -> None:
     optimiser = {"max_epochs": 500, "batch_size": 8, "learning_rate": 0.1, "ema": 0.0, "patience": 3}
     state = trainer(tmp_path, optimiser=optimiser).run()

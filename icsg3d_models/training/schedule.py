@@ -1,0 +1,54 @@
+"""How many steps a training takes, when it is validated, and the learning rate of each step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..settings import Optimiser
+
+WARM_UP_STEPS = 50
+FINAL_RATE = 0.02  # of the peak learning rate, at the end of the cosine
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Counts of one training.
+
+    :ivar steps_per_epoch: batches of one pass over the training part.
+    :ivar total: steps in all; the last epoch may be cut short.
+    :ivar validate_every: epochs between two validations.
+    """
+
+    steps_per_epoch: int
+    total: int
+    validate_every: int
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training part, a last one that is cut short included."""
+        return -(-self.total // self.steps_per_epoch)
+
+    def ends_epoch(self, step: int) -> bool:
+        """Tell whether an epoch has ended when so many steps are done."""
+        return step % self.steps_per_epoch == 0 or step >= self.total
+
+    def rate(self, step: int, peak: float) -> float:
+        """Return the learning rate of a step, counted from 0: warm-up, then a cosine."""
+        cosine = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * step / self.total))
+        return peak * min(1.0, (step + 1) / WARM_UP_STEPS) * cosine
+
+
+def plan_steps(options: Optimiser, steps_per_epoch: int) -> Schedule:
+    """Return the schedule of a training: ``max_epochs``, but within ``min_steps`` and ``max_steps``.
+
+    Few data make short epochs: what a network learns goes by steps. Where epochs are added to reach ``min_steps``,
+    validations are spread out, so that there are as many as without.
+    """
+    asked = options.max_epochs * steps_per_epoch
+    total = asked
+    if options.min_steps is not None and total < options.min_steps:
+        total = -(-options.min_steps // steps_per_epoch) * steps_per_epoch
+    if options.max_steps is not None:
+        total = min(total, options.max_steps)
+    return Schedule(steps_per_epoch, total, options.validate_every * max(1, total // asked))
