@@ -130,7 +130,8 @@ def fill(builder: ProcessBuilder, namespace: str, inputs: ProcessBuilder) -> Non
     """Set a namespace of the builder to what another builder has, as far as the namespace has these inputs."""
     content = inputs._inputs(prune=True)
     content.pop("metadata", None)
-    content.pop("clean_workdir", None) if namespace in ("generate", "screen") else None
+    if namespace in ("generate", "screen"):
+        content.pop("clean_workdir", None)
     builder[namespace]._update(content)
 
 
