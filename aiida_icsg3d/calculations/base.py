@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob
-from aiida.orm import Dict, FolderData, RemoteData, SinglefileData, to_aiida_type
+from aiida.orm import Dict, RemoteData, to_aiida_type
 from pydantic import ValidationError
 
 from icsg3d_models.results import PROGRESS_FILE, RESULTS_FILE
@@ -18,6 +18,7 @@ from icsg3d_models.settings.problems import describe_problems
 
 from ..data import CrystalDatasetData, TrainedModelData
 from .exit_codes import define_exit_codes
+from .files import InputFile
 
 SETTINGS_FILE = "settings.json"
 STDOUT = "icsg3d.out"
@@ -28,7 +29,7 @@ class StageCalculation(CalcJob):
     """Run one stage: ``icsg3d STAGE settings.json``.
 
     :cvar stage: the subcommand.
-    :cvar files: setting that names an input file -> the name that the CalcJob links it under.
+    :cvar files: the table of the input files.
     :cvar owned: settings that name outputs; the CalcJob leaves them at their defaults.
     :cvar retrieved_files: what to retrieve beside results.json and progress.jsonl.
     """
@@ -37,7 +38,7 @@ class StageCalculation(CalcJob):
     # 3: finer fields of base crystals, conditions drawn where nothing is asked
     CACHE_VERSION = 3
     stage: ClassVar[str]
-    files: ClassVar[Mapping[str, Any]] = {}
+    files: ClassVar[tuple[InputFile, ...]] = ()
     owned: ClassVar[tuple[str, ...]] = ()
     retrieved_files: ClassVar[tuple[str, ...]] = ()
 
@@ -68,7 +69,7 @@ class StageCalculation(CalcJob):
         if value is None:
             return None
         try:
-            cls.complete_settings(value.get_dict(), cls.files)
+            cls.complete_settings(value.get_dict(), cls.assumed_files())
         except ValueError as exception:
             return str(exception)
         return None
@@ -109,8 +110,16 @@ class StageCalculation(CalcJob):
 
     @classmethod
     def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return setting -> name of the linked file, or None where the optional input is not given."""
-        return dict(cls.files)
+        """Return setting -> name of its file, a list of names for a namespace; None where the input is not given."""
+        names: dict[str, Any] = {}
+        for row in cls.files:
+            names[row.setting] = names.get(row.setting) or row.value(inputs)
+        return names
+
+    @classmethod
+    def assumed_files(cls) -> dict[str, Any]:
+        """Return what :meth:`linked_files` may return, where the inputs are not known."""
+        return {row.setting: row.assumption() for row in cls.files}
 
     @classmethod
     def complete_settings(cls, settings: Mapping[str, Any], files: Mapping[str, Any]) -> StageSettings:
@@ -119,7 +128,7 @@ class StageCalculation(CalcJob):
         :raises ValueError: a path among the settings, an unknown key, or a value that is not accepted.
         """
         model = STAGES[cls.stage]
-        paths = sorted(set(settings) & {*cls.files, *cls.owned})
+        paths = sorted(set(settings) & cls.named_by_us())
         if paths:
             raise ValueError(
                 f"settings of {cls.stage}: {', '.join(paths)} is set by the CalcJob, which names all files itself; "
@@ -128,8 +137,13 @@ class StageCalculation(CalcJob):
         try:
             return model.model_validate({**settings, **files})
         except ValidationError as exception:
-            problems = describe_problems(exception, model, leave_out={*cls.files, *cls.owned})
+            problems = describe_problems(exception, model, leave_out=cls.named_by_us())
             raise ValueError(f"settings of {cls.stage}: {problems}") from None
+
+    @classmethod
+    def named_by_us(cls) -> set[str]:
+        """Return the settings that name files, which are not taken from outside."""
+        return {*(row.setting for row in cls.files), *cls.owned}
 
     def final_settings(self) -> StageSettings:
         """Return the settings that are written for the program."""
@@ -154,26 +168,13 @@ class StageCalculation(CalcJob):
         info.remote_symlink_list = []
         info.remote_copy_list = []
         info.retrieve_list = [RESULTS_FILE, PROGRESS_FILE, STDOUT, STDERR, *self.retrieved_files]
-        self.link_inputs(info, folder)
+        for row in self.files:
+            row.link(info, self.inputs)
+        self.write_files(folder)
         return info
 
-    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
-        """Add the input files of the stage to the lists of ``info``, or write them into ``folder``."""
-
-    @staticmethod
-    def copy_file(info: CalcInfo, node: SinglefileData | FolderData, name: str, path: str | None = None) -> None:
-        """Have the file of a node, or ``path`` of a folder, copied to ``name``."""
-        source = path if path is not None else node.filename
-        info.local_copy_list = [*(info.local_copy_list or []), (node.uuid, source, name)]
-
-    def link_remote(self, info: CalcInfo, node: RemoteData, path: str, name: str | None = None) -> None:
-        """Have ``path`` of a remote folder symlinked, so that gigabytes stay where they are.
-
-        The validator has made sure that both jobs run on one computer.
-        """
-        computer: Any = node.computer
-        link = (computer.uuid, f"{node.get_remote_path()}/{path}", name or path)
-        info.remote_symlink_list = [*(info.remote_symlink_list or []), link]
+    def write_files(self, folder: Folder) -> None:
+        """Write what a row of the table calls written."""
 
 
 def spec_names(process: type[StageCalculation]) -> Iterable[str]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
-from typing import Any, ClassVar
+from typing import Any
 
-from aiida.common.datastructures import CalcInfo
-from aiida.common.folders import Folder
 from aiida.orm import Dict, FolderData, RemoteData, SinglefileData
 
 from icsg3d_models.networks.model_file import PREDICTORS
@@ -15,10 +12,9 @@ from icsg3d_models.settings import EvaluateSettings
 
 from ..data import CrystalDatasetData, TrainedModelData
 from .base import StageCalculation, check_network, check_part
+from .files import InputFile
 
 CRYSTALS = "crystals.h5"
-TRAINING = "training.h5"
-UNCONDITIONED = "unconditioned.h5"
 GENERATION_ONLY = ("training", "predictors", "stability", "unconditioned_folder")
 
 
@@ -31,15 +27,14 @@ class EvaluateCalculation(StageCalculation):
     """
 
     stage = "evaluate"
-    # Optional inputs are None: a file named here would be taken for given when the settings are checked alone.
-    files: ClassVar[Mapping[str, Any]] = {
-        "crystals": CRYSTALS,
-        "reference": "reference.h5",
-        "training": None,
-        "predictors": ["predictor.safetensors"],
-        "stability": None,
-        "unconditioned": None,
-    }
+    files = (
+        InputFile("crystals_folder", "crystals", CRYSTALS),
+        InputFile("reference", "reference", "reference.h5"),
+        InputFile("training", "training", "training.h5", assumed=False),
+        InputFile("predictors", "predictors", "predictor_{name}.safetensors"),
+        InputFile("stability", "stability", "stability{suffix}", assumed=False),
+        InputFile("unconditioned_folder", "unconditioned", "unconditioned.h5", path=CRYSTALS, assumed=False),
+    )
     owned = ("cache", "evaluation", "table", "details")
     retrieved_files = ("evaluation.json", "evaluation.md", "evaluation.csv")
 
@@ -92,32 +87,3 @@ class EvaluateCalculation(StageCalculation):
         unused = [name for name in GENERATION_ONLY if inputs.get(name)]
         if settings.get("mode") == "reconstruction" and unused:
             raise ValueError(f"{', '.join(unused)} has no use in mode 'reconstruction'; leave it out")
-
-    @classmethod
-    def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the names of all files that are given."""
-        stability = inputs.get("stability")
-        return {
-            **cls.files,
-            "training": TRAINING if "training" in inputs else None,
-            "predictors": [f"predictor_{name}.safetensors" for name in sorted(inputs.get("predictors", {}))],
-            "stability": f"stability{PurePosixPath(stability.filename).suffix}" if stability is not None else None,
-            "unconditioned": UNCONDITIONED if "unconditioned_folder" in inputs else None,
-        }
-
-    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
-        """Link the crystals, and copy everything else."""
-        files = self.linked_files(self.inputs)
-        for port, name in (("crystals_folder", files["crystals"]), ("unconditioned_folder", files["unconditioned"])):
-            if port not in self.inputs:
-                continue
-            if isinstance(self.inputs[port], RemoteData):
-                self.link_remote(info, self.inputs[port], CRYSTALS, name)
-            else:
-                self.copy_file(info, self.inputs[port], name, CRYSTALS)
-        for port in ("reference", "training", "stability"):
-            if port in self.inputs:
-                self.copy_file(info, self.inputs[port], files[port])
-        predictors = self.inputs.get("predictors", {})
-        for name, file in zip(sorted(predictors), files["predictors"], strict=True):
-            self.copy_file(info, predictors[name], file)

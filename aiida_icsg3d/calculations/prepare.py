@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from aiida.common.datastructures import CalcInfo
-from aiida.common.folders import Folder
 from aiida.orm import FolderData, SinglefileData
 
 from ..data import CrystalDatasetData
 from .base import StageCalculation
-
-SOURCE_FOLDER = "source"
+from .files import InputFile
 
 
 class PrepareCalculation(StageCalculation):
     """Build a dataset from a CSV of CIFs, a folder or zip of CIFs, or an extxyz file."""
 
     stage = "prepare"
-    files: ClassVar[Mapping[str, Any]] = {"source": SOURCE_FOLDER}
+    files = (InputFile("source", "source", "source_{file}", path="."),)
     owned = ("dataset",)
     retrieved_files = ("dataset.h5",)
 
@@ -34,17 +30,3 @@ class PrepareCalculation(StageCalculation):
             "files (FolderData). The suffix of the file tells which.",
         )
         spec.output("dataset", valid_type=CrystalDatasetData, required=False, help="The dataset.")
-
-    @classmethod
-    def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the name of the source, whose suffix tells its kind."""
-        source = inputs["source"]
-        return {"source": f"source_{source.filename}" if isinstance(source, SinglefileData) else SOURCE_FOLDER}
-
-    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
-        """Copy the source."""
-        source = self.inputs.source
-        if isinstance(source, SinglefileData):
-            self.copy_file(info, source, self.linked_files(self.inputs)["source"])
-        else:
-            self.copy_file(info, source, SOURCE_FOLDER, ".")

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from aiida.common.datastructures import CalcInfo
-from aiida.common.folders import Folder
 from aiida.orm import RemoteData, StructureData
 
 from .base import StageCalculation
 from .bulk import store_created
+from .files import InputFile
 
 
 class RebuildCalculation(StageCalculation):
     """Rebuild crystals; each of them is linked here, where it is born, and nowhere else."""
 
     stage = "rebuild"
-    files: ClassVar[Mapping[str, Any]] = {"fields": "fields.h5", "segments": "segments.h5"}
+    files = (
+        InputFile("fields_folder", "fields", "fields.h5"),
+        InputFile("segments_folder", "segments", "segments.h5"),
+    )
     owned = ("crystals",)
     retrieved_files = ("crystals.h5",)
 
@@ -39,8 +40,3 @@ class RebuildCalculation(StageCalculation):
             stored = store_created(self.node, {f"crystals__{name}": node for name, node in fresh.items()})
             self._outputs["crystals"].update({name: stored[f"crystals__{name}"] for name in fresh})
         super().update_outputs()
-
-    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
-        """Link fields and segments."""
-        self.link_remote(info, self.inputs.fields_folder, self.files["fields"])
-        self.link_remote(info, self.inputs.segments_folder, self.files["segments"])

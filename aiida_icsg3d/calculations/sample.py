@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import h5py
-from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida.orm import StructureData
 
@@ -16,6 +15,7 @@ from icsg3d_models.settings import SampleSettings
 
 from ..data import CrystalDatasetData, TrainedModelData
 from .base import StageCalculation, check_network, check_part
+from .files import InputFile
 
 BASE_FILE = "base.h5"
 
@@ -24,7 +24,12 @@ class SampleCalculation(StageCalculation):
     """Draw latents and decode them; the fields stay in the remote folder as fields.h5."""
 
     stage = "sample"
-    files: ClassVar[Mapping[str, Any]] = {"vae": "vae.safetensors", "prior": "prior.safetensors", "base": BASE_FILE}
+    files = (
+        InputFile("vae", "vae", "vae.safetensors"),
+        InputFile("prior", "prior", "prior.safetensors"),
+        InputFile("base", "base", BASE_FILE, written=True),
+        InputFile("dataset", "base", BASE_FILE),
+    )
     owned = ("fields",)
 
     @classmethod
@@ -77,19 +82,8 @@ class SampleCalculation(StageCalculation):
         if mode == "interpolate" and n_base != 2:
             raise ValueError(f"mode 'interpolate' needs two base crystals, received {n_base}")
 
-    @classmethod
-    def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the names of the models and of the base crystals, where they are given."""
-        given = {"vae": True, "prior": "prior" in inputs, "base": bool(inputs.get("base")) or "dataset" in inputs}
-        return {name: file if given[name] else None for name, file in cls.files.items()}
-
-    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
-        """Copy the models, and copy or write the base crystals."""
-        for name in ("vae", "prior"):
-            if name in self.inputs:
-                self.copy_file(info, self.inputs[name], self.files[name])
-        if "dataset" in self.inputs:
-            self.copy_file(info, self.inputs.dataset, BASE_FILE)
+    def write_files(self, folder: Folder) -> None:
+        """Write the base crystals."""
         if self.inputs.get("base"):
             names = sorted(self.inputs.base)
             structures = [self.inputs.base[name].get_pymatgen_structure() for name in names]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
-from typing import Any, ClassVar
+from typing import Any
 
-from aiida.common.datastructures import CalcInfo
-from aiida.common.folders import Folder
 from aiida.orm import Dict, FolderData, RemoteData, SinglefileData
 
 from icsg3d_models.networks.model_file import PREDICTORS
@@ -15,17 +12,18 @@ from icsg3d_models.settings import ScreenSettings
 
 from ..data import TrainedModelData
 from .base import StageCalculation, check_network
+from .files import InputFile
 
 
 class ScreenCalculation(StageCalculation):
     """Screen the crystals of a rebuild job."""
 
     stage = "screen"
-    files: ClassVar[Mapping[str, Any]] = {
-        "crystals": "crystals.h5",
-        "predictors": ["predictor.safetensors"],
-        "reference": "reference",
-    }
+    files = (
+        InputFile("crystals_folder", "crystals", "crystals.h5"),
+        InputFile("predictors", "predictors", "predictor_{name}.safetensors"),
+        InputFile("reference", "reference", "reference{suffix}"),  # the suffix tells the kind of reference
+    )
     owned = ("table",)
     retrieved_files = ("screening.csv",)
 
@@ -79,25 +77,3 @@ class ScreenCalculation(StageCalculation):
                 "candidates must be novel, but there is no `reference` to compare with; give the training set or its "
                 "fingerprint, or leave `novel` out of `settings.require`"
             )
-
-    @classmethod
-    def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the names of crystals, predictors and reference; the suffix tells the kind of reference."""
-        reference = inputs.get("reference")
-        return {
-            "crystals": cls.files["crystals"],
-            "predictors": [f"predictor_{name}.safetensors" for name in sorted(inputs.get("predictors", {}))],
-            "reference": f"reference{PurePosixPath(reference.filename).suffix}" if reference is not None else None,
-        }
-
-    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
-        """Link the crystals, and copy predictors and reference."""
-        crystals, files = self.inputs.crystals_folder, self.linked_files(self.inputs)
-        if isinstance(crystals, RemoteData):
-            self.link_remote(info, crystals, files["crystals"])
-        else:
-            self.copy_file(info, crystals, files["crystals"], files["crystals"])
-        for name, file in zip(sorted(self.inputs.predictors), files["predictors"], strict=True):
-            self.copy_file(info, self.inputs.predictors[name], file)
-        if "reference" in self.inputs:
-            self.copy_file(info, self.inputs.reference, files["reference"])

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from aiida.common.datastructures import CalcInfo
-from aiida.common.folders import Folder
 from aiida.orm import RemoteData
 
 from ..data import TrainedModelData
 from .base import StageCalculation, check_network
+from .files import InputFile
 
 
 class SegmentCalculation(StageCalculation):
     """Segment the fields of a sample job; the segments stay in the remote folder as segments.h5."""
 
     stage = "segment"
-    files: ClassVar[Mapping[str, Any]] = {"unet": "unet.safetensors", "fields": "fields.h5"}
+    files = (
+        InputFile("unet", "unet", "unet.safetensors"),
+        InputFile("fields_folder", "fields", "fields.h5"),
+    )
     owned = ("segments",)
 
     @classmethod
@@ -33,8 +35,3 @@ class SegmentCalculation(StageCalculation):
         super().check_inputs(inputs, ports)
         if "unet" in inputs:
             check_network("unet", inputs["unet"], "unet")
-
-    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
-        """Copy the model and link the fields."""
-        self.copy_file(info, self.inputs.unet, self.files["unet"])
-        self.link_remote(info, self.inputs.fields_folder, self.files["fields"])

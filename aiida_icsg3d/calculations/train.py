@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from aiida.common.datastructures import CalcInfo
-from aiida.common.folders import Folder
 from aiida.orm import ArrayData, RemoteData, SinglefileData
 
 from icsg3d_models.settings import StageSettings
@@ -14,10 +12,10 @@ from icsg3d_models.settings.network_options import read_options
 
 from ..data import CrystalDatasetData, TrainedModelData
 from .base import StageCalculation, check_network
+from .files import InputFile
 
 DEADLINE_SHARE = 0.9  # of the wall time: the rest is for the last checkpoint, the test and the model file
 CHECKPOINT = "checkpoint"
-RESUME = "resume"
 FINGERPRINT = "fingerprint.h5"
 NEEDED = {"vae": "unet", "prior": "vae"}  # network -> model it is trained upon
 
@@ -26,12 +24,12 @@ class TrainCalculation(StageCalculation):
     """Train a U-Net, a VAE (on a U-Net), a latent prior (on a VAE), a CGCNN or a VoxelNet."""
 
     stage = "train"
-    files: ClassVar[Mapping[str, Any]] = {
-        "dataset": "dataset.h5",
-        "unet": "unet.safetensors",
-        "vae": "vae.safetensors",
-        "resume_from": RESUME,
-    }
+    files = (
+        InputFile("dataset", "dataset", "dataset.h5"),
+        InputFile("unet", "unet", "unet.safetensors"),
+        InputFile("vae", "vae", "vae.safetensors"),
+        InputFile("checkpoint_folder", "resume_from", "resume", path=CHECKPOINT),
+    )
     owned = ("output", "checkpoint")
     retrieved_files = ("model.safetensors", "metrics.csv", FINGERPRINT)
 
@@ -76,17 +74,6 @@ class TrainCalculation(StageCalculation):
             known = ", ".join(inputs["dataset"].properties) or "no property"
             raise ValueError(f"targets {', '.join(unknown)} are not in the dataset, which has {known}")
 
-    @classmethod
-    def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the names of the dataset, of the models given, and of the checkpoint to go on from."""
-        given = {
-            "dataset": True,
-            "unet": "unet" in inputs,
-            "vae": "vae" in inputs,
-            "resume_from": "checkpoint_folder" in inputs,
-        }
-        return {name: file if given[name] else None for name, file in cls.files.items()}
-
     def final_settings(self) -> StageSettings:
         """Return the settings, with a deadline before the scheduler's."""
         settings = super().final_settings()
@@ -95,11 +82,3 @@ class TrainCalculation(StageCalculation):
             return settings
         deadlines = [DEADLINE_SHARE * limit, getattr(settings, "deadline_seconds", None)]
         return settings.model_copy(update={"deadline_seconds": min(d for d in deadlines if d is not None)})
-
-    def link_inputs(self, info: CalcInfo, folder: Folder) -> None:
-        """Copy dataset and models, and link the checkpoint."""
-        for name in ("dataset", "unet", "vae"):
-            if name in self.inputs:
-                self.copy_file(info, self.inputs[name], self.files[name])
-        if "checkpoint_folder" in self.inputs:
-            self.link_remote(info, self.inputs.checkpoint_folder, CHECKPOINT, RESUME)

@@ -41,21 +41,35 @@ def relaxations_so_far(processes: list[ProcessNode]) -> dict[str, dict[str, Any]
         if results is not None:
             found.update(results.get_dict())
             continue
-        for child in process.called:
-            label = child.base.links.get_incoming(node_class=type(process)).one().link_label
-            if label.startswith("relax_") and child.is_terminated:
-                found[label.removeprefix("relax_")] = describe(process, label.removeprefix("relax_"), child)
+        found.update(ended_relaxations(process))
     return found
 
 
-def describe(validation: ProcessNode, identifier: str, relaxation: ProcessNode) -> dict[str, Any]:
-    """Return the entry of one relaxation that has ended while others of its validation still run."""
-    from ..workflows.relaxations import FAILED, RELAXED, describe_relaxation, explain_failure
+def ended_relaxations(validation: ProcessNode) -> dict[str, dict[str, Any]]:
+    """Return id -> entry of each crystal with a relaxation that has ended, while its validation still runs.
 
-    entry = {"status": RELAXED, "reason": None, "exit_status": relaxation.exit_status,
-             "workchain_uuid": relaxation.uuid}  # fmt: skip
-    if not relaxation.is_finished_ok:
-        return entry | {"status": FAILED, "reason": explain_failure(relaxation)}
-    generated = validation.inputs.structures[identifier]
-    energy = output(relaxation, "output_parameters").get_dict()["energy"]
-    return entry | describe_relaxation(generated, output(relaxation, "output_structure"), energy)
+    Of several starts the lowest that has ended counts, and of several tries the last.
+    """
+    from ..dft.engine import crystal_and_start
+    from ..dft.engines import engine_class
+    from ..workflows.relaxations import RELAXED, describe_relaxation, outcome_of_starts
+
+    inputs: dict[str, Any] = {link.link_label: link.node for link in validation.base.links.get_incoming().all()}
+    engine = engine_class(inputs["engine"].value if "engine" in inputs else "quantum_espresso")
+    structures = {label.removeprefix("structures__"): node for label, node in inputs.items()}
+    tried: dict[str, dict[str, Any]] = {}
+    for child in sorted(validation.called, key=lambda process: process.pk or 0):
+        label = child.base.links.get_incoming(node_class=type(validation)).one().link_label
+        if not label.startswith("relax_") or not child.is_terminated:
+            continue
+        identifier, start = crystal_and_start(label.removeprefix("relax_"), structures)
+        if identifier in structures:
+            tried.setdefault(identifier, {})[start] = (child, engine.read(child, identifier))
+    found = {}
+    for identifier, starts in tried.items():
+        entry = outcome_of_starts(starts, engine)
+        if entry["status"] == RELAXED:
+            relaxed = starts[entry["start"]][1].structure
+            entry |= describe_relaxation(structures[identifier], relaxed, entry["energy_eV"])
+        found[identifier] = entry
+    return found

@@ -14,31 +14,44 @@ from typing import Any
 
 from aiida.engine import Process
 from aiida.engine.runners import Runner
+from aiida.manage import get_manager
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 MESSAGE = "interrupted by the user"
 PATIENCE = 15.0  # seconds from the last cancelling until every process has to have ended
 
 
+class ForegroundRunner(Runner):
+    """A runner without a broker, as ``engine.run`` makes one, that remembers the processes it makes.
+
+    :ivar processes: in the order in which they were made.
+    """
+
+    def __init__(self) -> None:
+        manager = get_manager()
+        profile = manager.get_profile()
+        interval = 0.0 if profile and profile.is_test_profile else manager.get_option("runner.poll.interval")
+        super().__init__(poll_interval=interval, persister=manager.get_persister())
+        self.processes: list[Process] = []
+
+    def instantiate_process(self, process: Any, **inputs: Any) -> Process:
+        """Return a new process, or the one given."""
+        made = super().instantiate_process(process, **inputs)
+        if made not in self.processes:
+            self.processes.append(made)
+        return made
+
+
 class Interruption:
-    """Remembers the processes that a runner makes, and kills them when a signal comes.
+    """Kills the processes that a runner made when a signal comes.
 
     :ivar requested: set when a signal has come.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: ForegroundRunner) -> None:
         self.loop = runner.loop
         self.requested = asyncio.Event()
-        self.processes: list[Process] = []
-        make = runner.instantiate_process
-
-        def remember(process: Any, *args: Any, **inputs: Any) -> Process:
-            made = make(process, *args, **inputs)
-            if made not in self.processes:
-                self.processes.append(made)
-            return made
-
-        runner.instantiate_process = remember  # type: ignore[method-assign]
+        self.processes = runner.processes
 
     def install(self) -> None:
         """Take the signals over; AiiDA sets its own handlers when a run starts, so this comes after that."""

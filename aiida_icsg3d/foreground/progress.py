@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from aiida import orm
 
-from .interruption import MESSAGE, Interruption
+from .interruption import MESSAGE, ForegroundRunner, Interruption
 from .snapshot import Snapshot, take_snapshot
 
 
@@ -103,9 +103,7 @@ def run_with_progress(builder: Any, reporter: Reporter, interval: float = 2.0) -
 
     The reporter is a task on the event loop that runs the process, so no second thread touches the database.
     """
-    from aiida.manage import get_manager
-
-    runner = get_manager().create_runner(communicator=None)  # as engine.run does: no broker is needed
+    runner = ForegroundRunner()
     interruption = Interruption(runner)
     process = runner.instantiate_process(builder)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.engine import ProcessBuilder
+from aiida.engine import ProcessBuilder, ProcessBuilderNamespace
 from aiida.orm import AbstractCode, Bool, Int, SinglefileData, StructureData, load_code
 
 from icsg3d_models.networks.model_file import PREDICTORS
@@ -87,7 +87,7 @@ def fill_discovery(
             code("train"), dataset, conditions=list(targets) if targets else None, seed=seed,
             overrides=inputs["train"], options=options_of("train"), protocol=protocol,
         )  # fmt: skip
-        fill(builder, "train", training)
+        fill(builder["train"], training, "metadata")
         reference = reference or dataset
     else:
         if isinstance(models, str):
@@ -107,7 +107,7 @@ def fill_discovery(
     )  # fmt: skip
     for stage in GENERATION:
         generation[stage].metadata.options = {**generation[stage].metadata.options, **options_of(stage)}
-    fill(builder, "generate", generation)
+    fill(builder["generate"], generation, "metadata", "clean_workdir")
 
     screening: Any = ScreenWorkChain.get_builder_from_protocol(
         code("screen"), reference=reference, elements=elements, seed=seed, overrides=inputs["screen"],
@@ -116,23 +116,26 @@ def fill_discovery(
     settings = screening.screen.settings.get_dict()
     asked = {key: wishes[key] for key in ("composition", "anonymous_formula") if wishes and wishes.get(key)}
     screening.screen.settings = {**settings, **asked, "top": max(settings.get("top", 10), count)}
-    fill(builder, "screen", screening)
+    fill(builder["screen"], screening, "metadata", "clean_workdir")
 
     if count:
         validation = ValidateWorkChain.get_builder_from_protocol(
             code("pw"), pseudo_family=pseudo_family, overrides=dict(inputs["validation"]), options=options_of("pw"),
             protocol=protocol,
         )  # fmt: skip
-        fill(builder, "validation", validation)
+        fill(builder["validation"], validation, "metadata")
 
 
-def fill(builder: ProcessBuilder, namespace: str, inputs: ProcessBuilder) -> None:
-    """Set a namespace of the builder to what another builder has, as far as the namespace has these inputs."""
-    content = inputs._inputs(prune=True)
-    content.pop("metadata", None)
-    if namespace in ("generate", "screen"):
-        content.pop("clean_workdir", None)
-    builder[namespace]._update(content)
+def fill(target: ProcessBuilderNamespace, inputs: ProcessBuilderNamespace, *left_out: str) -> None:
+    """Set in a namespace of a builder what another builder has, but for the inputs left out."""
+    for name, value in inputs.items():
+        if name in left_out:
+            continue
+        if isinstance(value, ProcessBuilderNamespace):
+            if name in target:
+                fill(target[name], value)
+        else:
+            target[name] = value
 
 
 def check_models(models: Mapping[str, Any]) -> dict[str, Any]:

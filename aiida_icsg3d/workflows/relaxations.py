@@ -1,56 +1,22 @@
-"""What goes into and comes out of a relaxation: symmetrised input, comparison, reason of a failure."""
+"""What comes out of a relaxation: the lower of its ends, and how the crystal compares with the generated one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida import orm
 from aiida.engine import calcfunction
 
+from ..dft.engine import Engine, Relaxation
+from ..dft.magnetism import NONMAGNETIC, carriers, order_found
+from ..dft.symmetry import symmetrise_structure
+
+__all__ = ("symmetrise_structure",)
+
 RELAXED, FAILED = "relaxed", "failed"
 SYMMETRY_PRECISION = 0.01
 """Å; tolerance of the space group that is reported for a relaxed crystal."""
-
-HINTS = {
-    "ERROR_IONIC_CONVERGENCE_REACHED_EXCEPT_IN_FINAL_SCF": "the stress or the forces of the final SCF, with "
-    "the plane waves of the relaxed cell, exceed the thresholds: raise ecutwfc and ecutrho, or allow more "
-    "iterations with relax.max_meta_convergence_iterations",
-    "ERROR_ELECTRONIC_CONVERGENCE_NOT_REACHED": "lower ELECTRONS.mixing_beta or raise SYSTEM.degauss",
-    "ERROR_IONIC_CYCLE_ELECTRONIC_CONVERGENCE_NOT_REACHED": "lower ELECTRONS.mixing_beta or raise SYSTEM.degauss",
-    "ERROR_IONIC_CYCLE_EXCEEDED_NSTEP": "raise CONTROL.nstep, or look whether the crystal falls apart",
-    "ERROR_OUT_OF_WALLTIME": "raise metadata.options.max_wallclock_seconds",
-    "ERROR_SCHEDULER_OUT_OF_WALLTIME": "raise metadata.options.max_wallclock_seconds",
-    "ERROR_SCHEDULER_OUT_OF_MEMORY": "ask for more memory or fewer processes in metadata.options",
-    "ERROR_MAX_ITERATIONS_EXCEEDED": "raise relax.max_meta_convergence_iterations, or the cut-offs",
-}
-"""Label of an exit code -> what to do about it."""
-
-
-@calcfunction
-def symmetrise_structure(structure: orm.StructureData, precision: orm.Float) -> orm.StructureData:
-    """Return the primitive cell with the sites moved onto the symmetry that holds within a tolerance.
-
-    :param structure: any ordered crystal.
-    :param precision: spglib's ``symprec`` in Å.
-    """
-    import spglib
-
-    crystal = structure.get_pymatgen()
-    numbers = [site.specie.Z for site in crystal]
-    found = spglib.standardize_cell(
-        (crystal.lattice.matrix, crystal.frac_coords, numbers),
-        to_primitive=True,
-        no_idealize=False,
-        symprec=precision.value,
-    )
-    if found is None:  # sites closer together than the tolerance: leave them to pw.x as they are
-        return structure.clone()
-    from pymatgen.core import Element, Structure
-
-    cell, positions, species = found
-    return orm.StructureData(
-        pymatgen=Structure(cell, [Element.from_Z(z) for z in species], positions).get_sorted_structure()
-    )
 
 
 def rms_displacement(generated: Any, relaxed: Any) -> float | None:
@@ -105,48 +71,85 @@ def describe_relaxation(generated: orm.StructureData, relaxed: orm.StructureData
 def collect_relaxations(outcomes: orm.Dict, **nodes: Any) -> orm.Dict:
     """Return ``{id: {status, reason, exit_status, workchain_uuid, energy_eV, ...}}`` of all relaxations.
 
-    :param outcomes: status, reason, exit status and UUID of each relaxation.
-    :param nodes: namespaces ``generated``, ``relaxed`` and ``parameters``: the crystals before and after, and
-        what pw.x printed, by the same identifiers; the last two hold the successful relaxations only.
+    :param outcomes: what the engine said of each: status, reason, energy, figures, settings.
+    :param nodes: namespaces ``generated`` and ``relaxed``, the crystals before and after by the same identifiers, and
+        ``sources``, by identifier what the engine read the figures from; the last two hold the successful ones only.
     """
     results = {}
     for identifier, outcome in outcomes.get_dict().items():
         results[identifier] = dict(outcome)
         if outcome["status"] == RELAXED:
-            energy = nodes["parameters"][identifier]["energy"]
-            results[identifier].update(
-                describe_relaxation(nodes["generated"][identifier], nodes["relaxed"][identifier], energy)
+            described = describe_relaxation(
+                nodes["generated"][identifier], nodes["relaxed"][identifier], outcome["energy_eV"]
             )
+            results[identifier].update(described)
     return orm.Dict(results)
 
 
-def innermost_failure(node: orm.ProcessNode) -> orm.ProcessNode:
-    """Return the process in which a failure began: the last failed child of the last failed child ..."""
-    failed = [child for child in node.called if child.is_failed or child.is_excepted or child.is_killed]
-    return innermost_failure(max(failed, key=lambda child: child.pk or 0)) if failed else node
+@calcfunction
+def record_energy(structure: orm.StructureData, outcome: orm.Dict, **sources: Any) -> orm.Dict:
+    """Return the energy of one relaxed crystal with its settings, as a node that a query finds by their hash.
 
-
-def explain_failure(node: orm.ProcessNode) -> str:
-    """Return why a process failed, from its innermost failed process, and what to do about it."""
-    inner = innermost_failure(node)
-    name = f"{inner.process_label}<{inner.pk}>"
-    if inner.is_excepted or inner.is_killed:
-        word = "raised an exception" if inner.is_excepted else "was killed"
-        return f"{name} {word}; see `verdi process report {inner.pk}`"
-    status = inner.exit_status
-    codes = {code.status: label for label, code in inner.process_class.exit_codes.items()}
-    message = (inner.exit_message or codes.get(status, "no message")).rstrip(".")
-    hint = HINTS.get(codes.get(status, ""), f"see `verdi process report {node.pk}`")
-    return f"{name} ended with {status}: {message}; {hint}"
-
-
-def final_scf_exceeded(relaxation: orm.ProcessNode) -> bool:
-    """Whether the last iteration of a PwRelaxWorkChain ended above its thresholds in the final SCF (501).
-
-    Without meta-convergence, or within 10 % of the threshold, PwRelaxWorkChain itself still ends with 0 then.
+    :param structure: the relaxed crystal.
+    :param outcome: its entry of the results, with ``energy_eV`` and ``settings``.
+    :param sources: what the engine read the figures from.
+    :return: ``formula`` (reduced), ``n_atoms``, ``energy_eV``, ``energy_per_atom_eV``, ``settings_hash``,
+        ``settings``, ``start``, ``magnetic_order`` and ``structure_uuid``.
     """
-    from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
+    entry, count = outcome.get_dict(), len(structure.sites)
+    return orm.Dict(
+        {
+            "formula": structure.get_pymatgen().composition.reduced_formula,
+            "n_atoms": count,
+            "energy_eV": entry["energy_eV"],
+            "energy_per_atom_eV": entry["energy_eV"] / count,
+            "settings_hash": entry["settings"]["hash"],
+            "structure_uuid": structure.uuid,
+            **{key: entry.get(key) for key in ("settings", "start", "magnetic_order", "note")},
+        }
+    )
 
-    code = PwBaseWorkChain.exit_codes.ERROR_IONIC_CONVERGENCE_REACHED_EXCEPT_IN_FINAL_SCF.status
-    iterations = [child for child in relaxation.called if child.process_class is PwBaseWorkChain]
-    return bool(iterations) and max(iterations, key=lambda child: child.pk or 0).exit_status == code
+
+def outcome_of_starts(tried: Mapping[str, tuple[orm.ProcessNode, Relaxation]], engine: type[Engine]) -> dict[str, Any]:
+    """Return status, reason, energy, figures and settings of a crystal: those of its lowest end, and all starts.
+
+    :param tried: start -> its process and what became of the crystal there.
+    """
+    good = [start for start, (_, found) in tried.items() if found.reason is None]
+    # Ends of one cell: their energies may be compared as they are. All failed: the first start says why.
+    chosen = min(good, key=lambda start: tried[start][1].energy or 0.0) if good else next(iter(tried))
+    node, relaxation = tried[chosen]
+    outcome: dict[str, Any] = {
+        "status": RELAXED if good else FAILED,
+        "reason": relaxation.reason,
+        "exit_status": node.exit_status,
+        "workchain_uuid": node.uuid,
+        "engine": engine.name,
+        "start": chosen,
+    }
+    if len(tried) > 1:
+        outcome["starts"] = {
+            start: {
+                "energy_eV": found.energy,
+                "reason": found.reason,
+                "workchain_uuid": process.uuid,
+                "magnetic_order": end_of(start, found),
+                **found.figures,
+            }
+            for start, (process, found) in tried.items()
+        }
+    if good and relaxation.structure is not None:
+        outcome |= {"energy_eV": relaxation.energy, "magnetic_order": end_of(chosen, relaxation), **relaxation.figures}
+        outcome["note"] = engine.note(relaxation.structure, chosen)
+    return outcome
+
+
+def end_of(start: str, relaxation: Relaxation) -> str | None:
+    """Return the magnetic order that a relaxation ended in, None where it failed or nothing is said of it."""
+    if relaxation.structure is None:
+        return None
+    if "total_magnetization" not in relaxation.figures:
+        return NONMAGNETIC if start == NONMAGNETIC else None
+    figures, sites = relaxation.figures, relaxation.structure.get_site_kindnames()
+    count = sum(name in carriers(relaxation.structure) for name in sites)
+    return order_found(figures["total_magnetization"], figures["absolute_magnetization"], count)

@@ -12,6 +12,7 @@ import pytest
 from aiida.common import AttributeDict
 from aiida.common.folders import SandboxFolder
 from aiida.common.links import LinkType
+from aiida.engine import ProcessBuilder
 from aiida.engine.utils import instantiate_process
 from aiida.manage.manager import get_manager
 from aiida.orm import CalcJobNode, Computer, FolderData, InstalledCode, Node, RemoteData
@@ -114,7 +115,10 @@ def parsed(localhost: Computer, tmp_path: Path) -> Callable[..., tuple[dict[str,
 def workchain() -> Callable[..., Any]:
     """Return a function that builds a WorkChain process without running it."""
 
-    def build(process: Any, inputs: dict[str, Any]) -> Any:
-        return instantiate_process(get_manager().get_runner(), process, **AttributeDict(inputs))
+    def build(process: Any, inputs: Any) -> Any:
+        runner = get_manager().get_runner()
+        if isinstance(inputs, ProcessBuilder):
+            return instantiate_process(runner, inputs)
+        return instantiate_process(runner, process, **AttributeDict(inputs))
 
     return build

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
+from aiida.engine.processes.utils import prune_mapping
 from aiida.orm import (
     CalcFunctionNode,
     CalcJobNode,
@@ -114,7 +115,7 @@ def chain(workchain: Any, fake_code: Any, models: Any, dataset: Any) -> Any:
     builder = DiscoverWorkChain.get_builder_from_protocol(
         {"icsg3d": fake_code()}, models=models, reference=dataset, n_relaxations=0
     )
-    process = workchain(DiscoverWorkChain, builder._inputs(prune=True))
+    process = workchain(DiscoverWorkChain, builder)
     process.attached = {}
     process.out = process.attached.__setitem__
     return process
@@ -273,7 +274,7 @@ def test_inputs_refused(fake_code: Any, models: dict[str, Any], dataset: Any) ->
 
     def message(**changes: Any) -> str:
         builder = build({"icsg3d": fake_code()}, models=models, reference=dataset, n_relaxations=0)
-        inputs = {**builder._inputs(prune=True), **changes}
+        inputs = {**prune_mapping(dict(builder)), **changes}
         error = spec.validate(spec.pre_process({k: v for k, v in inputs.items() if v is not None}))
         return error.message if error else ""
 
@@ -311,7 +312,7 @@ def test_only_what_was_asked_for_passes_the_screening(fake_code: Any, models: di
 def test_training_of_all_keeps_what_succeeded(workchain: Any, fake_code: Any, dataset: Any, tmp_path: Any) -> None:
     """The U-Net failed; the CGCNN, which ran beside it, is not lost, and no VAE is begun."""
     builder = TrainAllWorkChain.get_builder_from_protocol(fake_code(), dataset)
-    process = workchain(TrainAllWorkChain, builder._inputs(prune=True))
+    process = workchain(TrainAllWorkChain, builder)
     attached: dict[str, Any] = {}
     process.out = attached.__setitem__
     process.ctx.unet = unet = finished(TrainWorkChain, {}, 402, "no space")

@@ -38,7 +38,7 @@ def process(workchain: Any, fake_code: Any, model: Any) -> Any:
     builder = GenerateWorkChain.get_builder_from_protocol(
         fake_code(), model("vae"), model("unet"), model("prior"), n_samples=9, protocol="fast"
     )
-    built = workchain(GenerateWorkChain, builder._inputs(prune=True))
+    built = workchain(GenerateWorkChain, builder)
     built.attached, built.submitted = {}, {}
     built.out = built.attached.__setitem__
     built.run_stage = lambda name, **folders: built.submitted.update({name: folders})
@@ -104,7 +104,7 @@ def test_wishes_reach_the_sampling_and_the_segmentation(fake_code: Any, model: A
 def test_screen_ends(workchain: Any, fake_code: Any, model: Any, dataset: Any, remote: Any, job: Any) -> None:
     builder = ScreenWorkChain.get_builder_from_protocol(fake_code(), remote(), {"a": model("cgcnn")}, dataset, top=7)
     assert builder.screen.settings.get_dict() == {"seed": 0, "top": 7}
-    process = workchain(ScreenWorkChain, builder._inputs(prune=True))
+    process = workchain(ScreenWorkChain, builder)
     attached: dict[str, Any] = {}
     process.out = attached.__setitem__
     process.ctx.screen = job("screen", 421, "all known")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from aiida.common.links import LinkType
 from aiida.engine import ProcessState
 from pymatgen.core import Lattice, Structure
 
+from aiida_icsg3d.dft.engine import task_label
+from aiida_icsg3d.dft.quantum_espresso.pw_failures import explain_failure
 from aiida_icsg3d.workflows import relaxations
 from aiida_icsg3d.workflows.validate import ValidateWorkChain
 from tests.aiida.pseudo_families import make_family
@@ -58,11 +60,20 @@ def process(code: Any, family: Any, workchain: Callable[..., Any]) -> Callable[.
     def build(structures: dict[str, Structure], **kwargs: Any) -> Any:
         nodes = {name: data(structure) for name, structure in structures.items()}
         builder = ValidateWorkChain.get_builder_from_protocol(code, nodes, pseudo_family="made up", **kwargs)
-        chain = workchain(ValidateWorkChain, builder._inputs(prune=True))
+        chain = workchain(ValidateWorkChain, builder)
         assert chain.setup() is None
         return chain
 
     return build
+
+
+def inputs_of(chain: Any, identifier: str = "a", start: str = "nonmagnetic") -> Any:
+    """Return the inputs of the relaxation of one crystal."""
+    engine = chain.engine()
+    chain.ctx.waiting = [identifier]
+    chain.prepare(engine)
+    chain.ctx.tasks = []
+    return engine.process({identifier: chain.ctx.prepared[identifier]}, start)[1]
 
 
 def called(caller: orm.ProcessNode | None, kind: str, status: int | None, message: str | None = None) -> Any:
@@ -80,9 +91,39 @@ def called(caller: orm.ProcessNode | None, kind: str, status: int | None, messag
     return node.store()
 
 
-def give_outputs(node: orm.ProcessNode, structure: Structure, energy: float) -> None:
-    """Attach a relaxed structure and an energy to a relaxation."""
-    outputs = {"output_structure": data(structure), "output_parameters": orm.Dict({"energy": energy})}
+def give_inputs(node: orm.ProcessNode, inputs: Mapping[str, Any], path: str = "") -> orm.ProcessNode:
+    """Link the inputs that a process was submitted with, and store it."""
+    for name, value in inputs.items():
+        if isinstance(value, Mapping):
+            give_inputs(node, value, f"{path}{name}__") if name not in ("metadata", "options") else None
+        elif isinstance(value, orm.Data):
+            value.store()
+            node.base.links.add_incoming(value, link_type=LinkType.INPUT_WORK, link_label=f"{path}{name}")
+    return node
+
+
+def relaxation(chain: Any, status: int | None, identifier: str = "a", start: str = "nonmagnetic") -> Any:
+    """Return a PwRelaxWorkChain of a crystal that has ended, with the inputs that the engine gives it."""
+    node = orm.WorkChainNode(process_type=RELAX)
+    node.set_process_label("PwRelaxWorkChain")
+    give_inputs(node, inputs_of(chain, identifier, start))
+    node.set_process_state(ProcessState.EXCEPTED if status is None else ProcessState.FINISHED)
+    if status is not None:
+        node.set_exit_status(status)
+    return node.store()
+
+
+def has_run(chain: Any, node: orm.ProcessNode, identifier: str = "a", start: str = "nonmagnetic") -> None:
+    """Let the chain know of a relaxation that it has started."""
+    label = task_label([identifier], start)
+    chain.ctx[f"relaxation_{label}"] = node
+    chain.ctx.launched[label] = {"label": label, "crystals": [identifier], "start": start}
+
+
+def give_outputs(node: orm.ProcessNode, structure: Structure | orm.StructureData, energy: float, **said: Any) -> None:
+    """Attach a relaxed structure and an energy, and what else pw.x says, to a relaxation."""
+    relaxed = structure if isinstance(structure, orm.StructureData) else data(structure)
+    outputs = {"output_structure": relaxed, "output_parameters": orm.Dict({"energy": energy, **said})}
     for label, output in outputs.items():
         output.store().base.links.add_incoming(node, link_type=LinkType.RETURN, link_label=label)
 
@@ -152,7 +193,7 @@ def test_family_that_is_gone(process: Callable[..., Any], family: Any) -> None:
 
 
 def test_inputs_of_one_relaxation(process: Callable[..., Any]) -> None:
-    inputs = process({"a": perovskite(shift=0.03)}).relaxation_inputs("a")
+    inputs = inputs_of(process({"a": perovskite(shift=0.03)}))
     parameters = inputs.base_relax.pw.parameters.get_dict()
     assert (parameters["SYSTEM"]["ecutwfc"], parameters["SYSTEM"]["ecutrho"]) == pytest.approx((40, 320))
     assert parameters["CONTROL"]["etot_conv_thr"] == pytest.approx(5 * 1e-4)
@@ -166,15 +207,15 @@ def test_stringency_and_cutoffs_by_hand(process: Callable[..., Any]) -> None:
     system = {"ecutwfc": 55, "ecutrho": 500}
     overrides = {"relax": {"base_relax": {"pw": {"parameters": {"SYSTEM": system}}}}, "symmetry_precision": 0}
     chain = process({"a": perovskite(shift=0.03)}, overrides={"cutoff_stringency": "normal", "symmetry_precision": 0})
-    assert chain.relaxation_inputs("a").base_relax.pw.parameters["SYSTEM"]["ecutwfc"] == pytest.approx(41)
-    assert chain.relaxation_inputs("a").structure.uuid == chain.inputs.structures["a"].uuid
-    parameters = process({"a": perovskite()}, overrides=overrides).relaxation_inputs("a").base_relax.pw.parameters
+    assert inputs_of(chain).base_relax.pw.parameters["SYSTEM"]["ecutwfc"] == pytest.approx(41)
+    assert inputs_of(chain).structure.uuid == chain.inputs.structures["a"].uuid
+    parameters = inputs_of(process({"a": perovskite()}, overrides=overrides)).base_relax.pw.parameters
     assert system.items() <= parameters["SYSTEM"].items()
 
 
 def test_stringency_that_the_family_lacks(process: Callable[..., Any]) -> None:
     chain = process({"a": perovskite()}, overrides={"cutoff_stringency": "high"})
-    assert chain.ctx.stringency == "normal"
+    assert chain.engine().stringency == "normal"
 
 
 def test_batches(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,21 +237,23 @@ def test_batches(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -
 def test_results_of_good_and_bad(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """One is relaxed, one fails inside, one has an element that the family lacks: the first goes on."""
     chain = process({"bad": perovskite(), "good": perovskite(), "unknown": perovskite(elements="Ba Ti O")})
-    relaxation = {name: called(None, RELAX, status) for name, status in (("good", 0), ("bad", 401))}
-    give_outputs(relaxation["good"], perovskite(a=3.9), -50.0)
-    base = called(relaxation["bad"], BASE, 410)
+    nodes = {name: relaxation(chain, status, name) for name, status in (("good", 0), ("bad", 401))}
+    give_outputs(nodes["good"], perovskite(a=3.9), -50.0)
+    base = called(nodes["bad"], BASE, 410)
     called(base, PW, 410, "The electronic minimization cycle did not reach self-consistency.")
-    submitted = iter([relaxation["bad"], relaxation["good"]])
+    submitted = iter([nodes["bad"], nodes["good"]])
     monkeypatch.setattr(chain, "submit", lambda *_, **__: next(submitted))
+    chain.ctx.waiting = ["bad", "good", "unknown"]
     while chain.should_launch():
         chain.ctx.update(chain.launch())
+        chain.inspect()
     assert chain.results() is None
     results = chain.outputs["results"].get_dict()
     assert {name: entry["status"] for name, entry in results.items()} == {
         "good": "relaxed", "bad": "failed", "unknown": "failed",
     }  # fmt: skip
     good = results["good"]
-    assert good["workchain_uuid"] == relaxation["good"].uuid
+    assert good["workchain_uuid"] == nodes["good"].uuid
     assert (good["energy_eV"], good["energy_per_atom_eV"], good["reason"]) == (-50.0, -10.0, None)
     assert good["volume_change_percent"] == pytest.approx(100 * ((3.9 / 4.0) ** 3 - 1))
     assert (good["a"], good["spacegroup_number"]) == (pytest.approx(3.9), 221)
@@ -225,11 +268,11 @@ def test_final_scf_above_threshold_is_no_success(
 ) -> None:
     """PwRelaxWorkChain ends with 0 all the same; what counts is its last iteration."""
     chain = process({"a": perovskite()})
-    node = called(None, RELAX, 0)
+    node = relaxation(chain, 0)
     for number in statuses:
         called(called(node, BASE, number), PW, number)
     give_outputs(node, perovskite(), -50.0)
-    chain.ctx.relaxation_a = node
+    has_run(chain, node)
     exit_code = chain.results()
     entry = chain.outputs["results"]["a"]
     assert entry["status"] == status
@@ -241,20 +284,20 @@ def test_final_scf_above_threshold_is_no_success(
 
 
 def test_reason_of_the_innermost_process() -> None:
-    relaxation = called(None, RELAX, 400)
-    called(called(relaxation, BASE, 0), PW, 0)
-    failed = called(called(relaxation, BASE, 501), PW, 501, "The thresholds are exceeded in the final SCF.")
-    text = relaxations.explain_failure(relaxation)
+    node = called(None, RELAX, 400)
+    called(called(node, BASE, 0), PW, 0)
+    failed = called(called(node, BASE, 501), PW, 501, "The thresholds are exceeded in the final SCF.")
+    text = explain_failure(node)
     assert text.startswith(f"PwCalculation<{failed.pk}> ended with 501: The thresholds are exceeded in the final SCF; ")
     assert "raise ecutwfc" in text
 
 
 def test_reason_of_an_exception_and_of_an_unknown_code() -> None:
-    relaxation = called(None, RELAX, 401)
-    inner = called(called(relaxation, BASE, 300), PW, None)
-    assert f"PwCalculation<{inner.pk}> raised an exception" in relaxations.explain_failure(relaxation)
+    node = called(None, RELAX, 401)
+    inner = called(called(node, BASE, 300), PW, None)
+    assert f"PwCalculation<{inner.pk}> raised an exception" in explain_failure(node)
     other = called(None, RELAX, 999)
-    assert "999: no message" in relaxations.explain_failure(other)
+    assert "999: no message" in explain_failure(other)
 
 
 def test_displacement_of_one_site() -> None:

@@ -1,0 +1,5 @@
+"""The engine Quantum ESPRESSO."""
+
+from .pw_engine import QuantumEspresso
+
+__all__ = ("QuantumEspresso",)
