@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -45,6 +45,24 @@ def wish_options(command: Decorated) -> Decorated:
         text = plain(condition.help).partition("; null:")[0].rstrip(".") + "."
         command = click.option(flag, condition.name, type=kind, metavar=metavar, help=text)(command)
     return command
+
+
+def pairs(option: str, given: Sequence[str], example: str) -> dict[str, str]:
+    """Return NAME=VALUE words as a dictionary.
+
+    :raises ValueError: one is written otherwise, or a name is there twice.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise ValueError(
+                f"{option} {text}: write NAME={'UNIT' if 'unit' in option else 'COLUMN'}, for example {example}"
+            )
+        if name in found:
+            raise ValueError(f"{option} {name} is given twice")
+        found[name] = value
+    return found
 
 
 def plain(text: str | None) -> str:
@@ -112,7 +130,7 @@ def training_options(command: Decorated) -> Decorated:
     """Add all options of a training."""
     return apply(command, [
         click.option("--source", type=FILE,
-                     help="A CSV with a column of CIFs, a folder or .zip of CIFs, or an extxyz file."),
+                     help="A CIF, POSCAR, JSON, extxyz, a table with a column of CIFs, a folder or .zip of crystals."),
         click.option("--dataset", metavar="PK", help="A dataset of this profile, in place of --source."),
         click.option("--property", "properties", multiple=True, metavar="NAME=COLUMN",
                      help="Property of the dataset and the column or key of the source that holds it; may be given "

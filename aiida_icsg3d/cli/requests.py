@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from icsg3d_models.conditions import BY_NAME
 
-from .options import NETWORKS, STAGES
+from .options import NETWORKS, STAGES, pairs
 
 if TYPE_CHECKING:
     from ..launch import Generation, Training
@@ -36,8 +36,6 @@ def training_of(given: dict[str, Any]) -> Training:
     from ..launch import Training
 
     rest = dict(given)
-    if wrong := [text for text in rest["properties"] if "=" not in text]:
-        raise ValueError(f"--property {wrong[0]}: write NAME=COLUMN, for example formation_energy_per_atom=heat_all")
-    rest["properties"] = dict(text.split("=", 1) for text in rest["properties"])
+    rest["properties"] = pairs("--property", rest["properties"], "formation_energy_per_atom=heat_all")
     epochs = {network: count for network in NETWORKS if (count := rest.pop(f"epochs_{network}"))}
     return Training(epochs=epochs, **rest)

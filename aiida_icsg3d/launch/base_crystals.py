@@ -7,23 +7,27 @@ from pathlib import Path
 
 from aiida.orm import StructureData
 
+from icsg3d_models.crystals.batch import CrystalError
+from icsg3d_models.data.readers import read_crystals_from
+
 from ..parsers.rebuild import link_label
 
 
 def read_base(paths: Sequence[Path]) -> dict[str, StructureData]:
-    """Return the crystals of files, by the name of each file.
+    """Return all crystals of files, by the name of each file.
 
-    :raises ValueError: a file that is not there, or that holds no crystal.
+    :raises ValueError: a file that is not there, or one of whose crystals cannot be used.
     """
-    from pymatgen.core import Structure
-
     found = {}
     for index, path in enumerate(paths):
+        if not path.exists():
+            raise ValueError(f"{path}: no such file")
         try:
-            structure = StructureData(pymatgen=Structure.from_file(path), label=path.stem)
-        except FileNotFoundError:
-            raise ValueError(f"{path}: no such file") from None
-        except Exception as exception:  # whatever a parser of some format raises
-            raise ValueError(f"{path}: no crystal can be read from it ({exception})") from None
-        found[link_label(f"base_{index + 1}_{path.stem}")] = structure
+            crystals = read_crystals_from(path)
+        except CrystalError as exception:
+            reason = str(exception).removeprefix(f"{path}: ")
+            raise ValueError(f"{path}: no crystal can be read from it ({reason})") from None
+        for name, structure in zip(crystals.ids, crystals.structures(), strict=True):
+            label = path.stem if len(crystals) == 1 else f"{path.stem} {name}"
+            found[link_label(f"base_{index + 1}_{label}")] = StructureData(pymatgen=structure, label=label)
     return found

@@ -15,7 +15,7 @@ from ..settings import PrepareSettings
 from .datasets import PARTS, Dataset, split_by_group
 from .gather import gather
 from .join import joined
-from .readers import Request, read_records
+from .readers import Found, Request, read_records
 from .readers.files import is_crystal_file
 from .readers.optimade import is_provider
 from .summary import in_words, summarise
@@ -28,25 +28,35 @@ def run(settings: PrepareSettings, report: Report) -> None:
     if isinstance(settings.source, list):
         finish(joined(settings, settings.source, report), settings, report)
         return
-    wanted = dict(settings.properties)
-    unknown = sorted(set(settings.required) - set(wanted))
-    if unknown:
-        raise StageError(
-            "settings_rejected",
-            f"required names {', '.join(unknown)}, which `properties` does not define; "
-            f"it defines {', '.join(wanted) or 'none'}",
-        )
-    if foreign := sorted(set(settings.units) - set(wanted)):
-        raise StageError(
-            "settings_rejected",
-            f"a unit for {', '.join(foreign)}, which `properties` does not define; "
-            f"it defines {', '.join(wanted) or 'none'}",
-        )
+    check_names(settings)
     is_url = is_provider(settings.source)
     source = settings.source if is_url else str(report.directory / settings.source)
     pages = report.directory / PAGES_FILE
     found = read_records(source, request_of(settings), pages if is_url else None)
     report.inputs["source"] = found.digest or source_hash(source)
+    build(found, settings, report)
+    pages.unlink(missing_ok=True)
+
+
+def check_names(settings: PrepareSettings) -> None:
+    """Refuse settings that speak of properties which are not asked for.
+
+    :raises StageError: with those that are.
+    """
+    for said, names in (("required names", settings.required), ("a unit for", settings.units)):
+        if unknown := sorted(set(names) - set(settings.properties)):
+            raise StageError(
+                "settings_rejected",
+                f"{said} {', '.join(unknown)}, which `properties` does not define; "
+                f"it defines {', '.join(settings.properties) or 'none'}",
+            )
+
+
+def build(found: Found, settings: PrepareSettings, report: Report) -> None:
+    """Write the dataset of the records of a source, and say what was used and what was not.
+
+    :raises StageError: no crystal can be used, or a property has no value at all.
+    """
     units = {**found.units, **settings.units}
     found.notes += [
         f"unit of {name}: the source says {found.units[name]}, the settings {unit}, which is kept"
@@ -73,7 +83,7 @@ def run(settings: PrepareSettings, report: Report) -> None:
         raise StageError(
             "input_unreadable", f"{settings.source}: not one of {gathered.read} crystals can be used. {shown}"
         )
-    empty = [name for name in wanted if all(math.isnan(v[name]) for v in gathered.values)]
+    empty = [name for name in settings.properties if all(math.isnan(v[name]) for v in gathered.values)]
     if empty:
         raise StageError(
             "input_incompatible",
@@ -81,7 +91,6 @@ def run(settings: PrepareSettings, report: Report) -> None:
             "mend the source, or leave it out of `properties`",
         )
     write_dataset(settings, report, gathered.crystals, gathered.values, units)
-    pages.unlink(missing_ok=True)
 
 
 def request_of(settings: PrepareSettings) -> Request:

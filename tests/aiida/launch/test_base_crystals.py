@@ -21,6 +21,16 @@ def test_base_crystals_are_read_from_files(tmp_path: Path) -> None:
     structure = base["base_1_my_graphite_1"]
     assert structure.label == "my--graphite (1)"
     assert np.allclose(structure.cell_lengths, [2.46, 2.46, 6.7])
+    several = tmp_path / "two.cif"
+    several.write_text(path.read_text() * 2)
+    assert list(read_base([several])) == ["base_1_two_two_1", "base_1_two_two_2"]
+    several.write_text(path.read_text() + path.read_text()[:-30])
+    with pytest.raises(ValueError, match=r"two-2: .*cut off"):
+        read_base([several])
+    half = Structure(Lattice.cubic(4), [{"Mg": 0.5, "Ca": 0.5}, "O"], [[0, 0, 0], [0.5] * 3])
+    half.to(str(tmp_path / "half.cif"))
+    with pytest.raises(ValueError, match="partial occupancy"):
+        read_base([tmp_path / "half.cif"])
     (tmp_path / "empty.cif").write_text("")
     with pytest.raises(ValueError, match=r"empty.cif: no crystal can be read from it"):
         read_base([tmp_path / "empty.cif"])

@@ -17,8 +17,7 @@ from icsg3d_models.data.readers.optimade import Provider, read_optimade
 from icsg3d_models.data.readers.optimade.structures import crystal_of
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import PrepareSettings
-
-from .conftest import Server, structure
+from tests.optimade_server import Server, structure
 
 GAP = {"gap": "_made_gap"}
 
