@@ -94,8 +94,8 @@ def read_crystals_from(path: str | Path) -> Crystals:
     gathered = gather(found.records)
     if gathered.rejected:
         first = gathered.rejected[0]
-        raise CrystalError(f"{path}: {first['reason']}" if len(found.records) == 1
-                           else f"{path}: {first['id']}: {first['reason']}")  # fmt: skip
+        where = str(path) if gathered.read == 1 else f"{path}: {first['id']}"
+        raise CrystalError(f"{where}: {first['reason']}")
     if not len(gathered.crystals):
         raise CrystalError(f"{path}: no crystal in it")
     return gathered.crystals
