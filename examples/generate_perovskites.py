@@ -8,12 +8,12 @@ what came out of it. `verdi run -- examples/generate_perovskites.py --help` list
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from aiida_icsg3d.cli.endings import exit_as
 from aiida_icsg3d.cli.errors import in_one_sentence, needs_profile
 from aiida_icsg3d.cli.options import generation_options
 from aiida_icsg3d.cli.requests import generation_of
@@ -22,28 +22,25 @@ from aiida_icsg3d.report import write_report
 from aiida_icsg3d.report.console import summarise
 
 
-def generate(wanted: Generation, output: Path | None, submit: bool, dry_run: bool) -> int:
-    """Run the whole chain and return the exit code."""
+def generate(wanted: Generation, output: Path | None, submit: bool, dry_run: bool) -> None:
+    """Run the whole chain."""
     found = wanted.resolve(print, store=not dry_run)  # codes, models, pseudopotentials, elements: or an error in words
     plan = plan_generation(wanted, found)
     builder = wanted.build(found)  # of the DiscoverWorkChain: change any input here
     print(f"\n{plan.text}")
     if dry_run:
-        return 0
+        return
     check_ready(found.codes.values(), submit)
     if submit:
         node = hand_over(builder)
         print(f"DiscoverWorkChain PK {node.pk} submitted.\n  aiida-icsg3d status {node.pk}\n"
               f"  aiida-icsg3d report {node.pk}")  # fmt: skip
-        return 0
+        return
     node = run_here(builder, plan)
     print(f"\n{summarise(node)}\n")
     files = write_report(node, output or Path("results") / str(node.pk))
     print("Written:\n" + "\n".join(f"  {path}" for path in files.values()))
-    if not node.is_finished_ok:
-        print(f"the run ended with {node.exit_status}: {node.exit_message}; `verdi process report {node.pk}`",
-              file=sys.stderr)  # fmt: skip
-    return 0 if node.is_finished_ok else 1
+    exit_as(node)  # in words where it did not end well
 
 
 @click.command(help=(__doc__ or "").replace("\n", "\n\n", 2))
@@ -52,7 +49,7 @@ def generate(wanted: Generation, output: Path | None, submit: bool, dry_run: boo
 def main(output: Path | None, submit: bool, dry_run: bool, **given: Any) -> None:
     """Read the options; in a script of your own: ``Generation(elements=["Pb", "Ti", "O"], n_samples=64)``."""
     with in_one_sentence():
-        sys.exit(generate(generation_of(given), output, submit, dry_run))
+        generate(generation_of(given), output, submit, dry_run)
 
 
 if __name__ == "__main__":

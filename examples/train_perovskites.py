@@ -9,37 +9,33 @@ The same as `aiida-icsg3d train`, written out to show the Python interface.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
-from aiida_icsg3d.cli.endings import show_training
+from aiida_icsg3d.cli.endings import exit_as, show_training
 from aiida_icsg3d.cli.errors import in_one_sentence, needs_profile
 from aiida_icsg3d.cli.options import training_options
 from aiida_icsg3d.cli.requests import training_of
 from aiida_icsg3d.launch import Training, check_ready, hand_over, plan_training, run_here
 
 
-def train(wanted: Training, submit: bool, dry_run: bool) -> int:
-    """Build the dataset where there is none, train all networks, and return the exit code."""
+def train(wanted: Training, submit: bool, dry_run: bool) -> None:
+    """Build the dataset where there is none, and train all networks."""
     builder = wanted.builder()  # of the TrainAllWorkChain: change any input here
     plan = plan_training(wanted, builder)
     print(plan.text)
     if dry_run:
-        return 0
+        return
     check_ready([builder.unet.train.code], submit)
     if submit:  # the dataset is built by the daemon, too
         node = hand_over(builder)
         print(f"TrainAllWorkChain PK {node.pk} submitted; `aiida-icsg3d status {node.pk}`")
-        return 0
+        return
     node = run_here(builder, plan)
     show_training(node)
-    if not node.is_finished_ok:
-        print(f"training PK {node.pk} ended with {node.exit_status}: {node.exit_message}", file=sys.stderr)
-        return 1
+    exit_as(node)
     print(f"generate with them:\n  verdi run examples/generate_perovskites.py --models {node.pk}")
-    return 0
 
 
 @click.command(help=__doc__)
@@ -48,7 +44,7 @@ def train(wanted: Training, submit: bool, dry_run: bool) -> int:
 def main(submit: bool, dry_run: bool, **given: Any) -> None:
     """Read the options; in a script of your own: ``Training(dataset=PK, epochs={"unet": 6})``."""
     with in_one_sentence():
-        sys.exit(train(training_of(given), submit, dry_run))
+        train(training_of(given), submit, dry_run)
 
 
 if __name__ == "__main__":

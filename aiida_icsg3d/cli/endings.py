@@ -44,11 +44,12 @@ def show_training(node: ProcessNode) -> None:
 
 
 def exit_as(node: ProcessNode) -> None:
-    """End with exit code 1 and the reason where a run did not end well."""
-    if not node.is_finished_ok:
-        ended = node.exit_status if node.exit_status is not None else node.process_state
-        why = node.exit_message or node.exception or "no reason given"
-        echo.echo(
-            f"{node.process_label} PK {node.pk} ended with {ended}: {why}; `aiida-icsg3d status {node.pk}`", err=True
-        )
-        raise SystemExit(1)
+    """End with exit code 1 and the real reason where a run did not end well."""
+    from ..campaigns.causes import cause_of
+
+    cause = cause_of(node)
+    if cause is None:
+        return
+    echo.echo(f"{node.process_label} PK {node.pk} did not end well: {node.exit_message or cause.words}", err=True)
+    echo.echo(f"it began here: {cause.text}\nthe whole story: `verdi process report {node.pk}`", err=True)
+    raise SystemExit(1)

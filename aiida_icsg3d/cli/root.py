@@ -11,6 +11,7 @@ from .lazy import Entry, LazyGroup
 COMMANDS = {
     "generate": Entry(".commands.generate:cmd_generate", "Generate crystals, screen them, relax the best with DFT."),
     "train": Entry(".commands.train:cmd_train", "Train your own models."),
+    "status": Entry(".commands.status:cmd_status", "Show runs: state, stage, progress, what failed and why."),
     "report": Entry(".commands.report:cmd_report", "Write the report of a run into a folder."),
     "candidates": Entry(".commands.candidates:cmd_candidates", "Ask for candidates, their history and what failed."),
     "data": Entry(".commands.data:cmd_data", "List, show and import datasets of crystals."),

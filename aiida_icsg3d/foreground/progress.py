@@ -12,8 +12,8 @@ from typing import Any, TextIO
 
 from aiida import orm
 
+from ..campaigns.snapshot import Snapshot, take_snapshot
 from .interruption import MESSAGE, ForegroundRunner, Interruption
-from .snapshot import Snapshot, take_snapshot
 
 
 def time_left(snapshot: Snapshot, planned: dict[str, int], expected: Mapping[str, float | None],
@@ -89,7 +89,7 @@ class Reporter:
 
 def news(snapshot: Snapshot) -> tuple[Any, ...]:
     """Return what is worth another line where lines cannot be rewritten."""
-    return snapshot.label, snapshot.done, snapshot.queued, snapshot.paused
+    return snapshot.label, snapshot.done if snapshot.total > 1 else 0, snapshot.queued, snapshot.paused
 
 
 def duration(seconds: float) -> str:

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from aiida_icsg3d import cli as cli_package
 from aiida_icsg3d.cli import cmd_root
 from tests.aiida.discovery_graph import Discovery, build_discovery, model_file
+from tests.aiida.process_nodes import process
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,26 @@ def test_candidates_failures_and_duplicates(cli: Callable[..., Result], run: Dis
     assert "no duplicates among 2" in cli("candidates", "duplicates", run.workchain.pk).output
     twice = cli("candidates", "duplicates", run.workchain.pk, run.workchain.pk).output
     assert "no duplicates among 2" in twice  # a run named twice is looked at once
+
+
+def test_status(cli: Callable[..., Result], run: Discovery) -> None:
+    shown = cli("status", run.workchain.pk).output
+    assert "finished" in shown
+    assert "sampled 8 → rebuilt 4" in shown
+    failed = process(
+        "TrainAllWorkChain", False, node=orm.WorkChainNode(process_type="aiida.workflows:icsg3d.train_all")
+    )
+    inner = process("TrainWorkChain", False, failed)
+    inner.set_process_state("excepted")
+    inner.set_exception("Traceback\nValueError: the real reason")
+    failed.set_process_state("finished")
+    failed.set_exit_status(441)
+    shown = cli("status", "--limit", 1).output
+    assert f"{failed.pk}: TrainWorkChain<{inner.pk}> ended with an exception: ValueError: the real reason" in shown
+    assert f"verdi process report {failed.pk}" in shown
+    wrong = cli("status", run.crystals["s000002"].pk)
+    assert wrong.exit_code != 0
+    assert "Traceback" not in wrong.output
 
 
 def test_models(cli: Callable[..., Result], run: Discovery, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
+from aiida_icsg3d.campaigns.snapshot import Snapshot
 from aiida_icsg3d.foreground.progress import Reporter, duration, time_left
-from aiida_icsg3d.foreground.snapshot import Snapshot
 
 PLANNED = {"SampleCalculation": 1, "PwRelaxWorkChain": 2}
 EXPECTED = {"SampleCalculation": 20.0, "PwRelaxWorkChain": 100.0}

@@ -1,0 +1,104 @@
+"""The runs of a profile, each with how far it is and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from .causes import Cause, cause_of, pause_reason
+from .graph import is_stage
+from .snapshot import take_snapshot
+from .unfinished import funnel_so_far
+
+if TYPE_CHECKING:
+    from aiida.orm import Group, ProcessNode
+
+TRAINED = ("unet", "vae", "prior", "cgcnn")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How far a run is.
+
+    :param node: the run, called by nothing else.
+    :param state: in a word: created, running, paused, finished, failed, excepted, killed.
+    :param stage: what it does, or did last, and how much of it.
+    :param funnel: of a discovery run: stage -> how many crystals were left, as far as it got.
+    :param paused: process -> why it is paused.
+    :param cause: why it failed.
+    """
+
+    node: ProcessNode
+    state: str
+    stage: str
+    funnel: dict[str, int] = field(default_factory=dict)
+    paused: tuple[tuple[ProcessNode, str], ...] = ()
+    cause: Cause | None = None
+
+    @property
+    def lasted(self) -> timedelta:
+        """From its start to its end, or to now."""
+        from aiida.common import timezone
+
+        return (self.node.mtime if self.node.is_terminated else timezone.now()) - self.node.ctime
+
+
+def runs(group: Group | None = None) -> Iterator[ProcessNode]:
+    """Yield the WorkChains of this plugin that nothing else called, newest first."""
+    from aiida.orm import Group, QueryBuilder, WorkChainNode
+
+    query = QueryBuilder()
+    ours = {"process_type": {"like": "aiida.workflows:icsg3d.%"}}
+    if group is not None:
+        query.append(Group, filters={"id": group.pk}, tag="group")
+        query.append(WorkChainNode, with_group="group", filters=ours, tag="run")
+    else:
+        query.append(WorkChainNode, filters=ours, tag="run")
+    query.order_by({"run": {"id": "desc"}})
+    yield from (node for (node,) in query.iterall() if node.caller is None)
+
+
+def overview(node: ProcessNode) -> Overview:
+    """Return how far a run is."""
+    below = node.called_descendants
+    paused = tuple(
+        (process, pause_reason(process)) for process in (node, *below) if process.paused and not process.is_terminated
+    )
+    snapshot = take_snapshot(node, planned_of(node))
+    funnel = funnel_so_far(below) if is_stage(node, "discover") else {}
+    stage = "done" if node.is_finished_ok else snapshot.text
+    return Overview(node, "paused" if paused else state_of(node), stage, funnel, paused, cause_of(node))
+
+
+def planned_of(node: ProcessNode) -> dict[str, int]:
+    """Return process label -> how many of them a run will have, in the order of the stages."""
+    generation = {"SampleCalculation": 1, "SegmentCalculation": 1, "RebuildCalculation": 1}
+    training = {"TrainCalculation": len(TRAINED)}
+    if is_stage(node, "train_all"):
+        return {"PrepareCalculation": 1, **training} if "prepare" in node.inputs else training
+    if is_stage(node, "train"):
+        return {"TrainCalculation": 1}
+    if is_stage(node, "generate"):
+        return generation
+    relaxations = {"PwRelaxWorkChain": count} if (count := relaxations_of(node)) else {}
+    if is_stage(node, "validate"):
+        return relaxations
+    first = training if "train" in node.inputs else {}
+    return {**first, **generation, "ScreenCalculation": 1, **relaxations}
+
+
+def relaxations_of(node: ProcessNode) -> int:
+    """Return how many relaxations a run asked for."""
+    if "structures" in node.inputs:
+        return len(node.inputs.structures)
+    return int(node.inputs.n_relaxations.value) if "n_relaxations" in node.inputs else 0
+
+
+def state_of(node: ProcessNode) -> str:
+    """Return the state of a process in a word."""
+    if node.is_finished:
+        return "finished" if node.is_finished_ok else "failed"
+    words = {"created": "created", "excepted": "failed", "killed": "killed"}
+    return words.get(node.process_state.value if node.process_state else "created", "running")

@@ -1,0 +1,48 @@
+"""The runs of a profile at a glance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aiida import orm
+
+from aiida_icsg3d.campaigns.overview import overview, runs
+from tests.aiida.discovery_graph import build_discovery
+from tests.aiida.process_nodes import process
+
+pytestmark = pytest.mark.usefixtures("aiida_profile_clean")
+
+
+def ours(name: str, ended: bool, caller: orm.ProcessNode | None = None) -> orm.ProcessNode:
+    """Return a WorkChain of this plugin."""
+    node = orm.WorkChainNode(process_type=f"aiida.workflows:icsg3d.{name}")
+    return process(f"{name.title()}WorkChain", ended, caller, node)
+
+
+def test_runs_are_what_nothing_else_called() -> None:
+    first = ours("discover", True)
+    ours("generate", True, first)
+    second = ours("train_all", False)
+    process("PwRelaxWorkChain", True)
+    assert [node.pk for node in runs()] == [second.pk, first.pk]
+    group = orm.Group("mine").store()
+    group.add_nodes([first])
+    assert [node.pk for node in runs(group)] == [first.pk]
+
+
+def test_a_run_that_ended(tmp_path: Path) -> None:
+    run = overview(build_discovery(tmp_path).workchain)
+    assert (run.state, run.paused, run.cause) == ("finished", (), None)
+    assert run.funnel["selected"] == 2
+
+
+def test_paused_is_no_running() -> None:
+    run = ours("discover", False)
+    job = process("SampleCalculation", False, run, orm.CalcJobNode())
+    assert overview(run).state == "running"
+    job.pause()
+    job.set_process_status("upload_calculation failed 5 times")
+    found = overview(run)
+    assert found.state == "paused"
+    assert [(node.pk, why) for node, why in found.paused] == [(job.pk, "upload_calculation failed 5 times")]
