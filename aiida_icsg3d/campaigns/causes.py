@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..workflows.relaxations import innermost_failure
+from ..calculations.exit_codes import label_of
+from ..dft.quantum_espresso.pw_failures import innermost_failure
 
 if TYPE_CHECKING:
     from aiida.orm import CalcJobNode, ProcessNode
@@ -57,7 +58,7 @@ def cause_of(node: ProcessNode) -> Cause | None:
     elif inner.is_killed:
         ended, words = "a kill", inner.process_status or "no reason given"
     else:
-        ended, words = str(inner.exit_status), inner.exit_message or label_of_status(inner)
+        ended, words = str(inner.exit_status), inner.exit_message or in_words(label_of(inner))
     return Cause(inner.process_label or type(inner).__name__, inner.pk or 0, ended, words, stderr_of(inner))
 
 
@@ -82,10 +83,9 @@ def last_line(text: str | None) -> str:
     return lines[-1] if lines else ""
 
 
-def label_of_status(node: ProcessNode) -> str:
+def in_words(label: str | None) -> str:
     """Return the label of an exit status in words, where the process says nothing more."""
-    labels = {code.status: label for label, code in node.process_class.exit_codes.items()}
-    return labels.get(node.exit_status or 0, "no message").removeprefix("ERROR_").replace("_", " ").lower()
+    return label.removeprefix("ERROR_").replace("_", " ").lower() if label else "no message"
 
 
 def stderr_of(node: ProcessNode) -> tuple[str, list[str]] | None:
