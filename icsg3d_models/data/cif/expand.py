@@ -32,8 +32,8 @@ def expand(cell: np.ndarray, sites: Sites, operations: Operations) -> tuple[Crys
         rotations = np.array([rotation for rotation, _ in ordered], dtype=float)
         translations = np.array([translation for _, translation in ordered]) / gemmi.Op.DEN
         orbits = [
-            _orbit(cell, x, rounding, rotations, translations, label)
-            for x, rounding, label in zip(sites.frac, sites.rounding, sites.labels, strict=True)
+            _orbit(cell, x, sites.rounding, rotations, translations, label)
+            for x, label in zip(sites.frac, sites.labels, strict=True)
         ]
         frac = np.concatenate(orbits) % 1.0
         owner = np.repeat(np.arange(len(orbits)), [len(orbit) for orbit in orbits])
@@ -47,7 +47,7 @@ def expand(cell: np.ndarray, sites: Sites, operations: Operations) -> tuple[Crys
 
 
 def _orbit(
-    cell: np.ndarray, x: np.ndarray, rounding: np.ndarray, rotations: np.ndarray, translations: np.ndarray, label: str
+    cell: np.ndarray, x: np.ndarray, rounding: float, rotations: np.ndarray, translations: np.ndarray, label: str
 ) -> np.ndarray:
     """Return the images (m, 3) of a site in one cell."""
     images = rotations @ x + translations
@@ -56,7 +56,7 @@ def _orbit(
     distances = np.linalg.norm(apart @ cell, axis=1)
     same = distances < SAME
     # what rounding of the coordinates can do: an operation adds up to three of them, for both ends
-    allowed = SLACK + 4 * float(np.linalg.norm(rounding[:, None] * cell, axis=1).max())
+    allowed = SLACK + 4 * rounding * float(np.linalg.norm(cell, axis=1).max())
     if distances[same].max() > allowed:
         raise CrystalError(
             f"site {label} is {distances[same].max():.2f} Å from its own image: disorder about a special position, "

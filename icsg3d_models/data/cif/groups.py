@@ -76,6 +76,13 @@ def _settings() -> tuple[Setting, ...]:
 
 
 @lru_cache(maxsize=1)
+def _listed() -> frozenset[Operations]:
+    """Return the operations of the 530 settings of the International Tables."""
+    kinds = [spglib.get_spacegroup_type(hall) for hall in range(1, 531)]
+    return frozenset(operations_of_hall(kind.hall_symbol) for kind in kinds if kind is not None)
+
+
+@lru_cache(maxsize=1)
 def _by_name() -> dict[str, tuple[Setting, ...]]:
     """Return spelling -> settings."""
     names: dict[str, dict[Setting, None]] = defaultdict(dict)
@@ -127,8 +134,8 @@ def settings_named(spelling: str, choice: str | None = None) -> tuple[Setting, .
 
 
 def settings_numbered(number: int, choice: str | None = None) -> list[Setting]:
-    """Return the settings of a number of the International Tables."""
-    found = [setting for setting in _settings() if setting.number == number]
+    """Return the settings of a number of the International Tables; cells that they do not list take a name."""
+    found = [setting for setting in _settings() if setting.number == number and setting.operations in _listed()]
     return _chosen(found, choice.lower()) if choice and found else found
 
 
@@ -139,7 +146,7 @@ def _plain(spelling: str) -> str:
     text = text.translate({0x2212: "-", 0x2013: "-", 0x2010: "-", 0x00A0: " "})
     text = re.sub(r"(\d)[\u0304\u0305]", r"-\1", text)
     text = re.sub(r"(?<=\d)\((\d)\)", r"\1", text)
-    return " ".join(text.replace("_", "").replace("$", "").replace("{", "").replace("}", "").split()).lower()
+    return " ".join(re.sub(r"[_$~^{}]", "", text).split()).lower()
 
 
 def _readings(plain: str) -> list[tuple[str, str | None]]:

@@ -49,6 +49,7 @@ _MODULATED = (
 )
 _SYSTEM = ("_space_group_crystal_system", "_symmetry_cell_setting")
 _MULTIPLICITY = ("_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity")
+LISTED = "the listed operations"
 UNSTATED = "no symmetry is stated: read as P 1"
 EXACT, LOOSE = 2e-4, 1e-2  # how far a cell may be from the shape that its group asks for, relative
 
@@ -58,12 +59,12 @@ class Symmetry:
     """One set of operations that a file declares.
 
     :param said: how the file declares it, for messages.
-    :param sure: False where it takes the formula to believe it.
+    :param doubt: why it takes the formula to believe it, empty where it does not.
     """
 
     said: str
     operations: Operations
-    sure: bool = True
+    doubt: str = ""
 
 
 def declared_symmetries(block: Block, cell: np.ndarray) -> list[Symmetry]:
@@ -75,28 +76,31 @@ def declared_symmetries(block: Block, cell: np.ndarray) -> list[Symmetry]:
     if tag := next((t for t in _MODULATED if block.value(t) not in (None, "0")), None):
         raise CrystalError(f"a modulated structure ({tag}); a crystal with three periods is needed")
     listed, trouble = _listed(block)
-    settings, unknown = _settings(block, cell)
+    settings, unknown = _settings(block, cell, listed is not None)
     hall = block.value(*_HALL)
     found: list[Symmetry] = []
     if listed is not None:
         agrees = not unknown and (not settings or _number(listed) in {s.number for s in settings})
         if agrees and (hall is None or _same_number(listed, hall)):
-            return _fitting([Symmetry("the listed operations", listed)], cell)
-        found.append(Symmetry("the listed operations", listed, sure=listed != frozenset([IDENTITY])))
+            return _fitting([Symmetry(LISTED, listed)], cell)
+        alone = "x,y,z is the only operation" + (f", and {unknown}" if unknown else "")
+        found.append(Symmetry(LISTED, listed, alone if listed == frozenset([IDENTITY]) else ""))
     elif trouble and not settings and hall is None:
         raise CrystalError(trouble)
     if hall is not None:
         try:
-            found.append(Symmetry(f"Hall symbol {hall}", operations_of_hall(hall), sure=not trouble))
+            found.append(Symmetry(f"Hall symbol {hall}", operations_of_hall(hall), trouble))
         except ValueError as exception:
             trouble = trouble or f"Hall symbol {hall!r} is not understood ({exception})"
         else:
             if found[-1].operations in {setting.operations for setting in settings}:
                 settings = []  # the name says the same, less exactly
-    found += [Symmetry(f"space group {s.name}", s.operations, sure=not trouble) for s in settings]
+    found += [Symmetry(f"space group {s.name}", s.operations, trouble) for s in settings]
     if not found and (trouble or unknown):
         raise CrystalError(trouble or unknown)
     if not found:
+        if any(tag.startswith("_space_group_magn") for tag in block.columns):
+            raise CrystalError("a magnetic group whose operations (_space_group_symop_magn_operation) are not listed")
         found.append(_unstated(block))
     return _fitting(found, cell)
 
@@ -199,7 +203,7 @@ def _same_number(listed: Operations, hall: str) -> bool:
     return operations == listed or _number(operations) == _number(listed)
 
 
-def _settings(block: Block, cell: np.ndarray) -> tuple[list[Setting], str]:
+def _settings(block: Block, cell: np.ndarray, has_operations: bool) -> tuple[list[Setting], str]:
     """Return the settings that names and number allow, and what is not understood of them."""
     choice = block.value(*_CHOICE)
     unknown, named = "", []
@@ -211,7 +215,9 @@ def _settings(block: Block, cell: np.ndarray) -> tuple[list[Setting], str]:
         if settings:
             named += [s for s in _by_convention(settings, cell) if s not in named]
         else:
-            unknown = f"space group {name!r} is not understood and no operations are listed"
+            unknown = f"space group {name!r} is not understood" + (
+                "" if has_operations else " and no operations are listed"
+            )
     number = block.value(*_NUMBER)
     if number is None:
         return named, "" if named else unknown

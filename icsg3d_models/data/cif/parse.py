@@ -71,11 +71,15 @@ def crystal_of_block(block: Block) -> Crystal:
         note = UNSTATED if symmetry.said == UNSTATED else "sites that are listed twice are taken once" if notes else ""
         return replace(crystal, note=note)
     if len(passed) > 1:
-        raise CrystalError("the file contradicts itself: " + _listed(passed) + "; state Z, or one symmetry")
+        raise CrystalError(f"the file contradicts itself: {_listed(passed)}; state Z, or one symmetry and its setting")
     if passed:
-        _, _, notes = passed[0]
-        twice = f"sites are listed twice ({', '.join(notes[:3])}) and no formula says that this is meant"
-        raise CrystalError(twice if notes else f"{_listed(readings)}: the file states both and proves neither; state Z")
+        symmetry, _, notes = passed[0]
+        if notes:
+            raise CrystalError(
+                f"sites are listed twice ({', '.join(notes[:3])}) and no formula says that this is meant"
+            )
+        doubt = f" ({symmetry.doubt})" if symmetry.doubt else ""
+        raise CrystalError(f"{_listed(readings)}{doubt}; state the formula and Z, so that it can be believed")
     reason = "; ".join(dict.fromkeys(text for said in objections for text in said))
     second, why = second_reading(block)
     if second is not None and evidence.proves and not evidence.objections(second):
@@ -99,10 +103,12 @@ def _readings(cell: np.ndarray, sites: Sites, symmetries: list[Symmetry]) -> lis
         except CrystalError as exception:
             reasons.append(str(exception) if len(symmetries) == 1 else f"{symmetry.said}: {exception}")
             continue
+        if len(crystal.numbers) == len(sites.numbers):
+            notes = []  # every site of the cell is listed: the operations add none
         equal = next((i for i, (_, other, _) in enumerate(readings) if same_crystal(crystal, other)), None)
         if equal is None:
             readings.append((symmetry, crystal, notes))
-        elif len(notes) < len(readings[equal][2]) or (symmetry.sure and not readings[equal][0].sure):
+        elif len(notes) < len(readings[equal][2]) or (readings[equal][0].doubt and not symmetry.doubt):
             # the same crystal said in two ways, which is as good as proved
             readings[equal] = (Symmetry(symmetry.said, symmetry.operations), readings[equal][1], [])
     if not readings:
@@ -112,14 +118,14 @@ def _readings(cell: np.ndarray, sites: Sites, symmetries: list[Symmetry]) -> lis
 
 def _trusted(symmetry: Symmetry, crystal: Crystal, notes: list[str], evidence: Evidence, alone: bool) -> bool:
     """Return whether a reading that nothing speaks against is to be believed."""
-    if alone and symmetry.sure and not notes:
+    if alone and not symmetry.doubt and not notes:
         return True
-    return evidence.proves if not symmetry.sure else bool(evidence.amounts)
+    return evidence.proves or (not symmetry.doubt and bool(evidence.amounts))
 
 
 def _listed(readings: list[Reading]) -> str:
     """Return what each symmetry leads to, in words."""
-    return ", ".join(f"{symmetry.said} lead to {len(crystal.numbers)} atoms" for symmetry, crystal, _ in readings)
+    return ", ".join(f"{len(crystal.numbers)} atoms by {symmetry.said}" for symmetry, crystal, _ in readings)
 
 
 def _cell(block: Block) -> np.ndarray:

@@ -16,6 +16,7 @@ _AXES = tuple(f"_atom_site_fract_{axis}" for axis in "xyz")
 _TYPE = re.compile(r"^([A-Za-z]{1,2})(?:\d*\.?\d*[+-]|[+-]\d*\.?\d*|0|\d+)?$")
 _LETTERS = re.compile(r"^[A-Za-z]+")
 _FRACTION = re.compile(r"^([+-]?\d+)/(\d+)$")
+_SHARES = re.compile(r"[A-Za-z]\d*\.\d+[A-Za-z]")  # Nb0.5Zr0.5
 _DIGITS = re.compile(r"\.(\d+)")
 _GROUPS = {"HO", "CO", "NO", "CN"}  # as a type these are an element or a hydroxyl, carbonyl, nitrosyl, cyanide
 _FULL = 1e-3  # an occupancy nearer to 1 than this is rounded
@@ -27,13 +28,13 @@ class Sites:
     """The listed sites, before symmetry is applied.
 
     :param frac: (n, 3) fractional coordinates.
-    :param rounding: (n, 3) half a unit of the last digit that is written.
+    :param rounding: half a unit of the last digit that the file writes anywhere; trailing zeros are often left out.
     """
 
     labels: list[str]
     numbers: np.ndarray
     frac: np.ndarray
-    rounding: np.ndarray
+    rounding: float
 
 
 def read_sites(block: Block, stated: dict[str, float]) -> Sites:
@@ -67,8 +68,8 @@ def read_sites(block: Block, stated: dict[str, float]) -> Sites:
     values = [
         [_coordinate(text, name) for text in row] for name, row in zip(names, zip(x, y, z, strict=True), strict=True)
     ]
-    frac = np.array([[value for value, _ in row] for row in values])
-    return Sites(names, np.array(numbers), frac, np.array([[digits for _, digits in row] for row in values]))
+    digits = max((len(found[1]) for text in (*x, *y, *z) if (found := _DIGITS.search(text))), default=0)
+    return Sites(names, np.array(numbers), np.array(values), 0.5 * 10.0**-digits if digits > 1 else 0.0)
 
 
 def _refuse_disorder(block: Block, names: list[str]) -> None:
@@ -107,20 +108,19 @@ def _check_occupancy(name: str, text: str) -> None:
         raise CrystalError(f"partial occupancy ({name}: {value:g}); give an ordered structure (every site one element)")
 
 
-def _coordinate(text: str, name: str) -> tuple[float, float]:
-    """Return a coordinate and half a unit of its last digit.
+def _coordinate(text: str, name: str) -> float:
+    """Return a coordinate.
 
     :raises CrystalError: unknown or no number.
     """
     if text.strip() in ("", ".", "?"):
         raise CrystalError(f"a coordinate of site {name} is unknown ({text!r})")
     if fraction := _FRACTION.match(text):
-        return int(fraction[1]) / max(int(fraction[2]), 1), 0.0
+        return int(fraction[1]) / max(int(fraction[2]), 1)
     value = number(text)
     if not np.isfinite(value):
         raise CrystalError(f"unreadable CIF: a coordinate of site {name} is {text[:20]!r}, which is no number")
-    digits = _DIGITS.search(text)
-    return value, 0.5 * 10.0 ** -len(digits[1]) if digits else 0.0
+    return value
 
 
 def number(text: str) -> float:
@@ -138,7 +138,7 @@ def element_of(kind: str, label: str, stated: dict[str, float]) -> int:
     :raises CrystalError: no element, several, or unclear which.
     """
     for text in (kind, label):
-        if "/" in text or "," in text:
+        if "/" in text or "," in text or _SHARES.search(text):
             raise CrystalError(
                 f"site {label or kind} names several elements: mixed occupancy; give an ordered structure"
             )

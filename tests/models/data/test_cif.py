@@ -145,7 +145,7 @@ def test_origin_choices(symmetry: str, content: str) -> None:
 
 
 def test_an_origin_that_is_left_open_is_refused() -> None:
-    with pytest.raises(CrystalError, match=r"contradicts itself.*:1 lead to 8 atoms.*:2 lead to 16 atoms.*state Z"):
+    with pytest.raises(CrystalError, match=r"contradicts itself: 8 atoms by .*:1, 16 atoms by .*:2; state Z"):
         parse_cif("data_x\n" + group("F d -3 m") + DIAMOND + CARBON_0)
 
 
@@ -179,7 +179,7 @@ def test_axes_and_settings(name: str, shape: str, content: str, expected: dict[s
         (operations("x,y,z", "-x,-y,z", "x,-y,-z"), cell(5, 5, 5), "no group: some are missing"),
         ("_symmetry_cell_setting cubic\n", cell(5, 5, 5), "no space group and no operations are stated, but a cubic"),
         (group("F m -3 m") + operations("x,y,z"), cell(5.64, 5.64, 5.64), "contradicts itself"),
-        (group("F q m") + operations("x,y,z"), cell(5.64, 5.64, 5.64), "proves neither"),
+        (group("F q m") + operations("x,y,z"), cell(5.64, 5.64, 5.64), "is not understood"),
         ("_cell_modulation_dimension 1\n" + group("P 1"), cell(5, 5, 5), "modulated"),
     ],
 )
