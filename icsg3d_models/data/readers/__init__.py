@@ -9,7 +9,8 @@ from ...crystals.batch import CrystalError, Crystals
 from ...results import StageError
 from .ase_files import read_ase_database, read_extxyz, read_with_ase
 from .cif_table import read_cif_table
-from .files import PROPERTY_TABLE, is_cif, read_file, read_folder, read_zip, record_name
+from .files import PROPERTY_TABLE, is_cif, read_file, read_folder, read_zip
+from .matching import record_name
 from .optimade import Provider, is_provider, read_optimade
 from .poscar import is_poscar
 from .record import CifText, Found, Record, Request, Unreadable

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ...crystals.batch import CrystalError
 from ...results import StageError
-from .matching import match_rows, without_suffix
+from .matching import match_rows, record_name
 from .poscar import PoscarText, is_poscar
 from .record import CifText, Found, Record, Request, Unreadable
 from .structure_json import JsonText
@@ -74,14 +74,6 @@ def read_file(name: str, data: bytes) -> CifText | PoscarText | JsonText | Unrea
     if is_cif(name):
         return CifText(text)
     return PoscarText(text) if is_poscar(bare_name(name)) else JsonText(text)
-
-
-def record_name(name: str) -> str:
-    """Return the id of the crystal of a file: its path without suffix; of `mp-1/POSCAR` that is `mp-1`."""
-    bare = PurePosixPath(bare_name(name))
-    if bare.name.upper() in ("POSCAR", "CONTCAR") and bare.parent.name:
-        return str(bare.parent)
-    return without_suffix(name)
 
 
 def _hidden(parts: tuple[str, ...]) -> bool:

@@ -20,6 +20,14 @@ def without_suffix(name: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() in CRYSTAL_SUFFIXES else bare
 
 
+def record_name(name: str) -> str:
+    """Return the id of the crystal of a file: its path without suffix; of `mp-1/POSCAR` that is `mp-1`."""
+    bare = PurePosixPath(bare_name(name))
+    if bare.name.upper() in ("POSCAR", "CONTCAR") and bare.parent.name:
+        return str(bare.parent)
+    return without_suffix(name)
+
+
 def match_rows(
     rows: list[Row], names: list[str], where: str, id_column: str, columns: list[str]
 ) -> tuple[dict[str, dict[str, str]], str]:
@@ -29,7 +37,7 @@ def match_rows(
 
     :raises StageError: no row matches, or two rows say different things of one crystal.
     """
-    ways: list[Callable[[str], str]] = [str, without_suffix, str.casefold, lambda n: without_suffix(n).casefold()]
+    ways: list[Callable[[str], str]] = [str, record_name, str.casefold, lambda n: record_name(n).casefold()]
     indices = [_index(names, way) for way in ways]
     matched: dict[str, dict[str, str]] = {}
     unclear, missing = [], []
