@@ -81,7 +81,7 @@ def test_folders_of_poscar(tmp_path: Path) -> None:
         (lambda lines: [*lines[:5], *lines[6:]], "VASP 4"),
         (lambda lines: lines[:6], "cut off"),
         (lambda lines: lines[:-1], "unreadable POSCAR"),
-        (lambda lines: [*lines[:5], "Qq O", *lines[6:]], "unreadable POSCAR"),
+        (lambda lines: [*lines[:5], "Qq O", *lines[6:]], "no chemical element"),
         (lambda lines: [*lines[:6], "1 2", *lines[7:]], "unreadable POSCAR"),
     ],
 )
