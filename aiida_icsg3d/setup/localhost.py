@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from aiida import orm
 from aiida.common.exceptions import NotExistent
+
+from ..dft.pseudos import choose_family
 
 POLL_SECONDS = 1.0
 PREPEND = ["export OMP_NUM_THREADS=1"]
@@ -62,3 +67,52 @@ def prepare_code(computer: orm.Computer, label: str, plugin: str | None, executa
         computer=computer, filepath_executable=str(executable), label=label, default_calc_job_plugin=plugin,
         with_mpi=False if plugin is None else None,
     ).store()  # fmt: skip
+
+
+def find_program(name: str, beside: Path | None = None) -> Path:
+    """Return the path of a program: beside this Python, or on the PATH.
+
+    :raises ValueError: there is none.
+    """
+    found = beside if beside is not None and beside.is_file() else shutil.which(name)
+    if found is None:
+        hint = {
+            "pw.x": "`conda install -c conda-forge qe`, or on Debian and Ubuntu `apt-get install quantum-espresso`, "
+            "brings it; --no-pw goes without DFT",
+            "icsg3d": "`pip install 'aiida-icsg3d[models]'` brings it",
+        }
+        raise ValueError(f"{name}: no such program on the PATH; {hint.get(name, 'give its path')}")
+    return Path(found)
+
+
+def set_up_localhost(
+    pw: Path | None = None,
+    icsg3d: Path | None = None,
+    workdir: Path | None = None,
+    pseudo_family: str | None = None,
+    dft: bool = True,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Make this machine a computer with the codes icsg3d and pw and a pseudopotential family.
+
+    :param pw: path of pw.x; None: that on the PATH.
+    :param icsg3d: path of icsg3d; None: that beside this Python, or on the PATH.
+    :param workdir: where jobs run; None: where they did, or a folder of the user among the temporary ones.
+    :param pseudo_family: label of an installed family; None: found, downloaded or made.
+    :param dft: False: no pw.x and no pseudopotentials.
+    :raises ValueError: a program or a family that is not there; the message says how to get it.
+    """
+    beside = Path(sys.executable).with_name("icsg3d")
+    programs: list[tuple[str, str | None, Path]] = [("icsg3d", None, icsg3d or find_program("icsg3d", beside))]
+    if dft:
+        programs.append(("pw", "quantumespresso.pw", pw or find_program("pw.x")))
+    for _, _, path in programs:
+        if not path.is_file():
+            raise ValueError(f"{path}: no such program")
+    computer = prepare_localhost(workdir=workdir)
+    for label, plugin, path in programs:
+        code = prepare_code(computer, label, plugin, path.absolute())
+        say(f"code {code.full_label}: {path}")
+    if dft:
+        family = choose_family(pseudo_family, say=say)
+        say(f"pseudopotentials {family.label}: {', '.join(sorted(family.elements))}")

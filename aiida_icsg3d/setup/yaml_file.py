@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from icsg3d_models.settings.problems import nearest
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -34,6 +35,4 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 def unknown_key(name: object, accepted: Collection[str]) -> str:
     """Return a message about a key that there is not, with the closest ones that there are."""
-    close = get_close_matches(str(name), accepted, n=2, cutoff=0.6)
-    hint = f" (meant {' or '.join(close)}?)" if close else ""
-    return f"key {name!r} is not known{hint}; accepted are {', '.join(accepted)}"
+    return f"key {name!r} is not known{nearest(str(name), accepted)}; accepted are {', '.join(accepted)}"

@@ -30,13 +30,15 @@ def cmd_status(runs: tuple[Any, ...], group: Any, limit: int) -> None:
     """
     from ...campaigns.overview import overview
     from ...campaigns.overview import runs as all_runs
+    from ...report.console import funnel_line
 
     with in_one_sentence():
         shown = [overview(run) for run in (runs or islice(all_runs(group), limit))]
     print_table([row(run) for run in shown], ["PK", "started", "lasted", "run", "state", "stage", "funnel"],
                 "no runs yet; start one with `aiida-icsg3d generate`")  # fmt: skip
     for run in shown:
-        notes = notes_of(run)
+        notes = [f"{run.node.pk}: {funnel_line(run.funnel)}"] if runs and run.funnel else []
+        notes += notes_of(run)
         if notes:
             echo.echo("\n" + "\n".join(notes))
     going = [run for run in shown if not run.node.is_terminated]
@@ -47,11 +49,17 @@ def cmd_status(runs: tuple[Any, ...], group: Any, limit: int) -> None:
 def row(run: Overview) -> list[Any]:
     """Return the cells of a run."""
     from ...foreground.progress import duration
-    from ...report.console import funnel_line
 
-    node = run.node
-    return [node.pk, f"{node.ctime:%Y-%m-%d %H:%M}", duration(run.lasted.total_seconds()), node.label or
-            node.process_label, run.state, run.stage, funnel_line(run.funnel) if run.funnel else "-"]  # fmt: skip
+    node, left = run.node, [f"{name} {count}" for name, count in run.funnel.items() if name != "failed"]
+    return [
+        node.pk,
+        f"{node.ctime:%Y-%m-%d %H:%M}",
+        duration(run.lasted.total_seconds()),
+        node.label or node.process_label,
+        run.state,
+        run.stage,
+        " … ".join(dict.fromkeys([*left[:1], *left[-1:]])) or "-",
+    ]
 
 
 def notes_of(run: Overview) -> list[str]:

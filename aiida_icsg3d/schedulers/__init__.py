@@ -1,0 +1,1 @@
+"""Schedulers that AiiDA has, where they lack something that GPU jobs need."""
