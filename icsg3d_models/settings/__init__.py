@@ -10,6 +10,7 @@ from .base import StageSettings
 from .evaluate import EvaluateSettings
 from .prepare import PrepareSettings, Split
 from .rebuild import RebuildSettings
+from .relax import RelaxSettings
 from .sample import SampleSettings
 from .screen import ScreenSettings
 from .segment import SegmentSettings
@@ -17,8 +18,8 @@ from .train import Optimiser, TrainSettings
 from .wishes import WishSettings
 
 __all__ = [
-    "STAGES", "EvaluateSettings", "Optimiser", "PrepareSettings", "RebuildSettings", "SampleSettings",
-    "ScreenSettings", "SegmentSettings", "Split", "StageSettings", "TrainSettings", "WishSettings",
+    "STAGES", "EvaluateSettings", "Optimiser", "PrepareSettings", "RebuildSettings", "RelaxSettings",
+    "SampleSettings", "ScreenSettings", "SegmentSettings", "Split", "StageSettings", "TrainSettings", "WishSettings",
 ]  # fmt: skip
 
 STAGES: dict[str, type[StageSettings]] = {
@@ -27,6 +28,7 @@ STAGES: dict[str, type[StageSettings]] = {
     "sample": SampleSettings,
     "segment": SegmentSettings,
     "rebuild": RebuildSettings,
+    "relax": RelaxSettings,
     "screen": ScreenSettings,
     "evaluate": EvaluateSettings,
 }

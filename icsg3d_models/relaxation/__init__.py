@@ -1,0 +1,1 @@
+"""Crystals relaxed by machine-learned potentials: energies, distances moved, phonons."""

@@ -1,0 +1,1 @@
+"""How stable a crystal is: formation energies, hulls of competing phases, energy above hull."""
