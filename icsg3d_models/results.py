@@ -34,6 +34,7 @@ STATUSES = {
     "walltime": "the deadline came first; a valid checkpoint is there",
     "loss_not_finite": "training diverged",
     "nothing_rebuilt": "no sample could be rebuilt into a crystal",
+    "nothing_relaxed": "no crystal could be relaxed",
     "nothing_valid": "no candidate passed the screening",
     "failed": "an error nobody foresaw; see the traceback in the standard error",
 }

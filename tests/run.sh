@@ -5,7 +5,7 @@ set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 source "$ROOT/examples/environment.sh"
 
-make_venv models,report,tests
+make_venv models,relax,report,tests
 find_pw
 cd "$ROOT"
 # the tests make profiles of their own; nobody's configuration is read

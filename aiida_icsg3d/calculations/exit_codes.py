@@ -31,6 +31,7 @@ STATUS_EXIT_CODES: dict[str, tuple[int, str]] = {
     "loss_not_finite": (411, "ERROR_LOSS_NOT_FINITE"),
     "nothing_rebuilt": (420, "ERROR_NOTHING_REBUILT"),
     "nothing_valid": (421, "ERROR_NOTHING_VALID"),
+    "nothing_relaxed": (422, "ERROR_ALL_RELAXATIONS_FAILED"),
 }
 """Status of ``results.json`` -> exit status and label; the message is the stage's own."""
 

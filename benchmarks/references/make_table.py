@@ -30,7 +30,7 @@ from icsg3d_models.stability.references import References
 ANIONS = ("O", "F", "S", "Cl", "Br", "I", "N", "Se", "Si", "Sb", "Te", "H")
 HUBBARD = ("V", "Cr", "Mn", "Fe", "Co", "Ni", "W", "Mo")
 ON_HULL = 1e-6  # eV/atom
-SAME = 0.01  # eV/atom; a converted energy this close to the height of the hull is the phase that makes it
+SAME = 0.03  # eV/atom; a converted energy this close to the height of the hull is taken for the phase that makes it
 CITATION = "Jain et al., APL Mater. 1, 011002 (2013), 10.1063/1.4812323; Materials Project, CC BY 4.0"
 
 
@@ -136,7 +136,12 @@ def errors(
 def summary(values: np.ndarray) -> dict[str, float]:
     """Return count, mean error, MAE, median and the share within 50 meV/atom."""
     size = np.abs(values)
-    figures = {"mean": values.mean(), "mae": size.mean(), "median": np.median(size), "within_50_meV": (size <= 0.05).mean()}
+    figures = {
+        "mean": values.mean(),
+        "mae": size.mean(),
+        "median": np.median(size),
+        "within_50_meV": (size <= 0.05).mean(),
+    }
     return {"count": len(values), **{name: round(float(value), 4) for name, value in figures.items()}}
 
 

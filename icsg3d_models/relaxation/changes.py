@@ -56,10 +56,9 @@ def compare(generated: Atoms, relaxed: Atoms, tolerance: float) -> Changes:
     same = StructureMatcher(ltol=LTOL, stol=STOL, angle_tol=ANGLE_TOL).fit(one, other)
     (before, operations), (after, left) = symmetry_of(generated, tolerance), symmetry_of(relaxed, tolerance)
     # in one and the same cell the number of operations, translations of a smaller cell included, ranks symmetry
+    symmetry = GAINED if left > operations else LOST
     if left == operations:
         symmetry = KEPT if before == after else CHANGED
-    else:
-        symmetry = GAINED if left > operations else LOST
     return Changes(100 * (other.volume / one.volume - 1), rmsd(one, other), not same, before, after, symmetry)
 
 

@@ -110,7 +110,9 @@ def optimise(atoms: Atoms, potential: Loaded, settings: RelaxSettings, deadline:
             steps = int(optimiser.nsteps)
             watch()
             energy, fmax = float(atoms.get_potential_energy()), largest_force(atoms)
-            pressure = -float(np.trace(atoms.get_stress(voigt=False))) / 3 / units.GPa if settings.relax_cell else np.nan
+            pressure = (
+                -float(np.trace(atoms.get_stress(voigt=False))) / 3 / units.GPa if settings.relax_cell else np.nan
+            )
     except (Late, MemoryError):
         raise
     except _GivenUp as exception:

@@ -6,13 +6,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from ..comparison.descriptors import describe
 from ..comparison.matching import ANGLE_TOL, LTOL, STOL, Matcher
 from ..conditions import BY_NAME, unfulfilled
-from ..crystals.batch import CrystalError, Crystals, read_crystals
+from ..crystals.batch import Crystals
+from ..crystals.crystal_file import read_crystal_file
 from ..crystals.validity import composition_test, composition_valid, structure_problems
 from ..devices import select_device
 from ..networks.model_file import PREDICTORS, file_hash, read_header
@@ -78,23 +78,6 @@ def run(settings: ScreenSettings, report: Report) -> None:
         note = f"{settings.top} candidates asked for, {len(selected)} selected: no more passed ({words})"
         report.tables.setdefault("notes", []).append(note)
         print(f"note: {note}", file=sys.stderr)
-
-
-def read_crystal_file(path: Path) -> Crystals:
-    """Return the crystals of a crystal file or a dataset file.
-
-    :raises StageError: missing, not readable, or empty.
-    """
-    if not path.is_file():
-        raise StageError("input_missing", f"{path}: no such crystal file; `icsg3d rebuild` writes one")
-    try:
-        with h5py.File(path, "r") as file:
-            crystals = read_crystals(file.get("crystals", file))
-    except (OSError, KeyError, CrystalError) as exception:
-        raise StageError("input_unreadable", f"{path}: not readable as a crystal file ({exception})") from exception
-    if len(crystals) == 0:
-        raise StageError("nothing_valid", f"{path}: holds no crystals; nothing can be screened")
-    return crystals
 
 
 def check_predictors(rank_by: str | None, predictors: list[Path], report: Report) -> None:

@@ -13,7 +13,6 @@ from .base import StageSettings
 SHIPPED = ("7net-0", "chgnet")
 """Potentials whose weights come with their packages."""
 CLASS_NAME = re.compile(r"ase:[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-Displacement = Annotated[float, Field(gt=0, le=0.2)]
 
 
 def check_potential(value: str | None) -> str | None:
@@ -54,9 +53,9 @@ class PhononSettings(Strict):
 
     mode: Literal["off", "gamma", "supercell"] = "off"
     """`gamma`: modes of the cell itself; `supercell`: also those that fit into a supercell."""
-    supercell: Annotated[tuple[Positive, Positive, Positive], Field()] = (2, 2, 2)
+    supercell: tuple[Positive, Positive, Positive] = (2, 2, 2)
     """Multiples of the primitive cell along its vectors (`supercell` only)."""
-    displacement: Displacement = 0.03
+    displacement: Annotated[float, Field(gt=0, le=0.2)] = 0.03
     """Å, by which sites are moved to get the forces."""
     threshold: Annotated[float, Field(gt=0)] = 0.3
     """THz; a mode counts as imaginary below minus this. Noise of the forces makes lower ones."""
@@ -104,7 +103,9 @@ class RelaxSettings(StageSettings):
 
     @model_validator(mode="after")
     def _references_are_used(self) -> RelaxSettings:
-        """Refuse references that nothing asks for."""
-        if not self.hull and (self.references is not None or self.references_label is not None):
-            raise ValueError("`references` are given but `hull` is false; leave them out or set `hull`")
+        """Refuse references and a second potential that nothing would use."""
+        if not self.hull and (self.references is not None or self.second is not None):
+            raise ValueError("`references` or `second` is given, but without `hull` there are no formation energies")
+        if self.references is None and self.references_label is not None:
+            raise ValueError("`references_label` belongs to a file of `references`; the package's table bears its own")
         return self

@@ -51,5 +51,7 @@ def mp2020_correction(structure: Structure, energy: float) -> tuple[float, str]:
         except CompatibilityError as exception:
             raise ValueError(f"MP2020 has no correction for it ({exception})") from None
     unsure = any("oxidation states" in str(item.message) for item in caught)
-    note = "no oxidation states could be guessed: corrections of anions are left out" if unsure else ""
+    note = (
+        "no oxidation states guessed: only the most electronegative element is corrected as an anion" if unsure else ""
+    )
     return float(sum(item.value for item in adjustments)), note

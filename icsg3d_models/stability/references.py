@@ -78,6 +78,19 @@ class References:
             for some in combinations(symbols, size):
                 yield from self.systems.get(frozenset(some), ())
 
+    def knows(self, formula: str) -> bool:
+        """Tell whether a composition is among the formulas, in any multiple; known elements are."""
+        amounts = amounts_of(formula)
+        if len(amounts) == 1:
+            return self.known_elements.issuperset(amounts)
+        share = {symbol: n / sum(amounts.values()) for symbol, n in amounts.items()}
+        for index in self.systems.get(frozenset(amounts), ()):
+            other = amounts_of(self.formulas[index])
+            total = sum(other.values())
+            if all(abs(share[symbol] - n / total) < 1e-6 for symbol, n in other.items()):
+                return True
+        return False
+
     def formation_energy(self, amounts: Mapping[str, float], energy: float) -> float:
         """Return the formation energy in eV/atom of a total energy on the same scale.
 
