@@ -113,13 +113,11 @@ def optimise(atoms: Atoms, potential: Loaded, settings: RelaxSettings, deadline:
             pressure = (
                 -float(np.trace(atoms.get_stress(voigt=False))) / 3 / units.GPa if settings.relax_cell else np.nan
             )
-    except (Late, MemoryError):
+    except Late:
         raise
     except _GivenUp as exception:
         return Outcome(BLOWN_UP, str(exception), seconds=time.monotonic() - started)
-    except Exception as exception:  # whatever a potential raises on a crystal it cannot do
-        if type(exception).__name__ == "OutOfMemoryError":
-            raise
+    except Exception as exception:  # whatever a potential raises on a crystal it cannot do, memory included
         words = " ".join(str(exception).split())[:200]
         return Outcome(FAILED, f"{type(exception).__name__}: {words}", seconds=time.monotonic() - started)
     atoms.set_constraint()

@@ -44,9 +44,6 @@ COLUMNS: dict[str, Column] = {
     "decomposition": Column(str, "", "competing phases, by fraction of the atoms"),
     "known_formula": Column(bool, "", "the reference hull has this formula"),
     "spread": Column(float, "eV/atom", "difference of the formation energies by two potentials"),
-    "dynamically_stable": Column(bool, "", "no imaginary mode among those that were looked at"),
-    "lowest_frequency": Column(float, "THz", "negative: imaginary; acoustic modes at the centre left out"),
-    "followed": Column(bool, "", "an imaginary mode was followed to a lower structure, which is the one given"),
     "seconds": Column(float, "s", "spent on it"),
     "reason": Column(str, "", "all that speaks against it or makes it unsure"),
 }

@@ -48,21 +48,6 @@ class Potential(Strict):
         return self
 
 
-class PhononSettings(Strict):
-    """Phonons of the relaxed crystals, by the potential."""
-
-    mode: Literal["off", "gamma", "supercell"] = "off"
-    """`gamma`: modes of the cell itself; `supercell`: also those that fit into a supercell."""
-    supercell: tuple[Positive, Positive, Positive] = (2, 2, 2)
-    """Multiples of the primitive cell along its vectors (`supercell` only)."""
-    displacement: Annotated[float, Field(gt=0, le=0.2)] = 0.03
-    """Å, by which sites are moved to get the forces."""
-    threshold: Annotated[float, Field(gt=0)] = 0.3
-    """THz; a mode counts as imaginary below minus this. Noise of the forces makes lower ones."""
-    follow: bool = True
-    """Follow the most imaginary mode once to the lower structure, which becomes the relaxed crystal."""
-
-
 class RelaxSettings(StageSettings):
     """Relax crystals with a machine-learned potential and estimate their energies above the hull."""
 
@@ -89,7 +74,6 @@ class RelaxSettings(StageSettings):
     """Competing phases: a CSV or JSON file (docs/science.md); null: the table that comes with the package."""
     references_label: str | None = None
     """What the energies of the file are comparable with, where the file itself does not say."""
-    phonons: PhononSettings = PhononSettings()
     deadline_seconds: Annotated[float, Field(gt=0)] | None = None
     """Stop cleanly between two steps, with status `walltime`, this long after the start; a rerun goes on."""
     resume_from: str | None = None
