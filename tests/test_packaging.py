@@ -90,7 +90,7 @@ def test_wheel_holds_what_is_needed(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix()
         for package in ("icsg3d_models", "aiida_icsg3d")
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and path.suffix in (".py", ".yaml", ".json", ".safetensors", ".md", ".h5")
+        if path.is_file() and path.suffix in (".py", ".yaml", ".json", ".safetensors", ".md", ".h5", ".csv", ".gz")
     ]
     assert "aiida_icsg3d/workflows/protocols/validate.yaml" in data
     assert "aiida_icsg3d/dft/pseudos/lda_cutoffs.json" in data
