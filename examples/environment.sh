@@ -76,5 +76,5 @@ make_profile() {
     verdi profile set-default "$name" >/dev/null 2>&1
     verdi -p "$name" config set caching.default_enabled true >/dev/null 2>&1
     say "setting up computer, codes and pseudopotentials"
-    aiida-icsg3d -p "$name" setup --pw "$PW" --workdir "$AIIDA_PATH/work" | grep -v "^next:\|^  aiida-icsg3d"
+    aiida-icsg3d -p "$name" setup --pw "$PW" --workdir "$AIIDA_PATH/work"
 }

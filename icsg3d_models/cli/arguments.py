@@ -15,6 +15,7 @@ from .. import __version__
 from ..settings import STAGES, StageSettings
 from ..settings.network_options import KINDS, NetworkOptions
 from ..settings.problems import nearest
+from .probe import Probe
 from .value_words import bare, bound_words, is_model, many, type_words
 
 Places = dict[str, list[tuple[str, FieldInfo]]]
@@ -95,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         "settings; `icsg3d STAGE --print-settings` writes a file with all of them.",
     )
     parser.add_argument("--version", action="version", version=f"icsg3d {__version__}")
+    parser.add_argument("--probe", action=Probe, help="print as JSON what is installed and the device, and end")
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE", parser_class=StageParser)
     for name, settings in STAGES.items():
         add_stage(stages, name, settings)
