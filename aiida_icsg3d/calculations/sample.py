@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 from aiida.common.folders import Folder
 from aiida.orm import StructureData
 
-from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.settings import SampleSettings
 
 from ..data import CrystalDatasetData, TrainedModelData
 from .base import StageCalculation, check_network, check_part
+from .base_crystals import BASE_FILE, write_structures
 from .files import InputFile
-
-BASE_FILE = "base.h5"
 
 
 class SampleCalculation(StageCalculation):
@@ -85,10 +82,7 @@ class SampleCalculation(StageCalculation):
     def write_files(self, folder: Folder) -> None:
         """Write the base crystals."""
         if self.inputs.get("base"):
-            names = sorted(self.inputs.base)
-            structures = [self.inputs.base[name].get_pymatgen_structure() for name in names]
-            with h5py.File(Path(folder.abspath) / BASE_FILE, "w") as file:
-                write_crystals(file.create_group("crystals"), Crystals.from_structures(structures, names))
+            write_structures(self.inputs.base, Path(folder.abspath) / BASE_FILE)
 
 
 def check_prior(vae: TrainedModelData, prior: TrainedModelData | None) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from aiida.orm import Dict, FolderData, RemoteData, SinglefileData
+from aiida.common.folders import Folder
+from aiida.orm import Dict, FolderData, RemoteData, SinglefileData, StructureData
 
 from icsg3d_models.networks.model_file import PREDICTORS
 from icsg3d_models.settings import ScreenSettings
 
 from ..data import TrainedModelData
 from .base import StageCalculation, check_network
+from .base_crystals import BASE_FILE, write_structures
 from .files import InputFile
 
 
@@ -23,6 +26,8 @@ class ScreenCalculation(StageCalculation):
         InputFile("crystals_folder", "crystals", "crystals.h5"),
         InputFile("predictors", "predictors", "predictor_{name}.safetensors"),
         InputFile("reference", "reference", "reference{suffix}"),  # the suffix tells the kind of reference
+        InputFile("base", "base", BASE_FILE, written=True),
+        InputFile("known_formulas", "known_formulas", "known_formulas{suffix}"),  # and whether a list is compressed
     )
     owned = ("table",)
     retrieved_files = ("screening.csv",)
@@ -47,6 +52,14 @@ class ScreenCalculation(StageCalculation):
             required=False,
             help="What novelty is judged against: a CrystalDatasetData, or the fingerprint file of a training set.",
         )
+        spec.input_namespace(
+            "base", valid_type=StructureData, required=False, dynamic=True,
+            help="Crystals that were sampled around, by a name: a candidate that is one of them is not novel.",
+        )  # fmt: skip
+        spec.input(
+            "known_formulas", valid_type=SinglefileData, required=False,
+            help="Known compounds, a text file with one formula a line; `unknown` in `settings.require` rejects them.",
+        )  # fmt: skip
         spec.output("table", valid_type=SinglefileData, required=False, help="screening.csv, one row a crystal.")
         spec.output(
             "selected", valid_type=Dict, required=False,
@@ -67,13 +80,32 @@ class ScreenCalculation(StageCalculation):
 
     @classmethod
     def check_reference(cls, inputs: Mapping[str, Any], ports: Any) -> None:
-        """Refuse to ask for novelty without saying against what.
+        """Refuse to ask for novelty, or for compounds that are not known, without saying against what.
 
-        :raises ValueError: no reference.
+        :raises ValueError: no reference, or no list.
         """
         asked = inputs["settings"].get_dict().get("require", ScreenSettings.model_fields["require"].default)
-        if "reference" in ports and "reference" not in inputs and "novel" in asked:
+        if "known_formulas" in ports and "known_formulas" not in inputs and "unknown" in asked:
+            raise ValueError(
+                "candidates must be unknown, but there is no list of known compounds; give `known_formulas`, or leave "
+                "`unknown` out of `settings.require`"
+            )
+        given = "reference" in inputs or bool(inputs.get("base"))
+        if "reference" in ports and not given and "novel" in asked:
             raise ValueError(
                 "candidates must be novel, but there is no `reference` to compare with; give the training set or its "
                 "fingerprint, or leave `novel` out of `settings.require`"
             )
+
+    @classmethod
+    def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return setting -> file; a program of an earlier release does not know all settings, so null is left out."""
+        named = super().linked_files(inputs)
+        return {
+            name: file for name, file in named.items() if file is not None or name not in ("base", "known_formulas")
+        }
+
+    def write_files(self, folder: Folder) -> None:
+        """Write the base crystals."""
+        if self.inputs.get("base"):
+            write_structures(self.inputs.base, Path(folder.abspath) / BASE_FILE)

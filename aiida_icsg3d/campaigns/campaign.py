@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from icsg3d_models.screening.ranking import STAGES
+
 from .candidate import PREDICTED, Candidate
 from .graph import crystal_uuids, first_table, is_stage, outputs_of, relaxed_structure
 from .table import rank_key, read_table
@@ -17,7 +19,7 @@ from .unfinished import funnel_so_far, relaxations_so_far
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode, StructureData
 
-FUNNEL = ("sampled", "rebuilt", "valid", "unique", "novel", "selected", "relaxed")
+FUNNEL = ("sampled", "rebuilt", *STAGES[1:], "relaxed")
 """Stages of the funnel in their order; `failed` relaxations are reported beside it."""
 
 

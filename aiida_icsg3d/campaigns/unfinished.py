@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from icsg3d_models.screening.ranking import STAGES
+
 from .graph import is_stage, output
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-REACHED = {"sample": ("sampled",), "rebuild": ("rebuilt",), "screen": ("valid", "unique", "novel", "selected"),
+REACHED = {"sample": ("sampled",), "rebuild": ("rebuilt",), "screen": STAGES[1:],
            "validate": ("relaxed", "failed")}  # fmt: skip
 """Stage -> the counts of the funnel that it settles."""
 
@@ -28,7 +30,8 @@ def funnel_so_far(processes: list[ProcessNode]) -> dict[str, int]:
     if relaxations:
         results["validate"] = relaxations
     counts = funnel(results)
-    return {name: counts[name] for stage, names in REACHED.items() if stage in results for name in names}
+    reached = [name for stage, names in REACHED.items() if stage in results for name in names]
+    return {name: counts[name] for name in reached if name in counts}
 
 
 def relaxations_so_far(processes: list[ProcessNode]) -> dict[str, dict[str, Any]]:

@@ -6,11 +6,11 @@ from typing import Any
 
 from aiida.orm import Dict, SinglefileData
 
+from icsg3d_models.screening.table import FILE as TABLE
+from icsg3d_models.screening.table import read_table
+
 from ..values import storable
 from .base import OutputError, StageParser
-from .screening_table import read_table
-
-TABLE = "screening.csv"
 
 
 class ScreenParser(StageParser):

@@ -114,8 +114,10 @@ def fill_discovery(
         options=options_of("screen"), protocol=protocol,
     )  # fmt: skip
     settings = screening.screen.settings.get_dict()
-    asked = {key: wishes[key] for key in ("composition", "anonymous_formula") if wishes and wishes.get(key)}
+    asked = {key: value for key, value in (wishes or {}).items() if value is not None}
     screening.screen.settings = {**settings, **asked, "top": max(settings.get("top", 10), count)}
+    if base:
+        screening.screen.base = dict(base)
     fill(builder["screen"], screening, "metadata", "clean_workdir")
 
     if count:

@@ -7,6 +7,8 @@ from typing import Any
 from aiida.engine import calcfunction
 from aiida.orm import Dict, Node
 
+from icsg3d_models.screening.ranking import STAGES
+
 from ..values import storable
 
 
@@ -16,7 +18,7 @@ def summarise_run(**parts: Any) -> Dict:
 
     :param parts: any of the results ``sample``, ``rebuild``, ``screen`` and ``validate`` and the screen's
         ``selected`` (Dict each), and the namespaces ``generated`` and ``relaxed`` (id -> StructureData).
-    :return: ``funnel``: sampled, rebuilt, valid, unique, novel, selected, relaxed, failed; ``candidates``:
+    :return: ``funnel``: sampled, rebuilt, the stages of the screening, relaxed, failed; ``candidates``:
         best first, one entry for each selected crystal: ``id``, ``uuid``, its row of the screening table,
         ``relax`` (its entry of the results of the DFT, or None) and ``relaxed_uuid``.
     """
@@ -41,7 +43,7 @@ def summarise_run(**parts: Any) -> Dict:
 def funnel(results: dict[str, Any]) -> dict[str, int]:
     """Return how many crystals were left after each stage; 0 after a stage that was not reached.
 
-    There is no ``novel`` where novelty was not judged.
+    A stage of the screening that was not judged, such as ``novel`` without a reference, is not there.
 
     :param results: of the stages ``sample``, ``rebuild``, ``screen`` and ``validate``, as far as there are any.
     """
@@ -53,7 +55,7 @@ def funnel(results: dict[str, Any]) -> dict[str, int]:
         return int(value or 0)
 
     judged = results.get("screen", {}).get("tables", {}).get("funnel")
-    stages = [key for key in ("valid", "unique", "novel", "selected") if key != "novel" or not judged or key in judged]
+    stages = [key for key in STAGES[1:] if key in (judged or ("valid", "unique", "novel", "selected"))]
     outcomes = [entry["status"] for entry in results.get("validate", {}).values()]
     return {
         "sampled": count("sample", "counts", "samples"),

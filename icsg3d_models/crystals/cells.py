@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .batch import CrystalError
+from .batch import CrystalError, Crystals
 
 MAX_SETTINGS = 4096  # of one crystal; more than that are thinned evenly
 SYMPREC = 0.01  # Å, for the reduction to a primitive cell
@@ -44,6 +44,28 @@ def reduce_cell(
     if reduced is None:
         raise CrystalError(f"{name}: the cell has no reduced form; is it singular?")
     return reduced, (frac @ cell @ np.linalg.inv(reduced)) % 1.0, np.asarray(numbers)
+
+
+def cell_parameters(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return lengths a, b, c in Å and angles α, β, γ in degrees, (B, 3) each, of cells (B, 3, 3).
+
+    A cell that is flat to a point or not finite has no angles, NaN.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lengths = np.linalg.norm(cell, axis=2)
+        unit = cell / lengths[:, :, None]
+        cosines = np.stack([(unit[:, i] * unit[:, j]).sum(axis=1) for i, j in ((1, 2), (0, 2), (0, 1))], axis=1)
+        return lengths, np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
+
+
+def primitive_sites(crystals: Crystals, index: int) -> int:
+    """Return how many atoms the primitive cell of one crystal has; as many as given where spglib finds none."""
+    import spglib
+
+    frac, numbers = crystals.sites(index)
+    crystal: Any = (crystals.cell[index], frac, numbers)
+    found = spglib.find_primitive(crystal, symprec=SYMPREC)
+    return len(numbers) if found is None else len(found[2])
 
 
 def axis_settings() -> np.ndarray:

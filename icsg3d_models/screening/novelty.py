@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 
 from ..comparison.descriptors import describe
-from ..comparison.fingerprint import FINGERPRINT_FILE, FORMAT, Fingerprint, read_fingerprint
+from ..comparison.fingerprint import FORMAT, Fingerprint, read_fingerprint
 from ..comparison.matching import Matcher
 from ..comparison.pair_distances import separations
 from ..crystals.batch import Crystals
@@ -21,10 +21,18 @@ from ..results import StageError
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known, a dataset's crystals or a fingerprint, and what it is in words."""
+    """What is known, and what it is in words.
+
+    :param known: a dataset's crystals or a fingerprint.
+    :param name: of the whole reference, for the record.
+    :param data: name of the dataset that it is, or that it is of; None where it is of none.
+    :param says: what is wrong with a candidate that it holds.
+    """
 
     known: Crystals | Fingerprint
     name: str
+    data: str | None
+    says: str = "not novel: the training data hold it"
 
 
 @dataclass(frozen=True)
@@ -37,14 +45,6 @@ class Novelty:
 
     crystal: list[bool]
     composition: list[bool]
-
-
-def find_reference(given: Path | None, predictors: list[Path]) -> Path | None:
-    """Return the reference to compare with: the one given, else the fingerprint beside the first predictor."""
-    if given is not None:
-        return given
-    beside = predictors[0].parent / FINGERPRINT_FILE if predictors else None
-    return beside if beside is not None and beside.is_file() else None
 
 
 def read_reference(path: Path) -> Reference:
@@ -61,10 +61,12 @@ def read_reference(path: Path) -> Reference:
         raise StageError("input_unreadable", f"{path}: not an HDF5 file, or damaged ({exception})") from exception
     if kind == FORMAT:
         fingerprint = read_fingerprint(path)
-        return Reference(fingerprint, f"fingerprint of {fingerprint.name}, {len(fingerprint)} crystals")
+        return Reference(
+            fingerprint, f"fingerprint of {fingerprint.name}, {len(fingerprint)} crystals", fingerprint.name
+        )
     if kind == DATASET_FORMAT:
         dataset = read_dataset(path)
-        return Reference(dataset.crystals, f"dataset {dataset.name}, {len(dataset)} crystals")
+        return Reference(dataset.crystals, f"dataset {dataset.name}, {len(dataset)} crystals", dataset.name)
     raise StageError("input_unreadable", f"{path}: format {kind!r}; `reference` takes {FORMAT} or {DATASET_FORMAT}")
 
 

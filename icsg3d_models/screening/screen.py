@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..comparison.descriptors import describe
-from ..comparison.matching import ANGLE_TOL, LTOL, STOL, Matcher
-from ..conditions import BY_NAME, unfulfilled
+from ..comparison.matching import ANGLE_TOL, LTOL, STOL
 from ..crystals.batch import Crystals
+from ..crystals.cells import cell_parameters
 from ..crystals.crystal_file import read_crystal_file
-from ..crystals.validity import composition_test, composition_valid, structure_problems
+from ..crystals.symmetry import space_group
+from ..crystals.validity import composition_test
 from ..devices import select_device
 from ..networks.model_file import PREDICTORS, file_hash, read_header
 from ..properties.predict import Prediction, predict_all
 from ..results import Report, StageError
 from ..settings import ScreenSettings
-from .candidates import Candidates
-from .novelty import Reference, find_reference, judge_novelty, read_reference
-from .ranking import funnel_masks, order, write_table
-from .uniqueness import find_duplicates
+from .criteria import CRITERIA
+from .criterion import Batch, Finding
+from .ranking import first_failed, funnel_masks, order, required
+from .sources import read_sources
+from .table import PREDICTED, UNCERTAINTY, header, write_table
 
 
 def run(settings: ScreenSettings, report: Report) -> None:
@@ -35,47 +38,46 @@ def run(settings: ScreenSettings, report: Report) -> None:
     crystals = read_crystal_file(folder / settings.crystals)
     report.inputs["crystals"] = file_hash(folder / settings.crystals)
     predictors = [folder / path for path in settings.predictors]
-    given = None if settings.reference is None else folder / settings.reference
-    known = find_reference(given, predictors)
-    if known is None and "novel" in settings.require:
-        raise StageError(
-            "settings_rejected",
-            "`require` names `novel`, but there is nothing to compare with; give `reference` a fingerprint "
-            "(fingerprint.h5, written beside a property model) or a dataset file, or take `novel` out of `require`",
-        )
-    reference = None if known is None else read_reference(known)
-    if known is not None and reference is not None:
-        report.inputs["reference"] = file_hash(known)
-        report.tables["reference"] = reference.name
     check_predictors(settings.rank_by, predictors, report)
-    candidates = examine(settings, report, crystals, predictors, reference, str(device))
-    masks = funnel_masks(candidates, list(settings.require))
-    values = candidates.prediction.values.get(settings.rank_by) if settings.rank_by is not None else None
-    ranked = order(masks["novel"], values, settings.descending)
-    selected = ranked[: settings.top]
-    write_table(folder / settings.table, crystals, candidates, selected)
+    total = len(crystals)
+    batch = Batch(
+        crystals, formulas_of(crystals), settings, read_sources(settings, report, predictors),
+        lambda done, step: report.progress(done, total, step=step),
+    )  # fmt: skip
+    check_sources(batch)
+    findings = judge(batch)
+    report.progress(total, total, step="prediction")
+    prediction = spread_out(predict_all(batch.valid, predictors, str(device)), batch)
+    masks = funnel_masks(findings, total, settings.require)
+    passing = list(masks.values())[-1]
+    values = prediction.values.get(settings.rank_by) if settings.rank_by is not None else None
+    selected = order(passing, values, settings.descending)[: settings.top]
+    rows = table_rows(batch, findings, prediction, selected)
+    write_table(folder / settings.table, header(prediction.values), rows)
     funnel = {name: int(mask.sum()) for name, mask in masks.items()} | {"selected": len(selected)}
-    if reference is None:
-        del funnel["novel"]  # not judged, which is not the same as passed
-    report.counts.update(funnel)
-    report.tables.update(
-        funnel=funnel,
-        selected=[crystals.ids[i] for i in selected],
-        composition_test=composition_test(),
-        matcher={"ltol": LTOL, "stol": STOL, "angle_tol": ANGLE_TOL},
-    )
-    words = ", ".join(f"{count} {name}" for name, count in funnel.items())
-    unpredicted = [] if values is None else np.flatnonzero(masks["novel"] & ~np.isfinite(values)).tolist()
+    record(report, batch, findings, funnel)
+    report.tables["selected"] = [crystals.ids[i] for i in selected]
+    unpredicted = [] if values is None else np.flatnonzero(passing & ~np.isfinite(values)).tolist()
     if unpredicted:
-        reason = Counter(str(candidates.prediction.reasons[i]) for i in unpredicted).most_common(1)[0][0]
+        reason = Counter(str(prediction.reasons[i]) for i in unpredicted).most_common(1)[0][0]
         report.tables["unpredicted"] = f"{len(unpredicted)} passed without a prediction to rank by ({reason})"
+    conclude(settings, report, funnel)
+
+
+def conclude(settings: ScreenSettings, report: Report, funnel: dict[str, int]) -> None:
+    """Say where fewer were selected than were asked for.
+
+    :raises StageError: none was.
+    """
+    words = ", ".join(f"{count} {name}" for name, count in funnel.items())
+    if "unpredicted" in report.tables:
         words += f"; {report.tables['unpredicted']}"
-    if len(selected) == 0:
+    if funnel["selected"] == 0:
         raise StageError(
             "nothing_valid", f"no candidate passed the screening: {words}; {settings.table} names the reasons"
         )
-    if len(selected) < settings.top:
-        note = f"{settings.top} candidates asked for, {len(selected)} selected: no more passed ({words})"
+    if funnel["selected"] < settings.top:
+        note = f"{settings.top} candidates asked for, {funnel['selected']} selected: no more passed ({words})"
         report.tables.setdefault("notes", []).append(note)
         print(f"note: {note}", file=sys.stderr)
 
@@ -96,53 +98,80 @@ def check_predictors(rank_by: str | None, predictors: list[Path], report: Report
         )
 
 
-def examine(
-    settings: ScreenSettings,
-    report: Report,
-    crystals: Crystals,
-    predictors: list[Path],
-    reference: Reference | None,
-    device: str,
-) -> Candidates:
-    """Apply every test and every model to all crystals."""
-    total = len(crystals)
-    reasons = structure_problems(crystals)
-    valid = np.array([reason is None for reason in reasons])
-    report.progress(0, total, step="validity")
-    formulas = formulas_of(crystals)
-    composed = np.array([bool(formula) and composition_valid(formula) for formula in formulas])
-    asked = {name: getattr(settings, name) for name in BY_NAME if getattr(settings, name, None) is not None}
-    missed = unfulfilled(crystals, asked)
-    allowed = np.array([miss is None for miss in missed])
-    # what has no valid structure is not compared, described or predicted
-    sound = np.flatnonzero(valid)
-    part = crystals.take(sound)
-    names = [formulas[i] for i in sound]
-    matcher = Matcher(part, describe(part))
-    same = find_duplicates(matcher, names, lambda done: report.progress(done, total, step="uniqueness"))
-    duplicate_of: list[int | None] = [None] * total
-    for index, other in zip(sound, same, strict=True):
-        duplicate_of[index] = None if other is None else int(sound[other])
-    novel = new_composition = None
-    if reference is not None:
-        found = judge_novelty(matcher, names, reference, lambda done: report.progress(done, total, step="novelty"))
-        novel, new_composition = np.zeros(total, dtype=bool), np.zeros(total, dtype=bool)
-        novel[sound], new_composition[sound] = found.crystal, found.composition
-        report.counts["novel_composition"] = int(new_composition.sum())
-    report.progress(total, total, step="prediction")
-    prediction = spread_out(predict_all(part, predictors, device), sound, total)
-    unique = valid & np.array([other is None for other in duplicate_of])
-    candidates = Candidates(
-        formulas, allowed, valid, composed, unique, duplicate_of, novel, new_composition, prediction,
-        explain(crystals, reasons, missed, composed, duplicate_of, novel, prediction),
-    )  # fmt: skip
-    report.scalars.update(
-        structure_valid=float(valid.mean()),
-        composition_valid=float(composed.mean()),
-        unique=float(unique.mean()),
-        **({"novel": float(novel.mean())} if novel is not None else {}),
+def check_sources(batch: Batch) -> None:
+    """Refuse to require what cannot be judged.
+
+    :raises StageError: a criterion lacks what it compares with.
+    """
+    for criterion in CRITERIA:
+        lacking = criterion.lacking(batch)
+        if criterion.name in batch.settings.require and lacking is not None:
+            raise StageError("settings_rejected", f"`require` names `{criterion.name}`, but {lacking}")
+
+
+def judge(batch: Batch) -> dict[str, Finding]:
+    """Return what every criterion finds, required or not, as far as it can be judged."""
+    findings = {}
+    for criterion in CRITERIA:
+        if criterion.lacking(batch) is None:
+            batch.progress(0, criterion.name)
+            findings[criterion.name] = criterion.judge(batch)
+    return findings
+
+
+def record(report: Report, batch: Batch, findings: dict[str, Finding], funnel: dict[str, int]) -> None:
+    """Put funnel, shares and what was tested how into the report."""
+    columns = {column.name: column for criterion in CRITERIA for column in criterion.columns}
+    for name, finding in findings.items():
+        truths = {key: cells for key, cells in finding.cells.items() if columns[key].kind == "truth"}
+        for key, cells in (truths or {name: finding.passed.tolist()}).items():
+            report.scalars[key] = float(np.mean([bool(cell) for cell in cells]))
+    if "novel" in findings:
+        report.counts["novel_composition"] = sum(map(bool, findings["novel"].cells["novel_composition"]))
+    report.counts.update(funnel)
+    report.tables.update(
+        funnel=funnel,
+        set_aside=first_failed(findings, batch.settings.require),
+        composition_test=composition_test(),
+        matcher={"ltol": LTOL, "stol": STOL, "angle_tol": ANGLE_TOL},
     )
-    return candidates
+
+
+def table_rows(
+    batch: Batch, findings: dict[str, Finding], prediction: Prediction, selected: np.ndarray
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the table, in the order of the crystals."""
+    crystals, settings = batch.crystals, batch.settings
+    rank = {int(index): position + 1 for position, index in enumerate(selected)}
+    needed = {criterion.name for criterion in required(settings.require)}
+    lengths, angles = cell_parameters(crystals.cell)
+    with np.errstate(invalid="ignore"):
+        volumes = crystals.volumes
+    for index, problem in enumerate(batch.problems):
+        symbol, number = space_group(crystals, index) if problem is None else ("", 0)
+        against = [(name in needed, finding.reasons[index]) for name, finding in findings.items()]
+        if problem is None:  # of a broken structure it is clear that nothing is predicted
+            against.append((settings.rank_by is not None, prediction.reasons[index]))
+        row: dict[str, Any] = {
+            "rank": rank.get(index),
+            "id": crystals.ids[index],
+            "formula": batch.formulas[index],
+            "n_sites": int(crystals.counts[index]),
+            "spacegroup_symbol": symbol,
+            "spacegroup_number": number or None,
+            **dict(zip(("a", "b", "c"), lengths[index].tolist(), strict=True)),
+            **dict(zip(("alpha", "beta", "gamma"), angles[index].tolist(), strict=True)),
+            "volume": float(volumes[index]),
+            "selected": index in rank,
+            "reason": "; ".join(words for out, words in against if words and out),
+            "note": "; ".join(words for out, words in against if words and not out),
+        }
+        for name in prediction.values:
+            row[PREDICTED + name] = float(prediction.values[name][index])
+            row[UNCERTAINTY + name] = float(prediction.uncertainty[name][index])
+        for finding in findings.values():
+            row.update({name: cells[index] for name, cells in finding.cells.items()})
+        yield row
 
 
 def formulas_of(crystals: Crystals) -> list[str]:
@@ -152,49 +181,16 @@ def formulas_of(crystals: Crystals) -> list[str]:
     return [str(found.get(index, "")) for index in range(len(crystals))]
 
 
-def explain(
-    crystals: Crystals,
-    structure: list[str | None],
-    missed: list[str | None],
-    composed: np.ndarray,
-    duplicate_of: list[int | None],
-    novel: np.ndarray | None,
-    prediction: Prediction,
-) -> list[str | None]:
-    """Return for every crystal all that speaks against it, None where nothing does."""
-    result: list[str | None] = []
-    for index, problem in enumerate(structure):
-        words = [problem] if problem else []
-        miss = missed[index]
-        if miss is not None:
-            words.append(miss)
-        if not composed[index]:
-            words.append("composition not neutral, or electronegativities out of order (SMACT)")
-        other = duplicate_of[index]
-        if other is not None:
-            words.append(f"the same as {crystals.ids[other]}")
-        if novel is not None and not novel[index] and problem is None:
-            words.append("known: the reference holds it")
-        reason = prediction.reasons[index]
-        if reason is not None and problem is None:
-            words.append(reason)
-        result.append("; ".join(words) or None)
-    return result
-
-
-def spread_out(prediction: Prediction, indices: np.ndarray, total: int) -> Prediction:
-    """Return predictions for all crystals from those of some; NaN for the others."""
+def spread_out(prediction: Prediction, batch: Batch) -> Prediction:
+    """Return predictions for all crystals from those of the valid ones; NaN for the others."""
 
     def place(column: np.ndarray) -> np.ndarray:
-        whole = np.full(total, np.nan)
-        whole[indices] = column
+        whole = np.full(len(batch), np.nan)
+        whole[batch.sound] = column
         return whole
 
-    reasons: list[str | None] = ["structure not valid"] * total
-    for index, reason in zip(indices, prediction.reasons, strict=True):
-        reasons[index] = reason
     return Prediction(
         {name: place(column) for name, column in prediction.values.items()},
         {name: place(column) for name, column in prediction.uncertainty.items()},
-        reasons,
+        batch.spread(prediction.reasons, "structure not valid"),
     )

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import field_validator
+from pydantic import Field, model_validator
 
-from ..crystals.formulas import check_anonymous, check_composition, check_elements
 from ..strict import Positive
 from .base import StageSettings
+from .wishes import WishSettings
 
 
-class ScreenSettings(StageSettings):
-    """Predict properties, test validity, uniqueness and novelty, and rank."""
+class ScreenSettings(WishSettings, StageSettings):
+    """Predict properties, test crystals by one criterion after another, and rank those who pass."""
 
     crystals: str = "crystals.h5"
     predictors: list[str] = ["cgcnn.safetensors"]
     """Property models; several for the same property are averaged and their spread is the uncertainty."""
     reference: str | None = None
-    """What novelty is judged against: a training-set fingerprint or a dataset file; null: novelty is not judged."""
-    elements: list[str] | None = None
-    """Only these elements may occur; null: any."""
-    composition: str | None = None
-    """Only crystals of this composition, in any multiple of the formula; null: any."""
-    anonymous_formula: str | None = None
-    """Only crystals of this kind of formula, such as `ABC3`; null: any."""
+    """What novelty is judged against: a training-set fingerprint or a dataset file; null: the fingerprint beside the
+    first predictor, and where there is none novelty is not judged."""
+    base: str | None = None
+    """Crystal file of the crystals that were sampled around; they are not novel either."""
+    known_formulas: str | None = None
+    """Text file of known compounds, one formula a line; null: known compounds are not looked up."""
     rank_by: str | None = "formation_energy_per_atom"
     """Predicted property to rank by; null: candidates are taken in the order in which they were made."""
     descending: bool = False
     top: Positive = 10
     """How many candidates to select; fewer are selected, and it is said, where fewer pass."""
-    require: list[Literal["structure", "composition", "unique", "novel"]] = [
-        "structure",
-        "composition",
-        "unique",
-        "novel",
-    ]
-    """Tests that a candidate must pass to be selected."""
+    require: list[
+        Literal["structure", "composition", "distance", "volume", "unique", "novel", "unknown", "trained_on"]
+    ] = ["structure", "composition", "unique", "novel"]
+    """Tests that a candidate must pass to be selected: a possible structure; a neutral composition; atoms not closer
+    than `min_distance_ratio`; a volume within `volume_per_atom`; the first of its kind; not in the training data; no
+    compound of `known_formulas`; of the chemistry that the property models were trained on. What is asked for must be
+    fulfilled in any case. All are judged and in the table, as far as what they need is given."""
+    min_distance_ratio: Annotated[float, Field(gt=0)] = 0.6
+    """Smallest distance of two atoms, in units of the sum of their covalent radii."""
+    volume_per_atom: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (4.0, 80.0)
+    """Least and most volume per atom in Å³."""
     table: str = "screening.csv"
     """The table to write, one row a crystal."""
 
-    _elements = field_validator("elements")(check_elements)
-    _composition = field_validator("composition")(check_composition)
-    _anonymous = field_validator("anonymous_formula")(check_anonymous)
+    @model_validator(mode="after")
+    def _window_is_open(self) -> ScreenSettings:
+        least, most = self.volume_per_atom
+        if least >= most:
+            raise ValueError(f"`volume_per_atom` {least:g} to {most:g}: the first must be the smaller")
+        return self

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...crystals.batch import Crystals
+from ...crystals.cells import cell_parameters
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,6 @@ def lattice_errors(predicted: np.ndarray, true: np.ndarray) -> tuple[np.ndarray,
     """
     (lengths, angles), (true_lengths, true_angles) = cell_parameters(predicted), cell_parameters(true)
     return np.abs(lengths - true_lengths), np.abs(angles - true_angles)
-
-
-def cell_parameters(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return lengths a, b, c in Å and angles α, β, γ in degrees, (B, 3) each, of cells (B, 3, 3)."""
-    lengths = np.linalg.norm(cell, axis=2)
-    unit = cell / lengths[:, :, None]
-    cosines = np.stack([(unit[:, i] * unit[:, j]).sum(axis=1) for i, j in ((1, 2), (0, 2), (0, 1))], axis=1)
-    return lengths, np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
 
 
 def compare_sites(predicted: Crystals, true: Crystals) -> list[SiteErrors | None]:

@@ -12,8 +12,8 @@ from aiida.plugins import CalculationFactory
 
 from aiida_icsg3d.calculations.exit_codes import STATUS_EXIT_CODES
 from aiida_icsg3d.parsers.rebuild import link_label
-from aiida_icsg3d.parsers.screening_table import read_table
 from icsg3d_models.results import STATUSES
+from icsg3d_models.screening.table import read_table
 from icsg3d_models.settings import STAGES
 from tests.aiida import made_up
 

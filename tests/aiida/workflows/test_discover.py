@@ -306,7 +306,7 @@ def test_only_what_was_asked_for_passes_the_screening(fake_code: Any, models: di
     )  # fmt: skip
     assert builder.generate.sample.settings["n_atoms"] == 10
     assert builder.screen.screen.settings["anonymous_formula"] == "ABC3"
-    assert "n_atoms" not in builder.screen.screen.settings.get_dict()
+    assert builder.screen.screen.settings["n_atoms"] == 10
 
 
 def test_training_of_all_keeps_what_succeeded(workchain: Any, fake_code: Any, dataset: Any, tmp_path: Any) -> None:

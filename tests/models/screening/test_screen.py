@@ -22,17 +22,13 @@ from icsg3d_models.networks.model_file import ModelHeader, save_model
 from icsg3d_models.networks.voxelnet import VoxelNet, VoxelNetConfig
 from icsg3d_models.properties.predict import predict
 from icsg3d_models.results import Report, StageError
-from icsg3d_models.screening.ranking import order
 from icsg3d_models.screening.screen import run
 from icsg3d_models.screening.uniqueness import find_duplicates
 from icsg3d_models.settings import ScreenSettings
 
+from .crystals_by_hand import perovskite, sodium
+
 TARGET = "formation_energy_per_atom"
-PEROVSKITE = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
-
-
-def perovskite(a: str = "Pb", b: str = "Ti", x: str = "O", length: float = 3.97) -> Structure:
-    return Structure(Lattice.cubic(length), [a, b, x, x, x], PEROVSKITE)
 
 
 def rock_salt(length: float = 5.64) -> Structure:
@@ -115,21 +111,13 @@ def test_duplicates_are_found_in_any_description() -> None:
     assert find_duplicates(*matcher_of(structures)) == [None, None, 0, 0, None, 4, None, 0]
 
 
-def test_order_leaves_out_what_has_no_prediction() -> None:
-    values = np.array([3.0, np.nan, 1.0, 2.0, 1.0])
-    passing = np.array([True, True, True, False, True])
-    assert order(passing, values, descending=False).tolist() == [2, 4, 0]
-    assert order(passing, values, descending=True).tolist() == [0, 2, 4]
-    assert order(passing, None, descending=False).tolist() == [0, 1, 2, 4]
-
-
-def write_inputs(folder: Path, structures: list[Structure], known: list[Structure]) -> None:
-    """Write crystals, an untrained model and the fingerprint of ``known``."""
+def write_inputs(folder: Path, structures: list[Structure], known: list[Structure], data: str = "other") -> None:
+    """Write crystals, an untrained model of the data of that name, and the fingerprint of ``known``."""
     with h5py.File(folder / "crystals.h5", "w") as file:
         write_crystals(file, Crystals.from_structures(structures))
     torch.manual_seed(0)
     config = CGCNNConfig(targets=[TARGET], elements=[8, 11, 17, 22, 56, 82], members=2, width=8, hidden=8)
-    header = ModelHeader("cgcnn", config.model_dump(), {})
+    header = ModelHeader("cgcnn", config.model_dump(), {"data": {"name": data}})
     save_model(folder / "cgcnn.safetensors", header, CGCNN(config).state_dict())
     write_fingerprint(folder / "fingerprint.h5", Crystals.from_structures(known), "known")
 
@@ -211,6 +199,7 @@ def test_elements_asked_for(tmp_path: Path) -> None:
     report, rows = screen(tmp_path, elements=["Pb", "Ti", "O"])
     assert report.tables["selected"] == ["crystal-0"]
     assert "not as asked: elements O Ti Pb, found O Ba Pb" in rows[3]["reason"]
+    assert "not as asked: elements O Ti Pb, found O Ba Pb" in rows[3]["reason"]
 
 
 def test_nothing_valid_still_writes_the_table(tmp_path: Path) -> None:
@@ -271,6 +260,10 @@ def test_only_what_was_asked_for_is_selected(tmp_path: Path, asked: dict[str, ob
     report, rows = screen(tmp_path, rank_by=None, **asked)
     assert report.tables["selected"] == passing
     assert f"not as asked: {next(iter(asked))} " in rows[6]["reason"]
+    funnel = report.tables["funnel"]
+    assert funnel["valid"] == 5  # who misses a wish is counted under that name, not as not valid
+    assert len(passing) <= funnel["as_asked"] <= 5
+    assert report.tables["set_aside"]["as_asked"] == 5 - funnel["as_asked"]
 
 
 def test_without_anything_to_rank_by_candidates_keep_their_order(tmp_path: Path) -> None:
@@ -290,3 +283,42 @@ def test_crystals_that_no_model_predicts_are_told_apart_from_bad_ones(tmp_path: 
     write_inputs(tmp_path, [rock_salt], [perovskite()])
     with pytest.raises(StageError, match=r"1 passed without a prediction to rank by \(Mg: not among the elements"):
         screen(tmp_path)
+
+
+def test_every_test_is_in_the_table_but_only_the_required_ones_set_aside(tmp_path: Path) -> None:
+    write_inputs(tmp_path, [*candidates(), sodium()], [perovskite("Ba", "Ti")])
+    (tmp_path / "known.txt").write_text("PbTiO3\n")
+    report, rows = screen(tmp_path, known_formulas="known.txt", rank_by=None)
+    assert (rows[0]["known_formula"], rows[3]["known_formula"]) == ("True", "False")
+    assert rows[0]["reason"] == ""
+    assert rows[0]["note"] == "TiPbO3 is a known compound (known.txt)"
+    assert "crystal-0" in report.tables["selected"]
+    report, rows = screen(
+        tmp_path, known_formulas="known.txt", rank_by=None, require=["structure", "distance", "volume", "unknown"]
+    )
+    assert rows[0]["reason"] == "TiPbO3 is a known compound (known.txt)"
+    assert "crystal-0" not in report.tables["selected"]
+    assert list(report.tables["funnel"]) == [
+        "crystals", "valid", "distance", "volume", "unique", "novel", "unknown", "selected",
+    ]  # fmt: skip
+
+
+def test_a_prediction_outside_the_training_is_flagged(tmp_path: Path) -> None:
+    """Sodium metal got +3 eV/atom from a model of perovskites, without a word."""
+    write_inputs(tmp_path, [sodium(), perovskite("Ba", "Pb")], [perovskite("Na", "Ti")], data="known")
+    _, rows = screen(tmp_path, require=["structure"])
+    assert rows[0][f"predicted_{TARGET}"] != ""
+    assert rows[0]["in_chemistry"] == "False"
+    assert "is an extrapolation: no crystal of the kind A in its training" in rows[0]["note"]
+    with pytest.raises(StageError, match="2 novel, 0 trained_on, 0 selected"):  # barium and lead are not known either
+        screen(tmp_path, require=["structure", "trained_on"])
+
+
+def test_base_crystals_are_known(tmp_path: Path) -> None:
+    write_inputs(tmp_path, candidates(), [perovskite("Ba", "Ti")])
+    with h5py.File(tmp_path / "base.h5", "w") as file:
+        write_crystals(file.create_group("crystals"), Crystals.from_structures([perovskite()]))
+    report, rows = screen(tmp_path, base="base.h5")
+    assert report.tables["selected"] == ["crystal-3"]
+    assert rows[0]["reason"] == "not novel: it is a base crystal that was sampled around"
+    assert report.tables["reference"] == "fingerprint of known, 1 crystals and 1 base crystal"

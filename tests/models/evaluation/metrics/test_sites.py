@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from icsg3d_models.crystals.cells import cell_parameters
 from icsg3d_models.evaluation.metrics.sites import (
-    cell_parameters,
     compare_sites,
     lattice_errors,
     site_errors,

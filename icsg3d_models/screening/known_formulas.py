@@ -1,0 +1,78 @@
+"""A list of known compounds: a text file with one formula a line."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import gcd
+from pathlib import Path
+
+from ..crystals.elements import NUMBER
+from ..results import StageError
+
+_PART = re.compile(r"([A-Z][a-z]?)(\d*)")
+_FORMULA = re.compile(rf"(?:{_PART.pattern})+")
+
+
+@dataclass(frozen=True)
+class KnownFormulas:
+    """Compounds that are known.
+
+    :param name: of the list.
+    :param contents: what each is made of, see :func:`contents_key`.
+    """
+
+    name: str
+    contents: frozenset[str]
+
+    def holds(self, formula: str) -> bool:
+        """Tell whether a compound of this formula is there, in whatever order and multiple it is written."""
+        return contents_key(formula) in self.contents
+
+
+def contents_key(formula: str) -> str:
+    """Return the same text for all ways of writing one composition: symbols by the alphabet, no common factor.
+
+    :raises ValueError: no formula of whole amounts.
+    """
+    if _FORMULA.fullmatch(formula) is None:
+        raise ValueError(f"{formula!r} is no formula of whole amounts, like PbTiO3")
+    amounts: dict[str, int] = {}
+    for symbol, number in _PART.findall(formula):
+        amounts[symbol] = amounts.get(symbol, 0) + int(number or 1)
+    return _key(amounts, formula)
+
+
+def _key(amounts: Mapping[str, int], formula: str) -> str:
+    unknown = [symbol for symbol in amounts if symbol not in NUMBER]
+    if unknown or 0 in amounts.values():
+        raise ValueError(f"{formula!r}: {', '.join(unknown) or 'an amount of zero'} is no element or amount")
+    unit = gcd(*amounts.values())
+    return "".join(f"{symbol}{amounts[symbol] // unit}" for symbol in sorted(amounts))
+
+
+def read_known_formulas(path: Path) -> KnownFormulas:
+    """Read a list of formulas, plain or compressed (.gz); empty lines and what follows # are left out.
+
+    :raises StageError: the file is missing, not text, empty, or a line is no formula.
+    """
+    if not path.is_file():
+        raise StageError("input_missing", f"{path}: no such file; `known_formulas` takes a text file, a formula a line")
+    try:
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError, EOFError) as exception:
+        raise StageError("input_unreadable", f"{path}: not readable as text ({exception})") from exception
+    found = set()
+    for number, line in enumerate(text.splitlines(), 1):
+        formula = line.partition("#")[0].strip()
+        if formula:
+            try:
+                found.add(contents_key(formula))
+            except ValueError as exception:
+                raise StageError("input_unreadable", f"{path}, line {number}: {exception}") from None
+    if not found:
+        raise StageError("input_unreadable", f"{path}: no formula in it; write one a line, like PbTiO3")
+    return KnownFormulas(path.name, frozenset(found))
