@@ -16,8 +16,11 @@ from aiida.common import AttributeDict
 from aiida.engine import Process, ProcessBuilder
 from aiida.orm import AbstractCode, Node, ProcessNode, StructureData
 
+from .errors import CrystalError, EngineError
 from .fingerprint import Settings
 from .magnetism import GIVEN, NONMAGNETIC
+
+__all__ = ("CrystalError", "Engine", "EngineError", "Relaxation")
 
 LOWEST = "lowest"
 """Start of an engine that has one way only to begin."""
@@ -40,18 +43,6 @@ def crystal_and_start(label: str, identifiers: Container[str]) -> tuple[str, str
         return label, LOWEST
     identifier, _, start = label.rpartition("_")
     return identifier, start
-
-
-class EngineError(ValueError):
-    """The engine cannot be used at all; the message says what to do. ``label``: the exit code that says so."""
-
-    def __init__(self, message: str, label: str) -> None:
-        super().__init__(message)
-        self.label = label
-
-
-class CrystalError(ValueError):
-    """One crystal that the engine cannot take; the others go on."""
 
 
 @dataclass(frozen=True)
@@ -123,15 +114,21 @@ class Engine(ABC):
     def starts(self, identifier: str, structure: StructureData) -> Sequence[str]:
         """Return the points a crystal is relaxed from; the lowest end is kept, all are recorded.
 
+        :param structure: as it was given, not yet symmetrised.
+
         :raises CrystalError: the engine cannot take this crystal.
         """
         return (LOWEST,)
+
+    def dress(self, structure: StructureData, start: str) -> StructureData:
+        """Return a crystal as it is relaxed from a start: its kinds tell apart what symmetry would merge."""
+        return structure
 
     @abstractmethod
     def process(self, crystals: Mapping[str, StructureData], start: str) -> tuple[type[Process], AttributeDict]:
         """Return the process that relaxes these crystals from a start, and its inputs.
 
-        :param crystals: identifier -> crystal, at most :attr:`batch` of them.
+        :param crystals: identifier -> crystal, dressed and symmetrised, at most :attr:`batch` of them.
         :raises CrystalError: the engine cannot take one of them.
         """
 
@@ -150,6 +147,10 @@ class Engine(ABC):
         return False
 
     @classmethod
-    def note(cls, structure: StructureData, start: str) -> str | None:
-        """Return what has to be said wherever the energy is shown, or None."""
+    def note(cls, structure: StructureData, starts: Sequence[str]) -> str | None:
+        """Return what has to be said wherever the energy is shown, or None.
+
+        :param structure: the relaxed crystal.
+        :param starts: all that it was relaxed from.
+        """
         return None

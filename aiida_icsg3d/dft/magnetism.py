@@ -8,12 +8,14 @@ It is a start: the relaxation keeps what is lower, and says what it ended in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
+
+from .symmetry import hubbard_by_kind, with_hubbard_terms
 
 NONMAGNETIC, FERROMAGNETIC, ANTIFERROMAGNETIC, GIVEN = "nonmagnetic", "ferromagnetic", "antiferromagnetic", "given"
 ORDERS = (NONMAGNETIC, FERROMAGNETIC, ANTIFERROMAGNETIC, GIVEN)
@@ -22,7 +24,7 @@ CARRIERS = frozenset(
     {
         *("V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Mo", "Tc", "Ru", "Rh", "W", "Re", "Os", "Ir"),
         *("Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb"),
-        *("U", "Np", "Pu", "Am", "Cm"),
+        *("U", "Np", "Pu"),
     }
 )
 """Elements whose ions keep open d or f shells in crystals; the others start without a moment."""
@@ -44,6 +46,8 @@ def starting_order(structure: orm.StructureData) -> tuple[str, ...]:
     """Return the orders that a crystal is relaxed from: the non-magnetic one, or all that its cell allows."""
     if not carriers(structure):
         return (NONMAGNETIC,)
+    if hubbard_by_kind(structure) is None:  # terms between sites: the cell and its kinds stay as they are
+        return (FERROMAGNETIC,)
     return (FERROMAGNETIC,) if antiparallel(structure) is None else (FERROMAGNETIC, ANTIFERROMAGNETIC)
 
 
@@ -51,28 +55,26 @@ def antiparallel(structure: orm.StructureData) -> dict[int, int] | None:
     """Return site -> +1 or -1 of the antiferromagnetic start; None: the cell allows none.
 
     Kinds that tell sites of one element apart (Fe1, Fe2) are the order that somebody wanted: they are kept, each with
-    one sign. Else every element has as many sites up as down.
+    one sign. Every element has as many sites up as down.
     """
     sites = [i for i, site in enumerate(structure.sites) if structure.get_kind(site.kind_name).symbol in CARRIERS]
-    if len(sites) < 2 or len(sites) > MAX_SITES:
+    kinds = [structure.sites[i].kind_name for i in sites]
+    symbols = np.array([structure.get_kind(kind).symbol for kind in kinds])
+    told_apart = len(set(kinds)) > len(set(symbols))
+    names = sorted(set(kinds)) if told_apart else sites
+    group = np.array([names.index(kind if told_apart else site) for kind, site in zip(kinds, sites, strict=True)])
+    if not 2 <= len(names) <= MAX_SITES:
         return None
-    symbols = {i: structure.get_kind(structure.sites[i].kind_name).symbol for i in sites}
-    kinds = {i: structure.sites[i].kind_name for i in sites}
-    told_apart = len(set(kinds.values())) > len(set(symbols.values()))
     coupling = couplings(structure, sites)
-    best: tuple[float, dict[int, int]] | None = None
-    for count in range(1, len(sites)):
-        for up in combinations(sites[1:], count - 1):
-            signs = {i: 1 if i == sites[0] or i in up else -1 for i in sites}
-            if told_apart and any(signs[i] != signs[j] for i in sites for j in sites if kinds[i] == kinds[j]):
-                continue
-            if any(sum(signs[i] for i in sites if symbols[i] == symbol) for symbol in set(symbols.values())):
-                continue
-            spins = np.array([signs[i] for i in sites])
-            energy = float(spins @ coupling @ spins)
-            if best is None or energy < best[0] - 1e-9:
-                best = energy, signs
-    return best[1] if best else None
+    best: tuple[float, Any] | None = None
+    for rest in product((1, -1), repeat=len(names) - 1):
+        spins = np.array((1, *rest))[group]
+        if any(spins[symbols == symbol].sum() for symbol in set(symbols)):
+            continue
+        energy = float(spins @ coupling @ spins)
+        if best is None or energy < best[0] - 1e-6:
+            best = energy, spins
+    return {site: int(spin) for site, spin in zip(sites, best[1], strict=True)} if best else None
 
 
 def couplings(structure: orm.StructureData, sites: list[int]) -> np.ndarray:
@@ -88,7 +90,8 @@ def couplings(structure: orm.StructureData, sites: list[int]) -> np.ndarray:
     for a, site in enumerate(chosen):
         for neighbour in crystal.get_sites_in_sphere(site.coords, reach):
             if neighbour.index in sites and neighbour.nn_distance > 1e-3:
-                matrix[a, sites.index(neighbour.index)] += np.exp(-(neighbour.nn_distance - nearest) / RANGE)
+                # Rounded: sites of generated crystals scatter, and what is equal by symmetry is to stay equal.
+                matrix[a, sites.index(neighbour.index)] += np.exp(-round(neighbour.nn_distance - nearest, 1) / RANGE)
     return matrix
 
 
@@ -112,7 +115,16 @@ def tell_spins_apart(structure: orm.StructureData) -> orm.StructureData:
         kind = structure.get_kind(site.kind_name)
         name = f"{kind.symbol}{1 if signs[index] > 0 else 2}" if index in signs else kind.name
         made.append_atom(position=site.position, symbols=kind.symbol, name=name, mass=kind.mass)
-    return made
+    terms = hubbard_by_kind(structure)
+    if terms is None:
+        raise ValueError("Hubbard terms between sites name sites of the cell; give the kinds of the order yourself")
+    if not terms:
+        return made
+    split: dict[str, list[Any]] = {}
+    for new, old in zip(made.sites, structure.sites, strict=True):
+        if old.kind_name in terms:
+            split[new.kind_name] = terms[old.kind_name]
+    return with_hubbard_terms(made, structure, split)
 
 
 def moments(structure: orm.StructureData, order: str, sizes: Mapping[str, float]) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 
-from .engine import CrystalError
+from .errors import CrystalError
 
 
 def check_ordered(structure: orm.StructureData) -> None:
@@ -90,7 +90,10 @@ def hubbard_by_kind(structure: orm.StructureData) -> dict[str, list[Any]] | None
 def with_hubbard_terms(
     made: orm.StructureData, structure: orm.StructureData, terms: dict[str, list[Any]]
 ) -> orm.StructureData:
-    """Return a structure with the on-site Hubbard terms of another one that has the same kinds."""
+    """Return a structure with the on-site Hubbard terms of another one.
+
+    :param terms: kind -> terms, of kinds that both structures have.
+    """
     from aiida_quantumespresso.data.hubbard_structure import HubbardStructureData
 
     given: Any = structure

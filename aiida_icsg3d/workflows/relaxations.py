@@ -116,8 +116,8 @@ def outcome_of_starts(tried: Mapping[str, tuple[orm.ProcessNode, Relaxation]], e
     :param tried: start -> its process and what became of the crystal there.
     """
     good = [start for start, (_, found) in tried.items() if found.reason is None]
-    # Ends of one cell: their energies may be compared as they are. All failed: the first start says why.
-    chosen = min(good, key=lambda start: tried[start][1].energy or 0.0) if good else next(iter(tried))
+    # Cells of two orders may differ in size. All failed: the first start says why.
+    chosen = min(good, key=lambda start: energy_per_atom(tried[start][1])) if good else next(iter(tried))
     node, relaxation = tried[chosen]
     outcome: dict[str, Any] = {
         "status": RELAXED if good else FAILED,
@@ -130,7 +130,7 @@ def outcome_of_starts(tried: Mapping[str, tuple[orm.ProcessNode, Relaxation]], e
     if len(tried) > 1:
         outcome["starts"] = {
             start: {
-                "energy_eV": found.energy,
+                "energy_per_atom_eV": energy_per_atom(found) if found.reason is None else None,
                 "reason": found.reason,
                 "workchain_uuid": process.uuid,
                 "magnetic_order": end_of(start, found),
@@ -140,8 +140,15 @@ def outcome_of_starts(tried: Mapping[str, tuple[orm.ProcessNode, Relaxation]], e
         }
     if good and relaxation.structure is not None:
         outcome |= {"energy_eV": relaxation.energy, "magnetic_order": end_of(chosen, relaxation), **relaxation.figures}
-        outcome["note"] = engine.note(relaxation.structure, chosen)
+        outcome["note"] = engine.note(relaxation.structure, list(tried))
     return outcome
+
+
+def energy_per_atom(relaxation: Relaxation) -> float:
+    """Return the energy of a crystal that was relaxed, in eV per atom."""
+    assert relaxation.energy is not None
+    assert relaxation.structure is not None
+    return relaxation.energy / len(relaxation.structure.sites)
 
 
 def end_of(start: str, relaxation: Relaxation) -> str | None:

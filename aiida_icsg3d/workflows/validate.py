@@ -10,8 +10,9 @@ from aiida.engine import ProcessBuilder, ToContext, WorkChain, while_
 from aiida.engine.processes import ExitCode
 
 from ..calculations.exit_codes import declare
-from ..dft.engine import CrystalError, Engine, EngineError, Relaxation, task_label
+from ..dft.engine import Engine, Relaxation, task_label
 from ..dft.engines import ENGINES, engine_class
+from ..dft.errors import CrystalError, EngineError
 from ..dft.quantum_espresso import QuantumEspresso
 from ..dft.symmetry import check_ordered, symmetrise_structure
 from .protocols import load_protocol
@@ -153,7 +154,7 @@ class ValidateWorkChain(WorkChain):
         self.ctx.launched = {}  # label -> task, of all that have been started
         self.ctx.running = []  # labels
         self.ctx.tries = {}  # label -> how often
-        self.ctx.prepared = {}  # identifier -> crystal as the engine gets it
+        self.ctx.prepared = {}  # label of a crystal and start -> crystal as the engine gets it
         self.ctx.refused = {}  # identifier -> reason
         return None
 
@@ -170,9 +171,10 @@ class ValidateWorkChain(WorkChain):
                 self.prepare(engine)
                 continue
             task = self.ctx.tasks.pop(0)
-            crystals = {identifier: self.ctx.prepared[identifier] for identifier in task["crystals"]}
+            start = task["start"]
+            crystals = {name: self.ctx.prepared[task_label([name], start)] for name in task["crystals"]}
             try:
-                process, inputs = engine.process(crystals, task["start"])
+                process, inputs = engine.process(crystals, start)
             except CrystalError as exception:
                 self.refuse(task["crystals"], exception)
                 continue
@@ -180,7 +182,7 @@ class ValidateWorkChain(WorkChain):
             node = self.submit(process, **inputs)
             running[f"relaxation_{task['label']}"] = node
             self.ctx.launched[task["label"]] = task
-            self.report(f"launching {process.__name__}<{node.pk}> for {', '.join(task['crystals'])}, {task['start']}")
+            self.report(f"launching {process.__name__}<{node.pk}> for {', '.join(task['crystals'])}, {start}")
         self.ctx.running = [name.removeprefix("relaxation_") for name in running]
         return ToContext(**running)
 
@@ -189,24 +191,31 @@ class ValidateWorkChain(WorkChain):
         taken, self.ctx.waiting = self.ctx.waiting[: engine.batch], self.ctx.waiting[engine.batch :]
         by_start: dict[str, list[str]] = {}
         for identifier in taken:
-            structure = self.inputs.structures[identifier]
+            given = self.inputs.structures[identifier]
             try:
-                check_ordered(structure)
-                if "symmetry_precision" in self.inputs:
-                    structure = symmetrise_structure(  # type: ignore[call-arg]
-                        structure,
-                        self.inputs.symmetry_precision,
-                        metadata={"call_link_label": f"symmetrise_{identifier}"},
-                    )
-                starts = engine.starts(identifier, structure)
+                check_ordered(given)
+                dressed = {start: engine.dress(given, start) for start in engine.starts(identifier, given)}
             except CrystalError as exception:
                 self.refuse([identifier], exception)
                 continue
-            self.ctx.prepared[identifier] = structure
-            for start in starts:
+            for start, structure in dressed.items():
+                label = task_label([identifier], start)
+                self.ctx.prepared[label] = self.symmetrise(structure, label)
                 by_start.setdefault(start, []).append(identifier)
         for start, crystals in by_start.items():
             self.ctx.tasks.append({"label": task_label(crystals, start), "crystals": crystals, "start": start})
+
+    def symmetrise(self, structure: orm.StructureData, label: str) -> orm.StructureData:
+        """Return a crystal symmetrised as the inputs say."""
+        if "symmetry_precision" not in self.inputs:
+            return structure
+        metadata = {"call_link_label": f"symmetrise_{label}"}
+        made: orm.StructureData = symmetrise_structure(
+            structure,
+            self.inputs.symmetry_precision,
+            metadata=metadata,  # type: ignore[call-arg]
+        )
+        return made
 
     def refuse(self, identifiers: list[str], reason: CrystalError) -> None:
         """Record crystals that the engine cannot take."""

@@ -14,7 +14,8 @@ from aiida_quantumespresso.workflows.protocols.utils import ProtocolMixin, recur
 from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
 from .. import magnetism
-from ..engine import CrystalError, Engine, EngineError, Relaxation
+from ..engine import Engine, Relaxation
+from ..errors import CrystalError, EngineError
 from ..fingerprint import Settings
 from ..magnetism import ANTIFERROMAGNETIC, FERROMAGNETIC, GIVEN, NONMAGNETIC
 from ..pseudos import FamilyError, choose_family, load_family
@@ -162,6 +163,10 @@ class QuantumEspresso(Engine):
         found = magnetism.starting_order(structure)
         return (FERROMAGNETIC,) if spin == SpinType.COLLINEAR.value and found == (NONMAGNETIC,) else found
 
+    def dress(self, structure: orm.StructureData, start: str) -> orm.StructureData:
+        """Return the crystal with kinds for spin up and down, for an antiferromagnetic start."""
+        return magnetism.tell_spins_apart(structure) if start == ANTIFERROMAGNETIC else structure
+
     def moments(self) -> dict[str, dict[str, float]]:
         """Return identifier -> kind -> moment that somebody chose."""
         return self.inputs["moments"].get_dict() if "moments" in self.inputs else {}
@@ -170,8 +175,6 @@ class QuantumEspresso(Engine):
         """Return a PwRelaxWorkChain with pseudopotentials, cut-offs, thresholds and spins of the crystal."""
         ((identifier, structure),) = crystals.items()
         check_ordered(structure)
-        if start == ANTIFERROMAGNETIC:
-            structure = magnetism.tell_spins_apart(structure)
         if "hubbard" in self.inputs:
             structure = with_hubbard(structure, self.inputs["hubbard"])
         try:
@@ -262,11 +265,16 @@ class QuantumEspresso(Engine):
         return cut_off(node)
 
     @classmethod
-    def note(cls, structure: orm.StructureData, start: str) -> str | None:
-        """Say where an element that carries a moment was computed without spin."""
+    def note(cls, structure: orm.StructureData, starts: Sequence[str]) -> str | None:
+        """Say where an element that carries a moment was computed without spin, or with one order only."""
         symbols = sorted({structure.get_kind(kind).symbol for kind in magnetism.carriers(structure)})
-        if start == NONMAGNETIC and symbols:
+        if NONMAGNETIC in starts and symbols:
             return f"computed without spin, though {', '.join(symbols)} may carry a moment: the energy may be too high"
+        if list(starts) == [FERROMAGNETIC] and symbols:
+            return (
+                f"the cell allows no antiferromagnetic order of {', '.join(symbols)}, and none was tried: another "
+                "order may be lower"
+            )
         return None
 
 

@@ -56,7 +56,7 @@ def gap(bands: orm.BandsData, fermi: list[float]) -> dict[str, float | None]:
 
     :param fermi: of each spin; empty where occupations are fixed and pw.x gives none: nothing is said then.
     """
-    energies = np.asarray(bands.get_bands())
+    energies = np.asarray(bands.get_bands(), dtype=np.float64)
     spins = energies if energies.ndim == 3 else energies[None]  # (spin, k, band)
     if not fermi:
         return {}

@@ -17,6 +17,7 @@ from aiida_icsg3d.dft.engine import task_label
 from aiida_icsg3d.dft.quantum_espresso.pw_failures import explain_failure
 from aiida_icsg3d.workflows import relaxations
 from aiida_icsg3d.workflows.validate import ValidateWorkChain
+from tests.aiida.dft.crystals import disordered, nickel_oxide
 from tests.aiida.pseudo_families import make_family
 
 RELAX, BASE, PW = (
@@ -49,16 +50,16 @@ def code(localhost: orm.Computer) -> orm.InstalledCode:
 
 @pytest.fixture
 def family(tmp_path: Path) -> Any:
-    """Return a family of Pb (20, 160 Ry), Ti (30, 240) and O (40, 320), with 1 Ry more for `normal`."""
-    return make_family(tmp_path, "made up", stringencies=("low", "normal"))
+    """Return a family of Pb (20, 160 Ry), Ti (30, 240), O (40, 320) and Fe, with 1 Ry more for `normal`."""
+    return make_family(tmp_path, "made up", elements="Pb Ti O Fe", stringencies=("low", "normal"))
 
 
 @pytest.fixture
 def process(code: Any, family: Any, workchain: Callable[..., Any]) -> Callable[..., Any]:
     """Return a factory of WorkChains that have been set up but not run."""
 
-    def build(structures: dict[str, Structure], **kwargs: Any) -> Any:
-        nodes = {name: data(structure) for name, structure in structures.items()}
+    def build(structures: dict[str, Any], **kwargs: Any) -> Any:
+        nodes = {name: data(s) if isinstance(s, Structure) else s for name, s in structures.items()}
         builder = ValidateWorkChain.get_builder_from_protocol(code, nodes, pseudo_family="made up", **kwargs)
         chain = workchain(ValidateWorkChain, builder)
         assert chain.setup() is None
@@ -73,15 +74,18 @@ def inputs_of(chain: Any, identifier: str = "a", start: str = "nonmagnetic") -> 
     chain.ctx.waiting = [identifier]
     chain.prepare(engine)
     chain.ctx.tasks = []
-    return engine.process({identifier: chain.ctx.prepared[identifier]}, start)[1]
+    return engine.process({identifier: chain.ctx.prepared[task_label([identifier], start)]}, start)[1]
 
 
-def called(caller: orm.ProcessNode | None, kind: str, status: int | None, message: str | None = None) -> Any:
+def called(
+    caller: orm.ProcessNode | None, kind: str, status: int | None, message: str | None = None,
+    state: ProcessState = ProcessState.FINISHED,
+) -> Any:  # fmt: skip
     """Return a stored node of a process that has ended, called by another; status None: it raised."""
     node_class = orm.CalcJobNode if kind == PW else orm.WorkChainNode
     node = node_class(process_type=kind)
     node.set_process_label({RELAX: "PwRelaxWorkChain", BASE: "PwBaseWorkChain", PW: "PwCalculation"}[kind])
-    node.set_process_state(ProcessState.EXCEPTED if status is None else ProcessState.FINISHED)
+    node.set_process_state(ProcessState.EXCEPTED if status is None else state)
     if status is not None:
         node.set_exit_status(status)
     node.set_exit_message(message)
@@ -335,3 +339,81 @@ def test_symmetrise(shift: float, cubic: bool) -> None:
 def test_symmetrise_takes_the_primitive_cell() -> None:
     doubled = perovskite(0.01).make_supercell(np.diag([1, 2, 2]), in_place=False)
     assert len(relaxations.symmetrise_structure(data(doubled), orm.Float(0.1)).sites) == 5
+
+
+def iron_oxide(process: Callable[..., Any]) -> Any:
+    """Return a chain with FeO in a cell that allows an antiferromagnetic order, and its two relaxations, as ended."""
+    chain = process({"a": nickel_oxide(("Fe", "Fe"), symbol="Fe")})
+    for start, energy, total in (("ferromagnetic", -40.0, 7.9), ("antiferromagnetic", -81.0, 0.0)):
+        node = relaxation(chain, 0, "a", start)
+        relaxed = chain.ctx.prepared[task_label(["a"], start)]
+        said = {"number_of_spin_components": 2, "total_magnetization": total, "absolute_magnetization": 8.0}
+        give_outputs(node, relaxed.clone(), energy, **said)
+        has_run(chain, node, "a", start)
+    return chain
+
+
+def test_both_orders_are_relaxed_and_the_lower_is_kept(process: Callable[..., Any]) -> None:
+    """The ferromagnetic cell has two atoms, the antiferromagnetic four: energies are compared per atom."""
+    chain = iron_oxide(process)
+    assert chain.results() is None
+    entry = chain.outputs["results"]["a"]
+    assert (entry["start"], entry["energy_eV"]) == ("antiferromagnetic", -81.0)
+    assert entry["magnetic_order"] == "antiferromagnetic"
+    starts = {start: (e["energy_per_atom_eV"], e["magnetic_order"]) for start, e in entry["starts"].items()}
+    assert starts == {"ferromagnetic": (-20.0, "ferromagnetic"), "antiferromagnetic": (-20.25, "antiferromagnetic")}
+    assert entry["note"] is None
+    relaxed = chain.outputs["relaxed"]["a"]
+    assert relaxed.get_site_kindnames() == ["Fe1", "Fe2", "O", "O"]
+    energy = chain.outputs["energies"]["a"]
+    assert (energy["formula"], energy["n_atoms"], energy["energy_per_atom_eV"]) == ("FeO", 4, -20.25)
+    assert energy["settings_hash"] == entry["settings"]["hash"]
+    assert energy.creator.inputs.structure.uuid == relaxed.uuid
+    found = orm.QueryBuilder().append(orm.Dict, filters={"attributes.settings_hash": entry["settings"]["hash"]}).all()
+    assert [node.uuid for (node,) in found] == [energy.uuid]
+
+
+def test_one_of_two_orders_failed(process: Callable[..., Any]) -> None:
+    chain = iron_oxide(process)
+    failed = relaxation(chain, 401, "a", "antiferromagnetic")
+    called(called(failed, BASE, 410), PW, 410, "no self-consistency")
+    has_run(chain, failed, "a", "antiferromagnetic")
+    assert chain.results() is None
+    entry = chain.outputs["results"]["a"]
+    assert (entry["start"], entry["energy_eV"]) == ("ferromagnetic", -40.0)
+    assert "no self-consistency" in entry["starts"]["antiferromagnetic"]["reason"]
+
+
+def test_what_is_disordered_fails_alone(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = process({"alloy": disordered("Ti Pb", [0.5, 0.5]), "good": perovskite()})
+    monkeypatch.setattr(chain, "submit", lambda *_, **__: orm.WorkChainNode().store())
+    assert set(chain.launch()) == {"relaxation_good"}
+    assert "is shared (Ti 0.5, Pb 0.5)" in chain.ctx.refused["alloy"]
+
+
+@pytest.mark.parametrize(("state", "tries"), [(ProcessState.KILLED, 3), (ProcessState.FINISHED, 1)])
+def test_a_job_that_was_cut_off_is_tried_again(
+    process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, state: ProcessState, tries: int
+) -> None:
+    """A killed job is begun twice more, one without convergence is not."""
+    chain = process({"a": perovskite()})
+    begun: list[orm.ProcessNode] = []
+
+    def submit(*_: Any, **__: Any) -> orm.ProcessNode:
+        node = called(None, RELAX, 401)
+        called(called(node, BASE, 302), PW, 410, state=state)
+        begun.append(node)
+        return node
+
+    monkeypatch.setattr(chain, "submit", submit)
+    while chain.should_launch():
+        chain.ctx.update(chain.launch())
+        chain.inspect()
+    assert len(begun) == tries
+    assert chain.ctx.relaxation_a.uuid == begun[-1].uuid
+
+
+def test_retries_may_be_switched_off(process: Callable[..., Any]) -> None:
+    assert process({"a": perovskite()}, overrides={"max_retries": 0}).inputs.max_retries.value == 0
+    with pytest.raises(ValueError, match="it must be 0 or more"):
+        process({"a": perovskite()}, overrides={"max_retries": -1})
