@@ -12,8 +12,10 @@ from .files import InputFile
 
 
 class PrepareCalculation(StageCalculation):
-    """Build a dataset from a CSV of CIFs, a folder or zip of CIFs, or an extxyz file."""
+    """Build a dataset from crystals of any source that `icsg3d prepare` reads from files."""
 
+    # 4: one reader for all sources; what contradicts itself is refused
+    CACHE_VERSION = 4
     stage = "prepare"
     files = (InputFile("source", "source", "source_{file}", path="."),)
     owned = ("dataset",)
@@ -26,7 +28,7 @@ class PrepareCalculation(StageCalculation):
         spec.input(
             "source",
             valid_type=(SinglefileData, FolderData),
-            help="A .csv with a column of CIFs, a .zip of CIFs or an .extxyz (SinglefileData), or a folder of .cif "
-            "files (FolderData). The suffix of the file tells which.",
+            help="A .csv with a column of CIFs, a .cif, a POSCAR, a .zip of these, an .extxyz, a .json of pymatgen, a "
+            ".db of ASE (SinglefileData), or a folder of CIFs, POSCARs and JSON (FolderData). The name tells which.",
         )
         spec.output("dataset", valid_type=CrystalDatasetData, required=False, help="The dataset.")

@@ -16,8 +16,13 @@ from .gather import unique_names
 def joined(settings: PrepareSettings, sources: list[str], report: Report) -> Dataset:
     """Return the crystals of several dataset files as one dataset; each keeps its part.
 
+    :raises StageError: settings that have no effect here, or units that differ.
     :raises icsg3d_models.crystals.batch.CrystalError: one of them is no dataset file.
     """
+    ignored = [name for name in ("properties", "units", "required", "filter", "limit") if getattr(settings, name)]
+    if ignored:
+        said = "dataset files that are joined keep what they have; give these when the files are made"
+        raise StageError("settings_rejected", f"{', '.join(ignored)}: {said}")
     parts = [read_dataset(report.directory / source) for source in sources]
     for source, part in zip(sources, parts, strict=True):
         report.inputs[source] = part.content_hash()

@@ -35,7 +35,7 @@ class PrepareSettings(StageSettings):
     """A .csv with a column of CIFs; a .cif or .mcif; a folder or .zip of CIFs, POSCARs and JSON, with the properties in
     properties.csv; an .extxyz; a .json of pymatgen; a .db of ASE; any file that ASE reads; each also as .gz; or the
     base URL of an OPTIMADE provider, such as https://optimade.materialsproject.org. A list of dataset files is joined
-    to one: their crystals keep their parts and properties, and `properties`, `units` and `split` have no effect."""
+    to one: their crystals keep their parts and properties, and `split` has no effect."""
     dataset: str = "dataset.h5"
     """The dataset file to write."""
     name: str = "dataset"

@@ -208,6 +208,8 @@ def test_datasets_are_joined_and_crystals_keep_part_and_properties(tmp_path: Pat
     formulas = np.array(both.crystals.formulas())
     shared = set(formulas[both.split == 0]) & set(formulas[both.split == 2])
     assert report.counts["test_compositions_in_train"] == len(shared)
+    with pytest.raises(StageError, match="properties: dataset files that are joined keep what they have"):
+        prepare(tmp_path, source=["a.h5", "b.h5"], properties={"energy": "heat_all"})
     with pytest.raises(DatasetError, match="no such dataset file"):
         prepare(tmp_path, source=["a.h5", "nothing.h5"])
     prepare(tmp_path, **common, dataset="c.h5", properties={"energy": "heat_all"}, units={"energy": "kJ/mol"})
