@@ -112,7 +112,8 @@ def test_science_without_aiida(tmp_path: Path) -> None:
     code = """
 import importlib, pkgutil, icsg3d_models
 for module in pkgutil.walk_packages(icsg3d_models.__path__, "icsg3d_models."):
-    importlib.import_module(module.name)
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
 from icsg3d_models.cli import main
 assert main(["prepare", "settings.json"]) == 0
 assert not [name for name in sys.modules if name.split(".")[0] in ("aiida", "aiida_icsg3d")]

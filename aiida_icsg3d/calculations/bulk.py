@@ -12,9 +12,22 @@ from typing import Any
 from aiida.common import timezone
 from aiida.common.hashing import make_hash
 from aiida.common.links import LinkType
+from aiida.engine import CalcJob
 from aiida.orm import Data, ProcessNode, QueryBuilder
 from aiida.orm.entities import EntityTypes
 from aiida.orm.implementation.utils import clean_value
+
+
+class StoresCrystals(CalcJob):
+    """A job whose output namespace ``crystals`` holds thousands of nodes, which are stored together."""
+
+    def update_outputs(self) -> None:
+        """Attach new outputs, the crystals together."""
+        fresh = {name: node for name, node in self._outputs.get("crystals", {}).items() if not node.is_stored}
+        if fresh and self.metadata.store_provenance:
+            stored = store_created(self.node, {f"crystals__{name}": node for name, node in fresh.items()})
+            self._outputs["crystals"].update({name: stored[f"crystals__{name}"] for name in fresh})
+        super().update_outputs()
 
 
 def store_created(process: ProcessNode, nodes: Mapping[str, Data]) -> dict[str, Data]:

@@ -7,11 +7,11 @@ from typing import Any
 from aiida.orm import RemoteData, StructureData
 
 from .base import StageCalculation
-from .bulk import store_created
+from .bulk import StoresCrystals
 from .files import InputFile
 
 
-class RebuildCalculation(StageCalculation):
+class RebuildCalculation(StoresCrystals, StageCalculation):
     """Rebuild crystals; each of them is linked here, where it is born, and nowhere else."""
 
     stage = "rebuild"
@@ -32,11 +32,3 @@ class RebuildCalculation(StageCalculation):
             "crystals", valid_type=StructureData, dynamic=True, required=False,
             help="Every rebuilt crystal by its id; label `FORMULA ID`, the description names the seed.",
         )  # fmt: skip
-
-    def update_outputs(self) -> None:
-        """Attach new outputs, the crystals together."""
-        fresh = {name: node for name, node in self._outputs.get("crystals", {}).items() if not node.is_stored}
-        if fresh and self.metadata.store_provenance:
-            stored = store_created(self.node, {f"crystals__{name}": node for name, node in fresh.items()})
-            self._outputs["crystals"].update({name: stored[f"crystals__{name}"] for name in fresh})
-        super().update_outputs()

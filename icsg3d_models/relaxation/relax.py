@@ -89,6 +89,8 @@ def references_of(settings: RelaxSettings, folder: Path) -> References | None:
 
     :raises StageError: the file cannot be used.
     """
+    if settings.references_label is not None and settings.references is None:
+        raise StageError("settings_rejected", "`references_label` belongs to a file of `references`, and none is given")
     if not settings.hull:
         return None
     if settings.references is None:

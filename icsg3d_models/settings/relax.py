@@ -90,6 +90,4 @@ class RelaxSettings(StageSettings):
         """Refuse references and a second potential that nothing would use."""
         if not self.hull and (self.references is not None or self.second is not None):
             raise ValueError("`references` or `second` is given, but without `hull` there are no formation energies")
-        if self.references is None and self.references_label is not None:
-            raise ValueError("`references_label` belongs to a file of `references`; the package's table bears its own")
         return self

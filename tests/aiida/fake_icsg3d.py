@@ -17,6 +17,7 @@ from icsg3d_models.cli import read_settings
 NEEDED = {
     "prepare": ["source"], "train": ["dataset", "unet", "vae", "resume_from"], "sample": ["vae", "prior", "base"],
     "segment": ["unet", "fields"], "rebuild": ["fields", "segments"], "screen": ["crystals", "predictors", "reference"],
+    "relax": ["crystals", "references", "resume_from"],
     "evaluate": ["crystals", "reference", "training", "predictors", "stability", "unconditioned"],
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.numpy import save_file
 
 from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.data.datasets import Dataset
+from icsg3d_models.relaxation.table import write_table
 from icsg3d_models.results import Report
 
 PEROVSKITE = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
@@ -100,6 +102,21 @@ def write_evaluation(directory: Path, batch: Crystals) -> None:
     (directory / "evaluation.csv").write_text("\n".join(["id,rms", *(f"{name},0.01" for name in batch.ids)]) + "\n")
 
 
+def write_relaxed(directory: Path, batch: Crystals, failed: Sequence[str]) -> None:
+    """Write relax.csv and relaxed.h5: crystals that shrink by one percent along each axis; some fail."""
+    kept = [i for i, name in enumerate(batch.ids) if name not in failed]
+    part = batch.take(kept)
+    write_crystal_file(directory / "relaxed.h5", replace(part, cell=0.99 * part.cell))
+    rows: list[dict[str, Any]] = []
+    for index, (name, formula) in enumerate(zip(batch.ids, batch.formulas(), strict=True)):
+        row = {"id": name, "formula": formula, "n_sites": 5, "potential": "made-up", "status": "failed", "reason": "no"}
+        if index in kept:
+            row |= {"status": "relaxed", "converged": True, "energy": -40.0 - index, "energy_per_atom": -8 - index / 5}
+            row |= {"estimated_e_above_hull": 0.01 * index, "estimated_formation_energy_per_atom": -3.0, "reason": ""}
+        rows.append(row)
+    write_table(directory / "relax.csv", rows)
+
+
 def write_stage(directory: Path, stage: str, status: str = "completed", message: str = "", **plan: Any) -> None:
     """Write into ``directory`` what a stage leaves behind.
 
@@ -125,6 +142,9 @@ def write_stage(directory: Path, stage: str, status: str = "completed", message:
         write_crystal_file(directory / "crystals.h5", crystals(count))
         report.counts.update(samples=count, rebuilt=count)
         report.tables["reasons"] = {"ok": count}
+    elif stage == "relax":
+        write_relaxed(directory, crystals(count), plan.get("failed", []))
+        report.counts.update(crystals=count, relaxed=count - len(plan.get("failed", [])))
     elif stage == "screen":
         batch, selected = crystals(count), list(plan.get("selected", ["s000002", "s000001"]))
         write_screening(directory / "screening.csv", batch, selected)

@@ -14,7 +14,7 @@ from aiida.plugins import CalculationFactory
 
 from icsg3d_models.crystals.batch import read_crystals
 
-STAGES = ("prepare", "train", "sample", "segment", "rebuild", "screen", "evaluate")
+STAGES = ("prepare", "train", "sample", "segment", "rebuild", "relax", "screen", "evaluate")
 
 
 def refuse(entry_point: str, inputs: dict[str, Any]) -> str:
@@ -34,6 +34,7 @@ def inputs(fake_code: Any, model: Any, dataset: Any, remote: Any) -> dict[str, d
         "sample": {"code": code, "vae": model("vae"), "prior": model("prior")},
         "segment": {"code": code, "unet": model("unet"), "fields_folder": remote()},
         "rebuild": {"code": code, "fields_folder": remote(), "segments_folder": remote()},
+        "relax": {"code": code, "crystals_folder": remote()},
         "screen": {
             "code": code,
             "crystals_folder": remote(),

@@ -20,7 +20,7 @@ from icsg3d_models.screening.table import read_table
 from icsg3d_models.settings import STAGES
 from tests.aiida import made_up
 
-OURS = ("prepare", "train", "sample", "segment", "rebuild", "screen", "evaluate")
+OURS = ("prepare", "train", "sample", "segment", "rebuild", "relax", "screen", "evaluate")
 
 
 def test_every_status_has_one_exit_code() -> None:
@@ -124,7 +124,8 @@ def test_train_out_of_time_before_the_first_epoch(parsed: Any, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("stage", "file"),
     [("prepare", "dataset.h5"), ("train", "model.safetensors"), ("train", "metrics.csv"),
-     ("rebuild", "crystals.h5"), ("screen", "screening.csv"), ("evaluate", "evaluation.json")],
+     ("rebuild", "crystals.h5"), ("relax", "relax.csv"), ("relax", "relaxed.h5"),
+     ("screen", "screening.csv"), ("evaluate", "evaluation.json")],
 )  # fmt: skip
 def test_output_missing_or_damaged(stage: str, file: str, parsed: Any, tmp_path: Path) -> None:
     made_up.write_stage(tmp_path, stage)

@@ -229,6 +229,13 @@ def test_hull_and_spread_of_energies_on_a_scale_of_their_own(tmp_path: Path) -> 
     assert report.tables["hull"]["label"] == "EMT"
 
 
+def test_a_label_without_a_file(tmp_path: Path) -> None:
+    write(tmp_path, one=copper())
+    with pytest.raises(StageError, match="belongs to a file of `references`") as caught:
+        run(tmp_path, hull=True, references_label="PBE")
+    assert caught.value.status == "settings_rejected"
+
+
 def test_energies_of_another_scale_are_refused(tmp_path: Path) -> None:
     write(tmp_path, one=copper())
     with pytest.raises(StageError, match="an energy of unknown settings against a hull of 'MP2020'") as caught:
@@ -265,7 +272,6 @@ def test_arguments_that_a_calculator_refuses(tmp_path: Path) -> None:
         ({"potential": {"name": "ase:os.system('x')"}}, "no potential of that name"),
         ({"potential": {"name": "chgnet", "scale": "mp"}}, "takes no scale"),
         ({"hull": False, "second": {"name": "chgnet"}}, "without `hull`"),
-        ({"references_label": "PBE"}, "belongs to a file"),
         ({"fmax": 0}, "greater than 0"),
         ({"max_volume_change": 1}, "greater than 1"),
     ],
