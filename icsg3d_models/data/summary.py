@@ -17,7 +17,7 @@ SAME_VOLUME = 2e-3  # relative, per atom
 SAME = 1e-3  # root mean square difference of descriptions; below, crystals are copies in whatever cell
 _BARS = " ▁▂▃▄▅▆▇█"
 _DETAIL = re.compile(r"\([^)]*\)|'[^']*'|\"[^\"]*\"")
-_NAMED = re.compile(r"\b(site|sites|label|type|block|species|row|property) \S+")
+_NAMED = re.compile(r"\b(site|label|block|species|row|property) \S+")
 
 
 def kind_of(reason: str) -> str:

@@ -73,9 +73,8 @@ class Evidence:
         common = (
             math.gcd(*whole) if all(abs(w - n) < 1e-6 for w, (_, n) in zip(whole, self.amounts, strict=True)) else 1
         )
-        # of an element such a program may count molecules (Cl8 is 4 Cl2)
-        content = common % self.units == 0 if len(whole) == 1 else abs(common - self.units) < 1e-6
-        return [self.units, 1.0] if content else [self.units]
+        # such a program counts Cl8 as 4 Cl2, and Li4 O4 as 2 Li2 O2
+        return [self.units, 1.0] if common in (self.units, 2 * self.units) else [self.units]
 
 
 def evidence_of(block: Block) -> Evidence:

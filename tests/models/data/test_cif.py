@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -305,3 +306,24 @@ def test_a_file_without_any_symmetry_lists_all_sites_and_that_is_noted() -> None
     with pytest.raises(CrystalError, match="multiplicities of sites"):
         parse_cif("data_x\n" + cell(5, 5, 5) + sites("Na1 Na 0 0 0 4", "label type_symbol fract_x fract_y fract_z "
                                                      "symmetry_multiplicity"))  # fmt: skip
+
+
+@pytest.mark.parametrize(("formula", "units", "accepted"), [
+    ("Na Cl", 1, True), ("Na1 Cl1", 1, True), ("Na Cl", 4, False), ("Na2 Cl2", 2, False),
+])  # fmt: skip
+def test_formula_units_in_the_cell(formula: str, units: int, accepted: bool) -> None:
+    stated = f"_chemical_formula_sum '{formula}'\n_cell_formula_units_Z {units}\n"
+    text = "data_x\n" + group("P 1") + stated + cell(5, 5, 5) + NACL
+    assert isinstance(crystals_of_cif(text)[0], Crystal) == accepted
+
+
+@pytest.mark.parametrize(("elements", "formula", "units"), [("ClCl", "Cl2", 1), ("OOOO", "O4", 2), ("CCCC", "C4", 4)])
+def test_the_content_of_the_cell_as_formula(elements: str, formula: str, units: int) -> None:
+    symbols = re.findall("[A-Z][a-z]?", elements)
+    rows = "\n".join(f"{symbol}{i} {symbol} 0 0 {i / len(symbols)}" for i, symbol in enumerate(symbols))
+    stated = f"_chemical_formula_sum {formula}\n_cell_formula_units_Z {units}\n"
+    (crystal,) = parse_cif("data_x\n" + group("P 1") + stated + cell(9, 9, 9) + sites(rows))
+    assert len(crystal.numbers) == len(symbols)
+    lithia = "\n".join(f"{s}{i} {s} 0 {j / 2} {i / 4}" for i in range(4) for j, s in enumerate(("Li", "O")))
+    stated = "_chemical_formula_sum 'Li4 O4'\n_cell_formula_units_Z 2\n"
+    assert len(parse_cif("data_x\n" + group("P 1") + stated + cell(9, 9, 9) + sites(lithia))[0].numbers) == 8
