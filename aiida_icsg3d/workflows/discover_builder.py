@@ -34,6 +34,9 @@ def fill_discovery(
     seed: int = 0,
     protocol: str | None = None,
     pseudo_family: str | None = None,
+    spin_type: str | None = None,
+    electronic_type: str | None = None,
+    hubbard: Mapping[str, Mapping[str, float]] | None = None,
     overrides: Mapping[str, Any] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
@@ -51,6 +54,9 @@ def fill_discovery(
     :param n_relaxations: 0: no DFT, and no code ``pw`` needed.
     :param protocol: ``fast``, ``balanced`` or ``stringent``.
     :param pseudo_family: label; default: what is installed.
+    :param spin_type: of the DFT: ``auto``, ``none`` or ``collinear``; default: that of the protocol ``validate``.
+    :param electronic_type: of the DFT: ``metal`` or ``insulator``; default: that of the protocol.
+    :param hubbard: element -> manifold -> on-site U (eV) of the DFT.
     :param overrides: keys of the protocol ``discover``; below ``train``, ``generate``, ``screen`` and
         ``validation`` those of the protocols of these names.
     :param options: stage, ``icsg3d`` or ``pw`` -> AiiDA's ``metadata.options``, above those of the protocols.
@@ -123,7 +129,7 @@ def fill_discovery(
     if count:
         validation = ValidateWorkChain.get_builder_from_protocol(
             code("pw"), pseudo_family=pseudo_family, overrides=dict(inputs["validation"]), options=options_of("pw"),
-            protocol=protocol,
+            protocol=protocol, spin_type=spin_type, electronic_type=electronic_type, hubbard=hubbard,
         )  # fmt: skip
         fill(builder["validation"], validation, "metadata")
 

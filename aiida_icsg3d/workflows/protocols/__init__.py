@@ -52,7 +52,8 @@ def merge(
     for key, value in overrides.items():
         here = f"{path}.{key}"
         if key not in merged and not is_open:
-            raise ValueError(f"override {here}: no such key; there are {', '.join(merged)}")
+            file = f"workflows/protocols/{path.partition('.')[0]}.yaml"
+            raise ValueError(f"override {here}: no such key; there are {', '.join(merged)} ({file})")
         known = merged.get(key)
         if isinstance(known, Mapping) and isinstance(value, Mapping):
             merged[key] = merge(known, value, here, opened, is_open or key in opened)
