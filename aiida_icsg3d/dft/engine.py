@@ -141,6 +141,28 @@ class Engine(ABC):
     def settings(self, node: ProcessNode, identifier: str) -> Settings:
         """Return the settings that the energy of a crystal was computed with, from the inputs of the process."""
 
+    def is_molecule(self, identifier: str) -> bool:
+        """Whether a structure is a molecule in a box, whose cell means nothing."""
+        return False
+
+    def energy(
+        self, relaxation: ProcessNode, identifier: str, structure: StructureData
+    ) -> tuple[type[Process], AttributeDict] | None:
+        """Return the process of a better energy of a relaxed crystal, and its inputs; None: the relaxation's counts."""
+        return None
+
+    @classmethod
+    def read_energy(cls, node: ProcessNode) -> Relaxation:
+        """Return energy, figures and sources of that process, or the reason why it failed."""
+        raise EngineError(f"{cls.name} computes no energy after a relaxation", "ERROR_ALL_RELAXATIONS_FAILED")
+
+    @abstractmethod
+    def expected_settings(self, identifier: str, structure: StructureData) -> Settings:
+        """Return the settings that the energy of a crystal will have, before anything is computed.
+
+        :raises CrystalError: the engine cannot take this crystal.
+        """
+
     @classmethod
     def may_be_tried_again(cls, node: ProcessNode) -> bool:
         """Whether a failed process was cut off from outside, so that the same again may well succeed."""

@@ -15,6 +15,8 @@ from ..dft.symmetry import symmetrise_structure
 __all__ = ("symmetrise_structure",)
 
 RELAXED, FAILED = "relaxed", "failed"
+OF_THE_ENERGY = ("total_magnetization", "absolute_magnetization", "band_gap_eV")
+"""Figures that are taken from the process of the energy, where there is one."""
 SYMMETRY_PRECISION = 0.01
 """Å; tolerance of the space group that is reported for a relaxed crystal."""
 
@@ -149,6 +151,23 @@ def energy_per_atom(relaxation: Relaxation) -> float:
     assert relaxation.energy is not None
     assert relaxation.structure is not None
     return relaxation.energy / len(relaxation.structure.sites)
+
+
+def better_energy(outcome: dict[str, Any], relaxation: Relaxation, engine: Engine, node: orm.ProcessNode) -> Relaxation:
+    """Put the energy that was computed after a relaxation into its outcome, and return both in one.
+
+    A relaxed crystal without that energy has failed: no other energy of its may meet those of the others.
+
+    :param node: the process that computed it.
+    """
+    found = engine.read_energy(node)
+    if found.reason is not None:
+        outcome |= {"status": FAILED, "reason": f"relaxed, but its energy is not known: {found.reason}"}
+        return relaxation
+    outcome |= {"relaxation_energy_eV": relaxation.energy, "energy_eV": found.energy, "energy_uuid": node.uuid}
+    outcome |= {key: value for key, value in found.figures.items() if key in OF_THE_ENERGY}
+    sources = {**relaxation.sources, **found.sources}
+    return Relaxation(relaxation.structure, found.energy, None, relaxation.figures, sources)
 
 
 def end_of(start: str, relaxation: Relaxation) -> str | None:

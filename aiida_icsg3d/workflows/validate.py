@@ -16,7 +16,7 @@ from ..dft.errors import CrystalError, EngineError
 from ..dft.quantum_espresso import QuantumEspresso
 from ..dft.symmetry import check_ordered, symmetrise_structure
 from .protocols import load_protocol
-from .relaxations import FAILED, RELAXED, collect_relaxations, outcome_of_starts, record_energy
+from .relaxations import FAILED, RELAXED, better_energy, collect_relaxations, outcome_of_starts, record_energy
 
 
 def validate_structures(structures: dict[str, orm.StructureData], _: Any) -> str | None:
@@ -77,7 +77,10 @@ class ValidateWorkChain(WorkChain):
             help="How often a relaxation is tried again whose job was cancelled, killed or lost with its node.",
         )  # fmt: skip
         loop: Any = while_(cls.should_launch)  # type: ignore[arg-type]
-        spec.outline(cls.setup, loop(cls.launch, cls.inspect), cls.results)
+        better: Any = while_(cls.should_compute_energies)  # type: ignore[arg-type]
+        spec.outline(
+            cls.setup, loop(cls.launch, cls.inspect), cls.queue_energies, better(cls.compute_energies), cls.results
+        )
         spec.output_namespace(
             "relaxed", valid_type=orm.StructureData, dynamic=True, required=False,
             help="The relaxed crystals, by the identifier of the input.",
@@ -200,7 +203,8 @@ class ValidateWorkChain(WorkChain):
                 continue
             for start, structure in dressed.items():
                 label = task_label([identifier], start)
-                self.ctx.prepared[label] = self.symmetrise(structure, label)
+                kept = engine.is_molecule(identifier)  # its box has a symmetry that means nothing
+                self.ctx.prepared[label] = structure if kept else self.symmetrise(structure, label)
                 by_start.setdefault(start, []).append(identifier)
         for start, crystals in by_start.items():
             self.ctx.tasks.append({"label": task_label(crystals, start), "crystals": crystals, "start": start})
@@ -242,6 +246,33 @@ class ValidateWorkChain(WorkChain):
                 tried.setdefault(identifier, {})[task["start"]] = (node, engine.read(node, identifier))
         return tried
 
+    def queue_energies(self) -> None:
+        """Note of which relaxations the engine computes a better energy."""
+        engine, self.ctx.relaxed_ends = self.engine(), {}
+        for identifier, tried in self.found(engine).items():
+            outcome = outcome_of_starts(tried, type(engine))
+            if outcome["status"] == RELAXED:
+                self.ctx.relaxed_ends[identifier] = outcome["start"]
+        self.ctx.energies_waiting = sorted(self.ctx.relaxed_ends)
+
+    def should_compute_energies(self) -> bool:
+        """Whether energies are still waiting."""
+        return bool(self.ctx.energies_waiting)
+
+    def compute_energies(self) -> ToContext:
+        """Start the next batch of energies."""
+        engine, count = self.engine(), self.inputs.max_concurrent.value
+        batch, self.ctx.energies_waiting = self.ctx.energies_waiting[:count], self.ctx.energies_waiting[count:]
+        tried, running = self.found(engine), {}
+        for identifier in batch:
+            node, relaxation = tried[identifier][self.ctx.relaxed_ends[identifier]]
+            assert relaxation.structure is not None
+            if (task := engine.energy(node, identifier, relaxation.structure)) is not None:
+                process, inputs = task
+                inputs.setdefault("metadata", {})["call_link_label"] = f"energy_{identifier}"
+                running[f"energy_{identifier}"] = self.submit(process, **inputs)
+        return ToContext(**running)
+
     def results(self) -> ExitCode | None:
         """Attach the relaxed crystals and the table of all of them."""
         engine = self.engine()
@@ -255,6 +286,9 @@ class ValidateWorkChain(WorkChain):
                 outcome = outcome_of_starts(tried[identifier], type(engine))
             if outcome["status"] == RELAXED:
                 node, relaxation = tried[identifier][outcome["start"]]
+                if f"energy_{identifier}" in self.ctx:
+                    relaxation = better_energy(outcome, relaxation, engine, self.ctx[f"energy_{identifier}"])
+            if outcome["status"] == RELAXED:
                 outcome["settings"] = engine.settings(node, identifier).as_dict()
                 relaxed[identifier], sources[identifier] = relaxation.structure, dict(relaxation.sources)
             else:

@@ -20,7 +20,7 @@ from ..fingerprint import Settings
 from ..magnetism import ANTIFERROMAGNETIC, FERROMAGNETIC, GIVEN, NONMAGNETIC
 from ..pseudos import FamilyError, choose_family, load_family
 from ..symmetry import check_ordered
-from . import pw_outputs
+from . import pw_energy, pw_outputs
 from .pw_failures import HINTS, cut_off, explain_failure, final_scf_exceeded
 from .pw_hubbard import check_hubbard, with_hubbard
 from .pw_settings import settings_of
@@ -90,6 +90,7 @@ class QuantumEspresso(Engine):
             "hubbard", valid_type=orm.Dict, required=False, serializer=orm.to_aiida_type, validator=check_hubbard,
             help="On-site U (eV): element -> manifold -> U, as {'Fe': {'3d': 4.0}}; needs pw.x 7.1 or later.",
         )  # fmt: skip
+        pw_energy.define(spec)
 
     @classmethod
     def check(cls, inputs: Mapping[str, Any], ports: Any) -> str | None:
@@ -122,6 +123,9 @@ class QuantumEspresso(Engine):
             target.hubbard = orm.Dict(inputs["hubbard"])
         if inputs["cutoff_elements"]:
             target.cutoff_elements = orm.List(list(inputs["cutoff_elements"]))
+        for name in ("energy_kpoints_distance", "element_kpoints_distance"):
+            if inputs[name]:
+                target[name] = orm.Float(inputs[name])
         relax = inputs[NAMESPACE]
         check_keys(relax, PwRelaxWorkChain.spec().inputs, f"{NAMESPACE}.")
         for name in BASES:
@@ -195,10 +199,35 @@ class QuantumEspresso(Engine):
             given = base.pw.parameters.get_dict()
             given = recursive_merge({"SYSTEM": {"ecutwfc": wfc, "ecutrho": rho}}, given)
             given = recursive_merge(self.thresholds(len(structure.sites)), given)
+            if self.is_molecule(identifier):
+                given = recursive_merge(given, {"CONTROL": {"calculation": "relax"}})
             base.pw.parameters = self.parameters(identifier, base.pw.code, structure, start, pseudos, given)
             base.pw.pseudos = pseudos
+            pw_energy.set_kpoints(base, structure, self.is_molecule(identifier), self.inputs)
             inputs[name] = base
         return PwRelaxWorkChain, inputs
+
+    def is_molecule(self, identifier: str) -> bool:
+        """Whether a structure is a molecule in a box."""
+        return "molecules" in self.inputs and identifier in self.inputs["molecules"].get_list()
+
+    def energy(
+        self, relaxation: orm.ProcessNode, identifier: str, structure: orm.StructureData
+    ) -> tuple[type[Process], AttributeDict] | None:
+        """Return the SCF on denser k-points, None where the energy of the relaxation is the one that counts."""
+        if pw_energy.rule_of(self.inputs) is None:
+            return None
+        given = self.inputs[NAMESPACE].base_relax
+        return pw_energy.energy_inputs(relaxation, structure, self.is_molecule(identifier), given, self.inputs)
+
+    @classmethod
+    def read_energy(cls, node: orm.ProcessNode) -> Relaxation:
+        """Return energy and figures of the SCF, or why it failed."""
+        if not node.is_finished_ok:
+            return Relaxation(reason=explain_failure(node))
+        outputs = pw_outputs.outputs_of(node)
+        sources = {f"energy_{name}": outputs[name] for name in pw_outputs.SOURCES if name in outputs}
+        return Relaxation(None, outputs["output_parameters"]["energy"], None, pw_outputs.figures(outputs), sources)
 
     def thresholds(self, atoms: int) -> dict[str, dict[str, float]]:
         """Return the thresholds of a crystal of so many atoms."""
@@ -257,7 +286,13 @@ class QuantumEspresso(Engine):
 
     def settings(self, node: orm.ProcessNode, identifier: str) -> Settings:
         """Return the settings, read from the inputs of the PwRelaxWorkChain."""
-        return settings_of(node.inputs, self.inputs["spin_type"].value)
+        return settings_of(node.inputs, self.inputs["spin_type"].value, pw_energy.rule_of(self.inputs))
+
+    def expected_settings(self, identifier: str, structure: orm.StructureData) -> Settings:
+        """Return the settings that the energy of a crystal will have."""
+        order = NONMAGNETIC if self.inputs["spin_type"].value == SpinType.NONE.value else FERROMAGNETIC
+        _, inputs = self.process({identifier: structure}, order)
+        return settings_of(inputs, self.inputs["spin_type"].value, pw_energy.rule_of(self.inputs))
 
     @classmethod
     def may_be_tried_again(cls, node: orm.ProcessNode) -> bool:

@@ -19,12 +19,13 @@ _ATTRIBUTE = re.compile(r"\bfunctional\s*=\s*[\"']([^\"']+)[\"']", re.IGNORECASE
 _LINE = re.compile(r"^\s*(.+?)\s+Exchange-Correlation functional", re.IGNORECASE | re.MULTILINE)
 
 
-def settings_of(inputs: Any, spin_type: str) -> Settings:
+def settings_of(inputs: Any, spin_type: str, kpoints: Mapping[str, Any] | None = None) -> Settings:
     """Return the settings.
 
     :param inputs: of a PwRelaxWorkChain; its last relaxation is what the energy comes from.
     :param spin_type: the rule by which spin was treated: energies of MgO without and of FeO with spin may meet where
         one rule made both.
+    :param kpoints: the rule by which k-points of energies are chosen, where an SCF follows the relaxation.
     """
     base, structure = inputs.base_relax, inputs.structure
     parameters = base.pw.parameters.get_dict()
@@ -43,7 +44,9 @@ def settings_of(inputs: Any, spin_type: str) -> Settings:
         "spin_type": spin_type,
         "system": {key: value for key, value in sorted(system.items()) if key not in NO_MATTER},
     }
-    if "kpoints_distance" in base:
+    if kpoints is not None:
+        common["energy_kpoints"] = dict(kpoints)
+    elif "kpoints_distance" in base:
         common["kpoints_distance"] = base.kpoints_distance.value
     else:
         common["kpoints_mesh"] = base.kpoints.base.attributes.get("mesh", None)
