@@ -8,7 +8,7 @@ a crystal, submits them, and asks the engine what became of them. A second engin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -157,10 +157,10 @@ class Engine(ABC):
         raise EngineError(f"{cls.name} computes no energy after a relaxation", "ERROR_ALL_RELAXATIONS_FAILED")
 
     @abstractmethod
-    def expected_settings(self, identifier: str, structure: StructureData) -> Settings:
-        """Return the settings that the energy of a crystal will have, before anything is computed.
+    def expected_settings(self, elements: Iterable[str]) -> Settings:
+        """Return the settings that energies of crystals of these elements will have, before anything is computed.
 
-        :raises CrystalError: the engine cannot take this crystal.
+        :raises CrystalError: the engine cannot take one of the elements.
         """
 
     @classmethod

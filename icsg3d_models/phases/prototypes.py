@@ -57,13 +57,14 @@ def library() -> tuple[Prototype, ...]:
     return tuple(found)
 
 
-def structures_of(formula: str, most_sites: int = MOST_SITES) -> list[Decorated]:
+def structures_of(formula: str, most_sites: int = MOST_SITES, measured: bool = False) -> list[Decorated]:
     """Return a compound in every prototype of its anonymous formula, the exact ones first.
 
     Elements of equal amount are put in each other's places too; arrangements that are one crystal are given once.
 
     :param formula: such as ``MgTiO3``.
     :param most_sites: leave prototypes with more sites in the primitive cell out.
+    :param measured: only the compound itself, as far as the library holds it.
     """
     from pymatgen.analysis.structure_matcher import StructureMatcher
     from pymatgen.core import Composition
@@ -82,6 +83,8 @@ def structures_of(formula: str, most_sites: int = MOST_SITES) -> list[Decorated]
     for prototype in sorted(fitting, key=lambda one: one.structure.composition.reduced_composition != wanted):
         parent = prototype.structure
         exact = parent.composition.reduced_composition == wanted
+        if measured and not exact:
+            break
         for structure in [parent.copy()] if exact else _decorations(parent, amounts):
             if not any(
                 matcher.fit(structure, other.structure) for other in found if len(other.structure) == len(parent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiida import orm
@@ -28,6 +28,7 @@ from .pw_settings import settings_of
 SPIN_TYPES = ("auto", SpinType.NONE.value, SpinType.COLLINEAR.value)
 ELECTRONIC_TYPES = (ElectronicType.METAL.value, ElectronicType.INSULATOR.value)
 NAMESPACE = "relax"
+PROBE_CELL = 8.0  # Å; of a crystal that is never computed
 BASES = ("base_init_relax", "base_relax")
 SPIN_KEYS = ("nspin", "noncolin", "starting_magnetization", "tot_magnetization")
 SMEARING_KEYS = ("occupations", "smearing", "degauss")
@@ -288,10 +289,13 @@ class QuantumEspresso(Engine):
         """Return the settings, read from the inputs of the PwRelaxWorkChain."""
         return settings_of(node.inputs, self.inputs["spin_type"].value, pw_energy.rule_of(self.inputs))
 
-    def expected_settings(self, identifier: str, structure: orm.StructureData) -> Settings:
-        """Return the settings that the energy of a crystal will have."""
+    def expected_settings(self, elements: Iterable[str]) -> Settings:
+        """Return the settings that energies of crystals of these elements will have."""
         order = NONMAGNETIC if self.inputs["spin_type"].value == SpinType.NONE.value else FERROMAGNETIC
-        _, inputs = self.process({identifier: structure}, order)
+        probe = orm.StructureData(cell=[[PROBE_CELL, 0, 0], [0, PROBE_CELL, 0], [0, 0, PROBE_CELL]])
+        for number, symbol in enumerate(sorted(elements)):
+            probe.append_atom(position=(number * 0.01, 0.0, 0.0), symbols=symbol)
+        _, inputs = self.process({"probe": probe}, order)
         return settings_of(inputs, self.inputs["spin_type"].value, pw_energy.rule_of(self.inputs))
 
     @classmethod
