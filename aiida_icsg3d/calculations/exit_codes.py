@@ -45,6 +45,7 @@ OUTPUT_EXIT_CODES: tuple[tuple[int, str, str], ...] = (
 _ENDED = "{label}<{pk}>, ended with exit status {status}: {message}"
 WORKCHAIN_EXIT_CODES: dict[str, tuple[int, str]] = {
     "ERROR_PSEUDO_FAMILY": (202, "the pseudopotential family cannot be used: {reason}"),
+    "ERROR_SETTINGS_DIFFER": (203, "{reason}"),
     "ERROR_DIVERGED": (
         410,
         "training diverged {count} times, the last time with learning rate {rate:.2g}; look at the data (outliers "

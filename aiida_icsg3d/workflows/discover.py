@@ -16,10 +16,12 @@ from ..parsers.rebuild import link_label
 from .cleaning import clean_called
 from .discover_builder import fill_discovery
 from .generate import GenerateWorkChain
+from .references import OF_ONE_CRYSTAL
 from .screen import ScreenWorkChain
 from .summary import summarise_run
 from .train_all import TrainAllWorkChain
 from .validate import ValidateWorkChain
+from .verdict import VerdictWorkChain
 
 MODELS = {"vae": ("sample", "vae"), "prior": ("sample", "prior"), "unet": ("segment", "unet")}
 """Model -> where the generation takes it."""
@@ -56,6 +58,14 @@ class DiscoverWorkChain(WorkChain):
             ValidateWorkChain, namespace="validation", exclude=("structures",),
             namespace_options={**left_out, "help": "Inputs of the DFT; needed where `n_relaxations` is above 0."},
         )  # fmt: skip
+        spec.expose_inputs(
+            VerdictWorkChain, namespace="verdict", exclude=("candidates", "references.validation"),
+            namespace_options={
+                **left_out,
+                "help": "Judge what is relaxed against its competing phases, with energies as those of `validation`; "
+                "left out: no verdict.",
+            },
+        )  # fmt: skip
         spec.input(
             "n_relaxations", valid_type=Int, default=lambda: Int(2), serializer=to_aiida_type,
             help="How many of the selected candidates to relax by DFT, best first; 0: none.",
@@ -71,7 +81,7 @@ class DiscoverWorkChain(WorkChain):
             steps.generate,
             steps.screen,
             steps.select,
-            if_(steps.should_relax)(steps.relax),
+            if_(steps.should_relax)(steps.relax, if_(steps.should_judge)(steps.judge)),
             steps.results,
         )
         spec.output("summary", valid_type=Dict, required=False, help="`funnel` and `candidates`, best first.")
@@ -79,6 +89,7 @@ class DiscoverWorkChain(WorkChain):
         spec.output_namespace(
             "relaxed", valid_type=StructureData, dynamic=True, required=False, help="Relaxed crystals by id."
         )
+        spec.output("verdicts", valid_type=Dict, required=False, help="What DFT says of the relaxed crystals, by id.")
         declare(
             spec,
             "ERROR_TRAIN_FAILED", "ERROR_GENERATE_FAILED", "ERROR_SCREEN_FAILED", "ERROR_VALIDATE_FAILED",
@@ -178,6 +189,20 @@ class DiscoverWorkChain(WorkChain):
         inputs.structures = {link_label(name): self.ctx.selected[name] for name in self.ctx.chosen}
         return self.launch(ValidateWorkChain, "validate", inputs)
 
+    def should_judge(self) -> bool:
+        """Tell whether there is a relaxed crystal to be judged."""
+        return "verdict" in self.inputs and "energies" in self.ctx.validate.outputs
+
+    def judge(self) -> ToContext:
+        """Say how far above the hull of their competing phases the relaxed crystals lie."""
+        inputs = AttributeDict(self.exposed_inputs(VerdictWorkChain, "verdict"))
+        inputs.candidates = dict(self.ctx.validate.outputs.energies)
+        protocol = AttributeDict(self.exposed_inputs(ValidateWorkChain, "validation"))
+        for name in OF_ONE_CRYSTAL:
+            protocol.pop(name, None)
+        inputs.setdefault("references", AttributeDict()).validation = protocol
+        return self.launch(VerdictWorkChain, "verdict", inputs)
+
     def results(self) -> ExitCode | None:
         """Attach relaxed crystals and summary. A single failed relaxation is no failure of the run."""
         if "validate" not in self.ctx:
@@ -186,6 +211,11 @@ class DiscoverWorkChain(WorkChain):
         node = self.ctx.validate
         if "relaxed" in node.outputs:
             self.out("relaxed", dict(node.outputs.relaxed))
+        if "verdict" in self.ctx:
+            if "verdicts" in self.ctx.verdict.outputs:
+                self.out("verdicts", self.ctx.verdict.outputs.verdicts)
+            else:  # the relaxed crystals are worth having without it
+                self.report(f"no verdict: VerdictWorkChain<{self.ctx.verdict.pk}>: {self.ctx.verdict.exit_message}")
         if node.is_finished_ok:
             self.attach_summary()
             return None
@@ -201,6 +231,7 @@ class DiscoverWorkChain(WorkChain):
             ("screen", "results", "screen"),
             ("screen", "selected", "selected"),
             ("validate", "results", "validate"),
+            ("verdict", "verdicts", "verdicts"),
         ):
             if stage in self.ctx and label in self.ctx[stage].outputs:
                 parts[name] = self.ctx[stage].outputs[label]

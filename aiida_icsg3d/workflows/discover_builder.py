@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ProcessBuilder, ProcessBuilderNamespace
-from aiida.orm import AbstractCode, Bool, Int, SinglefileData, StructureData, load_code
+from aiida.orm import AbstractCode, Bool, Int, List, SinglefileData, StructureData, load_code
 
 from icsg3d_models.networks.model_file import PREDICTORS
 
@@ -131,7 +131,12 @@ def fill_discovery(
             code("pw"), pseudo_family=pseudo_family, overrides=dict(inputs["validation"]), options=options_of("pw"),
             protocol=protocol, spin_type=spin_type, electronic_type=electronic_type, hubbard=hubbard,
         )  # fmt: skip
+        if elements and not validation.get("cutoff_elements"):
+            validation.cutoff_elements = List(sorted(elements))  # one cut-off for all energies of the chemical space
         fill(builder["validation"], validation, "metadata")
+        if inputs["verdict"]["judge"]:
+            builder.verdict.references.compute = Bool(inputs["verdict"]["compute"])
+            builder.verdict.references.most_sites = Int(inputs["verdict"]["most_sites"])
 
 
 def fill(target: ProcessBuilderNamespace, inputs: ProcessBuilderNamespace, *left_out: str) -> None:

@@ -16,6 +16,8 @@ from .phase_structures import element_structure, prototype_structure
 from .relaxations import RELAXED
 from .validate import ValidateWorkChain
 
+OF_ONE_CRYSTAL = ("structures", "molecules", "moments")
+"""Inputs of a ValidateWorkChain that belong to crystals, not to how energies are computed."""
 MOST_SITES = 14
 MOST_PROTOTYPES = 2  # of one formula: the library often holds two polymorphs of which either may be the lower
 
@@ -28,7 +30,7 @@ class ReferencesWorkChain(WorkChain):
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.expose_inputs(
-            ValidateWorkChain, namespace="validation", exclude=("structures", "molecules", "moments"),
+            ValidateWorkChain, namespace="validation", exclude=OF_ONE_CRYSTAL,
             namespace_options={"help": "How energies are computed: as those of the candidates."},
         )  # fmt: skip
         spec.input("elements", valid_type=orm.List, serializer=orm.to_aiida_type, help="Elements of the hull.")

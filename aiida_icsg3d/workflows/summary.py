@@ -16,11 +16,11 @@ from ..values import storable
 def summarise_run(**parts: Any) -> Dict:
     """Return ``funnel`` and ``candidates`` of a run, as far as it got.
 
-    :param parts: any of the results ``sample``, ``rebuild``, ``screen`` and ``validate`` and the screen's
-        ``selected`` (Dict each), and the namespaces ``generated`` and ``relaxed`` (id -> StructureData).
+    :param parts: any of the results ``sample``, ``rebuild``, ``screen`` and ``validate``, the ``verdicts`` and the
+        screen's ``selected`` (Dict each), and the namespaces ``generated`` and ``relaxed`` (id -> StructureData).
     :return: ``funnel``: sampled, rebuilt, the stages of the screening, relaxed, failed; ``candidates``:
         best first, one entry for each selected crystal: ``id``, ``uuid``, its row of the screening table,
-        ``relax`` (its entry of the results of the DFT, or None) and ``relaxed_uuid``.
+        ``relax`` (its entry of the results of the DFT, or None), ``verdict`` (or None) and ``relaxed_uuid``.
     """
     results = {name: node.get_dict() for name, node in parts.items() if isinstance(node, Dict)}
     generated: dict[str, Node] = parts.get("generated", {})
@@ -33,6 +33,7 @@ def summarise_run(**parts: Any) -> Dict:
             "id": name,
             "uuid": generated[name].uuid if name in generated else None,
             "relax": relaxations.get(name),
+            "verdict": results.get("verdicts", {}).get(name),
             "relaxed_uuid": relaxed[name].uuid if name in relaxed else None,
         }
         for name in selected["ids"]

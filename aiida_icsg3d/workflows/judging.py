@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida import orm
@@ -21,19 +22,8 @@ def judge_candidates(missing: orm.Dict, **energies: Any) -> orm.Dict:
     """
     from icsg3d_models.stability.verdict import Energy, judge
 
-    candidates = {name: node.get_dict() for name, node in energies["candidates"].items()}
-    uuids = {node.uuid for node in energies["candidates"].values()}
-    # a candidate of an earlier run of the same crystal is the candidate itself, not a phase to be judged against
-    crystals = {entry["structure_uuid"] for entry in candidates.values()}
-    phases = [
-        node.get_dict()
-        for node in energies.get("phases", {}).values()
-        if node.uuid not in uuids and node.get_dict()["structure_uuid"] not in crystals
-    ]
-    check_same(
-        {f"{entry['formula']} ({number})": Settings.from_dict(entry["settings"])
-         for number, entry in enumerate([*candidates.values(), *phases])}
-    )  # fmt: skip
+    candidates, phases = contents(energies["candidates"], energies.get("phases", {}))
+    check_settings(energies["candidates"], energies.get("phases", {}))
     label = next(iter(candidates.values()))["settings"]["common"]["functional"] if candidates else ""
 
     def energy_of(entry: dict[str, Any]) -> Energy:
@@ -49,3 +39,30 @@ def judge_candidates(missing: orm.Dict, **energies: Any) -> orm.Dict:
         content["settings_hash"] = candidates[name]["settings_hash"]
         found[name] = content
     return orm.Dict(found)
+
+
+Content = dict[str, Any]
+
+
+def contents(
+    candidates: Mapping[str, orm.Dict], phases: Mapping[str, orm.Dict]
+) -> tuple[dict[str, Content], list[Content]]:
+    """Return the energies of the candidates by identifier, and those of the phases without the candidates' own.
+
+    An energy of the same crystal by an earlier run is the candidate itself, not something to be judged against.
+    """
+    mine = {name: node.get_dict() for name, node in candidates.items()}
+    crystals = {entry["structure_uuid"] for entry in mine.values()}
+    others = [node.get_dict() for node in phases.values()]
+    return mine, [entry for entry in others if entry["structure_uuid"] not in crystals]
+
+
+def check_settings(candidates: Mapping[str, orm.Dict], phases: Mapping[str, orm.Dict]) -> None:
+    """Refuse energies of different settings.
+
+    :raises SettingsDifferError: two of them have different ones.
+    """
+    mine, others = contents(candidates, phases)
+    named = {f"{entry['formula']} ({name})": entry for name, entry in mine.items()}
+    named |= {f"{entry['formula']} ({number})": entry for number, entry in enumerate(others)}
+    check_same({name: Settings.from_dict(entry["settings"]) for name, entry in named.items()})

@@ -1,0 +1,152 @@
+"""From total energies of one setting to formation energies, energies above hull, and a sentence.
+
+The hull holds the phases that are given, and the candidates of the same run: a candidate is judged against all but
+itself. A negative energy above hull says by how much it lies below everything that is known there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .hull import Hull
+from .references import References, ReferencesError, shipped_references
+
+STABLE = 0.0
+"""eV/atom above hull up to which a crystal counts as stable."""
+DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Energy:
+    """A total energy.
+
+    :param formula: of the crystal; ``energy_per_atom``: eV/atom.
+    """
+
+    formula: str
+    energy_per_atom: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one candidate.
+
+    :param label: functional or settings of all energies.
+    :param formation_energy_per_atom: eV/atom, from the elements; None where one has no energy.
+    :param e_above_hull: eV/atom; None where there is no hull.
+    :param stable: whether it lies on the hull or below it.
+    :param decomposition: phases it would fall into, formula -> fraction of the atoms.
+    :param phases: formulas of the hull that it was judged against, the elements included.
+    :param lacks: phases into which the estimated hull says that it decomposes, and that this hull lacks: the true one
+        may lie lower.
+    :param reason: why there is no verdict.
+    """
+
+    formula: str
+    label: str
+    formation_energy_per_atom: float | None = None
+    e_above_hull: float | None = None
+    stable: bool | None = None
+    decomposition: dict[str, float] = field(default_factory=dict)
+    phases: list[str] = field(default_factory=list)
+    lacks: list[str] = field(default_factory=list)
+    reason: str | None = None
+
+    def words(self) -> str:
+        """Return the verdict in one line."""
+        if self.e_above_hull is None:
+            return f"{self.formula}: no verdict, {self.reason}"
+        height = abs(round(self.e_above_hull, DIGITS))
+        place = "below all known phases" if round(self.e_above_hull, DIGITS) < 0 else "above the hull"
+        lacking = f", which lacks {', '.join(self.lacks)}" if self.lacks else ""
+        return f"{self.formula}, {height:.{DIGITS}f} eV/atom {place} ({self.label}, {len(self.phases)} phases{lacking})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain data, ``words`` included."""
+        return {**asdict(self), "words": self.words()}
+
+
+def judge(candidates: Mapping[str, Energy], phases: Sequence[Energy], label: str) -> dict[str, Verdict]:
+    """Return the verdict of every candidate.
+
+    :param candidates: identifier -> energy.
+    :param phases: competing phases and elements. Their energies must have the settings of the candidates'; that is
+        for the caller to see to.
+    :param label: functional or settings, for the sentence.
+    """
+    found = {}
+    for identifier, candidate in candidates.items():
+        others = [other for name, other in candidates.items() if name != identifier]
+        found[identifier] = _verdict(candidate, [*phases, *others], label)
+    return found
+
+
+def competing_formulas(formulas: Sequence[str]) -> list[str]:
+    """Return the compounds that DFT should know beside some compositions, by the estimated hull of the package.
+
+    They are what each composition decomposes into, itself among them where it is a phase, and what it would decompose
+    into if it were not.
+    """
+    found: set[str] = set()
+    for formula in formulas:
+        found.update(_estimated(formula, without_itself=False), _estimated(formula, without_itself=True))
+    return sorted(one for one in found if len(_symbols(one)) > 1)
+
+
+def _verdict(candidate: Energy, phases: Sequence[Energy], label: str) -> Verdict:
+    """Return the verdict of one candidate against all phases of its elements."""
+    from pymatgen.core import Composition
+
+    formula = Composition(candidate.formula).reduced_formula
+    symbols = _symbols(formula)
+    inside: dict[str, float] = {}
+    for phase in phases:
+        other = Composition(phase.formula).reduced_formula
+        if _symbols(other) <= symbols:
+            inside[other] = min(phase.energy_per_atom, inside.get(other, np.inf))
+    elements = {str(Composition(one).elements[0]): energy for one, energy in inside.items() if len(_symbols(one)) == 1}
+    if missing := sorted(symbols - set(elements)):
+        reason = f"no energy of {', '.join(missing)} with the same settings"
+        return Verdict(candidate.formula, label, reason=reason)
+    compounds = {one: energy for one, energy in inside.items() if len(_symbols(one)) > 1}
+    shares = {one: Composition(one).fractional_composition.as_dict() for one in [*compounds, formula]}
+
+    def formation(one: str, energy: float) -> float:
+        return energy - sum(share * elements[symbol] for symbol, share in shares[one].items())
+
+    references = References(
+        label, label, tuple(compounds), np.array([formation(one, energy) for one, energy in compounds.items()]),
+        np.ones(len(compounds), dtype=bool), elements,
+    )  # fmt: skip
+    hull = Hull(symbols, references)
+    value = formation(formula, candidate.energy_per_atom)
+    height = hull.e_above_hull(formula, value)
+    return Verdict(
+        candidate.formula, label, value, height, bool(round(height, DIGITS) <= STABLE),
+        hull.competing_phases(formula), sorted([*compounds, *elements]),
+        sorted(set(competing_formulas([formula])) - {*compounds, formula}),
+    )  # fmt: skip
+
+
+def _symbols(formula: str) -> set[str]:
+    from pymatgen.core import Composition
+
+    return {str(element) for element in Composition(formula).elements}
+
+
+def _estimated(formula: str, without_itself: bool) -> list[str]:
+    """Return the phases into which a composition decomposes by the table of the package; empty where it is unknown."""
+    from pymatgen.core import Composition
+
+    references, symbols = shipped_references(), _symbols(formula)
+    mine = Composition(formula).reduced_composition
+    same = [references.formulas[i] for i in references.systems.get(frozenset(symbols), ())] if without_itself else []
+    try:
+        hull = Hull(symbols, references, [one for one in same if Composition(one).reduced_composition == mine])
+        return list(hull.competing_phases(formula))
+    except ReferencesError:  # an element that the table does not know
+        return []
