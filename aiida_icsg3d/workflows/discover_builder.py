@@ -135,8 +135,9 @@ def fill_discovery(
             validation.cutoff_elements = List(sorted(elements))  # one cut-off for all energies of the chemical space
         fill(builder["validation"], validation, "metadata")
         if inputs["verdict"]["judge"]:
-            builder.verdict.references.compute = Bool(inputs["verdict"]["compute"])
-            builder.verdict.references.most_sites = Int(inputs["verdict"]["most_sites"])
+            references = builder["verdict"]["references"]
+            references.compute = Bool(inputs["verdict"]["compute"])
+            references.most_sites = Int(inputs["verdict"]["most_sites"])
 
 
 def fill(target: ProcessBuilderNamespace, inputs: ProcessBuilderNamespace, *left_out: str) -> None:
