@@ -16,6 +16,7 @@ def add_estimates(
     second_energies: list[float | None],
     scales: tuple[str | None, str | None],
     references: References,
+    stable_within: float,
 ) -> dict[str, Any]:
     """Fill in the estimates of B crystals, and return what hull they are against.
 
@@ -23,6 +24,7 @@ def add_estimates(
 
     :param rows: B rows with `energy` in eV a cell.
     :param second_energies: B energies by the second potential, eV a cell, None where there is none.
+    :param stable_within: eV/atom.
     :param scales: of the energies of the first and of the second potential.
     """
     hulls = Hulls(references)
@@ -31,6 +33,7 @@ def add_estimates(
             found = stability_of(structure, row["energy"], scales[0], hulls)
             row["estimated_formation_energy_per_atom"] = found.formation_energy_per_atom
             row["estimated_e_above_hull"] = found.e_above_hull
+            row["stable"] = found.e_above_hull <= stable_within
             row["decomposition"] = found.phases()
             row["known_formula"] = references.knows(row["formula"])
             say(row, found.note)
@@ -42,6 +45,7 @@ def add_estimates(
     return {
         "kind": "estimate",
         "label": references.label,
+        "stable_within_eV_per_atom": stable_within,
         "source": references.name,
         "error_eV_per_atom": references.error,
         "citation": references.citation,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 from pymatgen.core import Composition
 
 from ..crystals.batch import Crystals
@@ -22,17 +21,18 @@ from ..settings import RelaxSettings
 from ..stability.formation import corrected_label
 from ..stability.hull import check_label
 from ..stability.references import References, ReferencesError, read_references, shipped_references
-from .changes import MAX_RMSD, compare
+from .changes import MAX_RMSD
 from .estimate import add_estimates
 from .journal import Journal
-from .optimise import NOT_CONVERGED, RELAXED, Late, Outcome, atoms_of, optimise
+from .one_crystal import relax_one
+from .optimise import NOT_CONVERGED, RELAXED, Late, atoms_of
 from .potentials import Loaded, load
 from .table import write_table
 
 # settings that do not change what becomes of a crystal: the journal of another choice can be gone on with
 _FREE = {
     "crystals", "only", "device", "threads", "seed", "hull", "references", "references_label", "deadline_seconds",
-    "resume_from", "relaxed", "table", "journal",
+    "stable_within", "resume_from", "relaxed", "table", "journal",
 }  # fmt: skip
 
 
@@ -179,65 +179,6 @@ def reduced_formula(numbers: np.ndarray) -> str:
     return Composition(dict(Counter(SYMBOLS[z] for z in numbers))).reduced_formula
 
 
-def relax_one(
-    generated: Atoms, potential: Loaded, second: Loaded | None, settings: RelaxSettings, deadline: float | None
-) -> dict[str, Any]:
-    """Return the entry of one crystal in the journal: its row, and its cell and sites where it has some.
-
-    :raises Late: the deadline came first.
-    """
-    outcome = optimise(generated, potential, settings, deadline)
-    row: dict[str, Any] = {
-        "n_sites": len(generated), "status": outcome.status, "potential": potential.name, "steps": outcome.steps,
-        "seconds": round(outcome.seconds, 3),
-    }  # fmt: skip
-    reasons = [outcome.reason] if outcome.reason else []
-    if outcome.atoms is None:
-        return {"row": finite({**row, "reason": "; ".join(reasons)})}
-    relaxed = outcome.atoms
-    row |= measured(generated, outcome, settings.symmetry_tolerance, reasons)
-    entry: dict[str, Any] = {}
-    if second is not None:
-        entry["second_energy"], problem = single_energy(relaxed, second)
-        reasons += [problem] if problem else []
-    row["reason"] = "; ".join(reasons)
-    return {
-        "row": finite(row), **finite(entry), "cell": relaxed.cell.array.tolist(),
-        "frac": relaxed.get_scaled_positions(wrap=True).tolist(), "numbers": relaxed.numbers.tolist(),
-    }  # fmt: skip
-
-
-def measured(generated: Atoms, outcome: Outcome, tolerance: float, reasons: list[str]) -> dict[str, Any]:
-    """Return what is measured of a crystal that was relaxed; what there is to say goes into ``reasons``."""
-    assert outcome.atoms is not None
-    changes = compare(generated, outcome.atoms, tolerance)
-    reasons += changes.words()
-    return {
-        "energy": outcome.energy, "energy_per_atom": outcome.energy / len(generated),
-        "converged": outcome.status == RELAXED, "fmax": outcome.fmax, "pressure": outcome.pressure,
-        "volume": float(outcome.atoms.get_volume()), "volume_change": changes.volume_percent, "rmsd": changes.rmsd,
-        "left_prototype": changes.left_prototype, "spacegroup_before": changes.before,
-        "spacegroup_after": changes.after, "symmetry": changes.symmetry,
-    }  # fmt: skip
-
-
-def single_energy(relaxed: Atoms, potential: Loaded) -> tuple[float | None, str]:
-    """Return the energy in eV of a relaxed crystal by another potential, or None and why there is none."""
-    if potential.unknown(relaxed.numbers):
-        return None, f"{potential.name} was not made for one of its elements: no spread"
-    atoms = relaxed.copy()
-    atoms.calc = potential.calculator
-    try:
-        return float(atoms.get_potential_energy()), ""
-    except (RuntimeError, ValueError, NotImplementedError) as exception:
-        return None, f"{potential.name}: {' '.join(str(exception).split())[:120]}: no spread"
-
-
-def finite(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row without numbers that are none."""
-    return {k: v for k, v in row.items() if v is not None and not (isinstance(v, float) and not np.isfinite(v))}
-
-
 def finish(done: list[dict[str, Any]], references: References | None, settings: RelaxSettings, report: Report) -> None:
     """Write table and crystals of what is done, and the figures over all of it."""
     rows = [{"id": entry["id"], **entry["row"]} for entry in done]
@@ -251,11 +192,16 @@ def finish(done: list[dict[str, Any]], references: References | None, settings: 
     if references is not None:
         scales = tuple(report.tables.get(name, {}).get("scale") for name in ("potential", "second"))
         seconds = [done[i].get("second_energy") for i in kept]
-        report.tables["hull"] = add_estimates([rows[i] for i in kept], relaxed, seconds, scales, references)
+        report.tables["hull"] = add_estimates(
+            [rows[i] for i in kept], relaxed, seconds, scales, references, settings.stable_within
+        )
     write_table(report.directory / settings.table, rows)
     write_crystal_file(report.directory / settings.relaxed, relaxed)
     report.counts.update(crystals=len(rows), **Counter(row["status"] for row in rows))
     report.counts["left_prototype"] = sum(bool(rows[i]["left_prototype"]) for i in kept)
+    for word in ("stable", "dynamically_stable", "followed"):
+        if any(word in row for row in rows):
+            report.counts[word] = sum(bool(row.get(word)) for row in rows)
     for word in ("gained", "lost"):
         report.counts[f"symmetry_{word}"] = sum(rows[i]["symmetry"] == word for i in kept)
     report.tables["reasons"] = dict(Counter(row["reason"] for row in rows if "energy" not in row).most_common())

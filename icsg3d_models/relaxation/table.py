@@ -41,9 +41,13 @@ COLUMNS: dict[str, Column] = {
     "symmetry": Column(str, "", "kept, gained, lost or changed"),
     "estimated_formation_energy_per_atom": Column(float, "eV/atom", "estimate by the potential"),
     "estimated_e_above_hull": Column(float, "eV/atom", "estimate against the reference hull; negative: below it"),
+    "stable": Column(bool, "", "estimate at most `stable_within` above the hull"),
     "decomposition": Column(str, "", "competing phases, by fraction of the atoms"),
     "known_formula": Column(bool, "", "the reference hull has this formula"),
     "spread": Column(float, "eV/atom", "difference of the formation energies by two potentials"),
+    "dynamically_stable": Column(bool, "", "no imaginary mode among those that were looked at"),
+    "lowest_frequency": Column(float, "THz", "negative: imaginary; acoustic modes at the centre left out"),
+    "followed": Column(bool, "", "an imaginary mode was followed to a lower structure, which is the one given"),
     "seconds": Column(float, "s", "spent on it"),
     "reason": Column(str, "", "all that speaks against it or makes it unsure"),
 }

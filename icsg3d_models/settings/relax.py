@@ -48,6 +48,21 @@ class Potential(Strict):
         return self
 
 
+class PhononSettings(Strict):
+    """Phonons of the relaxed crystals, by the potential."""
+
+    mode: Literal["off", "gamma", "supercell"] = "off"
+    """`gamma`: modes of the cell itself; `supercell`: also those that fit into a supercell."""
+    supercell: tuple[Positive, Positive, Positive] = (2, 2, 2)
+    """Multiples of the relaxed cell along its vectors (`supercell` only)."""
+    displacement: Annotated[float, Field(gt=0, le=0.2)] = 0.03
+    """Å, by which sites are moved to get the forces."""
+    threshold: Annotated[float, Field(gt=0)] = 0.3
+    """THz; a mode counts as imaginary below minus this. Noise of the forces makes lower ones."""
+    follow: bool = True
+    """Follow the most imaginary mode once to the lower structure, which becomes the relaxed crystal."""
+
+
 class RelaxSettings(StageSettings):
     """Relax crystals with a machine-learned potential and estimate their energies above the hull."""
 
@@ -58,6 +73,7 @@ class RelaxSettings(StageSettings):
     second: Potential | None = None
     """A second potential; the difference of the two formation energies is the uncertainty."""
     optimiser: Literal["FIRE", "LBFGS"] = "FIRE"
+    """FIRE goes downhill; LBFGS is several times faster, but goes to the nearest flat point, which may be a saddle."""
     fmax: Annotated[float, Field(gt=0)] = 0.02
     """eV/Å; converged where no force, and no derivative by the cell in these units, is larger."""
     max_steps: Positive = 500
@@ -74,6 +90,9 @@ class RelaxSettings(StageSettings):
     """Competing phases: a CSV or JSON file (docs/science.md); null: the table that comes with the package."""
     references_label: str | None = None
     """What the energies of the file are comparable with, where the file itself does not say."""
+    stable_within: Annotated[float, Field(ge=0)] = 0.1
+    """eV/atom above the hull up to which a crystal counts as stable, in the column `stable`."""
+    phonons: PhononSettings = PhononSettings()
     deadline_seconds: Annotated[float, Field(gt=0)] | None = None
     """Stop cleanly between two steps, with status `walltime`, this long after the start; a rerun goes on."""
     resume_from: str | None = None
@@ -86,8 +105,10 @@ class RelaxSettings(StageSettings):
     """One line a crystal, written as soon as it is done."""
 
     @model_validator(mode="after")
-    def _references_are_used(self) -> RelaxSettings:
-        """Refuse references and a second potential that nothing would use."""
+    def _choices_agree(self) -> RelaxSettings:
+        """Refuse references and a second potential that nothing would use, and a way down that symmetry bars."""
         if not self.hull and (self.references is not None or self.second is not None):
             raise ValueError("`references` or `second` is given, but without `hull` there are no formation energies")
+        if self.keep_symmetry and self.phonons.mode != "off" and self.phonons.follow:
+            raise ValueError("`keep_symmetry` bars the way down along a mode; set `phonons.follow` to false")
         return self
