@@ -24,13 +24,14 @@ from aiida_icsg3d.report.console import summarise
 
 def generate(wanted: Generation, output: Path | None, submit: bool, dry_run: bool) -> None:
     """Run the whole chain."""
+    if not dry_run:
+        check_ready(wanted.find_codes().values(), submit)  # a daemon, where one is needed
     found = wanted.resolve(print, store=not dry_run)  # codes, models, pseudopotentials, elements: or an error in words
     plan = plan_generation(wanted, found)
     builder = wanted.build(found)  # of the DiscoverWorkChain: change any input here
     print(f"\n{plan.text}")
     if dry_run:
         return
-    check_ready(found.codes.values(), submit)
     if submit:
         node = hand_over(builder)
         print(f"DiscoverWorkChain PK {node.pk} submitted.\n  aiida-icsg3d status {node.pk}\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -45,19 +44,25 @@ class Overview:
         return (self.node.mtime if self.node.is_terminated else timezone.now()) - self.node.ctime
 
 
-def runs(group: Group | None = None) -> Iterator[ProcessNode]:
-    """Yield the WorkChains of this plugin that nothing else called, newest first."""
+def runs(group: Group | None = None, limit: int | None = None) -> list[ProcessNode]:
+    """Return the WorkChains of this plugin that nothing else called, newest first.
+
+    A list and no iterator: an open cursor on SQLite keeps a run in another process from writing.
+    """
     from aiida.orm import Group, QueryBuilder, WorkChainNode
 
-    query = QueryBuilder()
     ours = {"process_type": {"like": "aiida.workflows:icsg3d.%"}}
+    query = QueryBuilder()
     if group is not None:
         query.append(Group, filters={"id": group.pk}, tag="group")
-        query.append(WorkChainNode, with_group="group", filters=ours, tag="run")
+        query.append(WorkChainNode, with_group="group", filters=ours, tag="run", project=["id"])
     else:
-        query.append(WorkChainNode, filters=ours, tag="run")
-    query.order_by({"run": {"id": "desc"}})
-    yield from (node for (node,) in query.iterall() if node.caller is None)
+        query.append(WorkChainNode, filters=ours, tag="run", project=["id"])
+    called = QueryBuilder().append(WorkChainNode, tag="caller")
+    called.append(WorkChainNode, with_incoming="caller", filters=ours, project=["id"])
+    own = sorted(set(query.all(flat=True)) - set(called.all(flat=True)), reverse=True)[:limit]
+    chosen = QueryBuilder().append(WorkChainNode, filters={"id": {"in": own}}, tag="run")
+    return chosen.order_by({"run": {"id": "desc"}}).all(flat=True) if own else []
 
 
 def overview(node: ProcessNode) -> Overview:

@@ -12,7 +12,7 @@ from typing import Any
 def in_one_sentence() -> Iterator[None]:
     """Turn the errors that a user can mend, and an interruption, into a message and exit code 1."""
     from aiida.cmdline.utils import echo
-    from aiida.common.exceptions import ConfigurationError, NotExistent, ValidationError
+    from aiida.common.exceptions import ConfigurationError, MultipleObjectsError, NotExistent, ValidationError
     from plumpy.exceptions import KilledError
 
     try:
@@ -20,8 +20,9 @@ def in_one_sentence() -> Iterator[None]:
     except KilledError:
         echo.echo_critical("interrupted; `aiida-icsg3d status` shows how far the run got")
     except ConfigurationError as exception:
-        echo.echo_critical(f"no AiiDA profile ({exception}); make one with `verdi presto --use-zeromq`")
-    except (ValueError, OSError, NotExistent, ValidationError) as exception:
+        why = str(exception).partition("\n")[0].removesuffix(": None")
+        echo.echo_critical(f"no AiiDA profile ({why}); make one with `verdi presto --use-zeromq`")
+    except (ValueError, OSError, MultipleObjectsError, NotExistent, ValidationError) as exception:
         echo.echo_critical(str(exception))
 
 

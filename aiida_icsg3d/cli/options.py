@@ -9,6 +9,8 @@ from typing import Annotated, Any, get_args, get_origin
 import click
 from aiida.cmdline.params import types
 from aiida.cmdline.params.options.multivalue import MultipleValueOption
+from aiida.cmdline.utils import decorators
+from click.shell_completion import CompletionItem
 
 from icsg3d_models.conditions import CONDITIONS
 
@@ -26,6 +28,13 @@ class CodeLabel(types.CodeParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return what was written."""
         return str(value)
+
+    @decorators.with_dbenv()
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the codes whose label begins so, with their computers, since several may have one label."""
+        found = self.orm_class_loader.get_options(incomplete.partition("@")[0])
+        labels = sorted(code.full_label for (code,) in found if not code.is_hidden)
+        return [CompletionItem(label) for label in labels if label.startswith(incomplete)]
 
 
 def several(*names: str, type: Any = str, **settings: Any) -> Callable[[Decorated], Decorated]:

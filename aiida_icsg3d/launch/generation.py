@@ -94,7 +94,7 @@ class Generation:
         """
         check_symbols(self.elements or ())
         self._check_numbers()
-        codes = self._find_codes()
+        codes = self.find_codes()
         options = job_options(self.options, codes, STAGES)
         models = collect_models(list(self.models), store=store)
         available = {"the model": known_elements(models)}
@@ -141,8 +141,11 @@ class Generation:
         if self.n_relaxations < 0:
             raise ValueError(f"--n-relaxations {self.n_relaxations}: give 0 for no DFT, or how many to relax")
 
-    def _find_codes(self) -> dict[str, orm.AbstractCode]:
-        """Return the codes by stage."""
+    def find_codes(self) -> dict[str, orm.AbstractCode]:
+        """Return the codes: ``icsg3d``, ``pw`` where there is DFT, and stages that run elsewhere.
+
+        :raises CodeError: one is not there, or runs something else.
+        """
         codes = {"icsg3d": find_code(self.code, "icsg3d.sample", "icsg3d")}
         for stage, label in self.stage_codes.items():
             codes[stage] = find_code(label, f"icsg3d.{stage}", "icsg3d")

@@ -36,10 +36,12 @@ def find_code(label: str, plugin: str, executable: str) -> orm.AbstractCode:
         code = orm.load_code(label)
     except NotExistent:
         name, _, where = label.partition("@")
+        there = ", ".join(known_codes(plugin)) or "none"
+        default = "" if executable == "icsg3d" else f" -D {plugin}"  # one executable serves all its stages
         raise CodeError(
-            f"there is no code {label!r} (there are: {', '.join(known_codes(plugin)) or 'none'}); set it up "
-            f"with `verdi code create core.code.installed -n -L {name} -Y {where or 'COMPUTER'} -D {plugin} "
-            f"-X $(which {executable})`"
+            f"there is no code {label!r} (there are: {there}); `aiida-icsg3d setup` makes that of this machine, "
+            f"`aiida-icsg3d setup FILE` that of a cluster, or `verdi code create core.code.installed -n -L {name} -Y "
+            f"{where or 'COMPUTER'}{default} -X $(which {executable})`"
         ) from None
     except MultipleObjectsError:
         raise CodeError(

@@ -26,13 +26,14 @@ def cmd_generate(submit: bool, dry_run: bool, output: Path | None, **given: Any)
 
     with in_one_sentence():
         request = generation_of(given)
+        if not dry_run:
+            check_ready(request.find_codes().values(), submit)
         found = request.resolve(echo.echo, store=not dry_run)
         plan = plan_generation(request, found)
         builder = request.build(found)
         echo.echo(f"\n{plan.text}")
         if dry_run:
             return
-        check_ready(found.codes.values(), submit)
         if submit:
             node = hand_over(builder)
             say_submitted(node, f"aiida-icsg3d status {node.pk}", f"aiida-icsg3d report {node.pk}")

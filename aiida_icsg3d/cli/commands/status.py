@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,7 +32,9 @@ def cmd_status(runs: tuple[Any, ...], group: Any, limit: int) -> None:
     from ...report.console import funnel_line
 
     with in_one_sentence():
-        shown = [overview(run) for run in (runs or islice(all_runs(group), limit))]
+        if runs and group is not None:
+            raise ValueError("runs and a group are both given; name the runs, or the group")
+        shown = [overview(run) for run in (runs or all_runs(group, limit))]
     print_table([row(run) for run in shown], ["PK", "started", "lasted", "run", "state", "stage", "funnel"],
                 "no runs yet; start one with `aiida-icsg3d generate`")  # fmt: skip
     for run in shown:

@@ -26,6 +26,7 @@ def test_runs_are_what_nothing_else_called() -> None:
     second = ours("train_all", False)
     process("PwRelaxWorkChain", True)
     assert [node.pk for node in runs()] == [second.pk, first.pk]
+    assert [node.pk for node in runs(limit=1)] == [second.pk]
     group = orm.Group("mine").store()
     group.add_nodes([first])
     assert [node.pk for node in runs(group)] == [first.pk]

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import pytest
 from aiida import orm
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from aiida_icsg3d import cli as cli_package
@@ -178,6 +179,25 @@ def test_every_command_has_help(cli: Callable[..., Result], words: tuple[str, ..
     assert result.exit_code == 0
     text = result.output.split("Options:")[0].splitlines()[2:]
     assert any(line.strip() for line in text)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["gen"], ["generate"]),
+        (["generate", "--prot"], ["--protocol"]),
+        (["generate", "--protocol", ""], ["fast", "balanced", "stringent"]),
+        (["generate", "--code", "complete-m"], ["complete-me@localhost"]),
+        (["data", "im"], ["import"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_shell_completion(localhost: orm.Computer, words: list[str], expected: list[str]) -> None:
+    label = {"label": "complete-me"}
+    if not orm.QueryBuilder().append(orm.InstalledCode, filters=label).count():
+        orm.InstalledCode(computer=localhost, filepath_executable="/bin/true", **label).store()
+    completion = ShellComplete(cmd_root, {}, "aiida-icsg3d", "_AIIDA_ICSG3D_COMPLETE")
+    assert [item.value for item in completion.get_completions(words[:-1], words[-1])] == expected
 
 
 HEAVY = {"torch", "pymatgen", "plotly", "matplotlib", "scipy", "h5py", "aiida.orm", "aiida_pseudo"}

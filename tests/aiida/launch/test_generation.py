@@ -1,0 +1,90 @@
+"""A request is checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiida import orm
+
+from aiida_icsg3d.launch import Generation, plan_generation
+from aiida_icsg3d.setup import prepare_code
+from tests.aiida.pseudo_families import make_family
+
+pytestmark = pytest.mark.usefixtures("aiida_profile_clean")
+ELEMENTS = {"Pb": 82, "Ti": 22, "O": 8}
+
+
+@pytest.fixture
+def request_(localhost: orm.Computer, model: Callable[..., Any], tmp_path: Path) -> Callable[..., Generation]:
+    """Return a factory of requests in a profile with codes, models and pseudopotentials."""
+    prepare_code(localhost, "icsg3d", None, Path("/bin/true"))
+    prepare_code(localhost, "pw", "quantumespresso.pw", Path("/bin/true"))
+    prepare_code(localhost, "ph", "quantumespresso.ph", Path("/bin/true"))
+    make_family(tmp_path, "SSSP/1.3/PBE/efficiency")
+    names = [
+        str(model(network, elements=sorted(ELEMENTS.values())).pk) for network in ("vae", "unet", "prior", "cgcnn")
+    ]
+
+    def build(**asked: Any) -> Generation:
+        return Generation(**{"models": names, "elements": ["Pb", "Ti", "O"], **asked})
+
+    return build
+
+
+def quiet(_: str) -> None:
+    """Take what a request says."""
+
+
+def test_builder_and_plan(request_: Callable[..., Generation]) -> None:
+    request = request_(n_samples=8, n_relaxations=3, seed=5, options={"sample": {"account": "materials"}})
+    found = request.resolve(quiet)
+    builder: Any = request.build(found)
+    assert builder.generate.sample.settings["n_samples"] == 8
+    assert builder.generate.sample.metadata.options["account"] == "materials"
+    assert "account" not in builder.generate.rebuild.metadata.options
+    assert builder.n_relaxations.value == 3
+    plan = plan_generation(request, found)
+    assert plan.planned == {"SampleCalculation": 1, "SegmentCalculation": 1, "RebuildCalculation": 1,
+                            "ScreenCalculation": 1, "PwRelaxWorkChain": 3}  # fmt: skip
+    assert "sample 8 samples" in plan.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"pw_code": "ph@localhost"}, r"ph@localhost runs quantumespresso\.ph; here one for quantumespresso\.pw"),
+        ({"pw_code": "icsg3d@localhost"}, r"icsg3d@localhost is given for icsg3d and for pw\.x"),
+        ({"code": "pw@localhost"}, r"pw@localhost runs quantumespresso\.pw"),
+        ({"code": "icsg3d@cluster"}, r"there is no code 'icsg3d@cluster'.*`aiida-icsg3d setup FILE`"),
+        ({"elements": ["Pb", "Tii", "O"]}, r"'Tii' is no chemical symbol; close to it are Ti"),
+        ({"elements": ["Fe"]}, r"none of the elements Fe can be used \(the model: O, Pb, Ti"),
+        ({"pseudo_family": "SSSP/9"}, r"family 'SSSP/9' is not installed"),
+        ({"models": ["perov6"]}, r"no pretrained model perov6"),
+        ({"spread": 0.5}, r"--spread is a width around --base"),
+        ({"interpolate": True}, r"--interpolate goes from one crystal of --base to another; 0 given"),
+        ({"reference": 987654}, r"--reference 987654: there is no such node"),
+        ({"n_samples": 0}, r"--n-samples 0: at least one"),
+        ({"n_relaxations": -1}, r"--n-relaxations -1"),
+        ({"wishes": {"composition": "PbTiN3"}}, r"PbTiN3 cannot be made: N cannot be used"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_at_once(request_: Callable[..., Generation], asked: dict[str, Any], message: str) -> None:
+    """The program of the wrong plugin was found out after the sampling."""
+    with pytest.raises(ValueError, match=message):
+        request_(**asked).resolve(quiet)
+
+
+def test_looking_stores_nothing(localhost: orm.Computer) -> None:
+    """Neither the shipped models nor a pseudopotential family are put into the profile by a plan."""
+    prepare_code(localhost, "icsg3d", None, Path("/bin/true"))
+    prepare_code(localhost, "pw", "quantumespresso.pw", Path("/bin/true"))
+    before = [orm.QueryBuilder().append(kind).count() for kind in (orm.Node, orm.Group)]
+    request, said = Generation(elements=["Pb", "Ti", "O"]), []
+    found = request.resolve(said.append, store=False)
+    request.build(found)
+    assert "relax the best by DFT" in plan_generation(request, found).text
+    assert any("one would be downloaded or made" in line for line in said)
+    assert [orm.QueryBuilder().append(kind).count() for kind in (orm.Node, orm.Group)] == before
