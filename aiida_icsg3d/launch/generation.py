@@ -77,6 +77,17 @@ class Generation:
     protocol: str = "fast"
     pseudo_family: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what makes no run whatever is there.
+
+        :raises ValueError: no chemical symbol, or a count below what there can be.
+        """
+        check_symbols(self.elements or ())
+        if self.n_samples < 1:
+            raise ValueError(f"--n-samples {self.n_samples}: at least one sample is needed")
+        if self.n_relaxations < 0:
+            raise ValueError(f"--n-relaxations {self.n_relaxations}: give 0 for no DFT, or how many to relax")
+
     def builder(self, say: Say = print) -> ProcessBuilder:
         """Return the builder of the DiscoverWorkChain; models and pseudopotentials are stored where they are new.
 
@@ -92,8 +103,6 @@ class Generation:
         :param store: False: leave the profile as it is; nothing is downloaded or stored.
         :raises ValueError: as of :meth:`builder`.
         """
-        check_symbols(self.elements or ())
-        self._check_numbers()
         codes = self.find_codes()
         options = job_options(self.options, codes, STAGES)
         models = collect_models(list(self.models), store=store)
@@ -133,13 +142,6 @@ class Generation:
             pseudo_family=found.family.label if found.family else None,
             options=found.options or None,
         )
-
-    def _check_numbers(self) -> None:
-        """Refuse counts that make no run."""
-        if self.n_samples < 1:
-            raise ValueError(f"--n-samples {self.n_samples}: at least one sample is needed")
-        if self.n_relaxations < 0:
-            raise ValueError(f"--n-relaxations {self.n_relaxations}: give 0 for no DFT, or how many to relax")
 
     def find_codes(self) -> dict[str, orm.AbstractCode]:
         """Return the codes: ``icsg3d``, ``pw`` where there is DFT, and stages that run elsewhere.
