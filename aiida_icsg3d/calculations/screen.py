@@ -80,16 +80,11 @@ class ScreenCalculation(StageCalculation):
 
     @classmethod
     def check_reference(cls, inputs: Mapping[str, Any], ports: Any) -> None:
-        """Refuse to ask for novelty, or for compounds that are not known, without saying against what.
+        """Refuse to ask for novelty without saying against what.
 
-        :raises ValueError: no reference, or no list.
+        :raises ValueError: no reference.
         """
         asked = inputs["settings"].get_dict().get("require", ScreenSettings.model_fields["require"].default)
-        if "known_formulas" in ports and "known_formulas" not in inputs and "unknown" in asked:
-            raise ValueError(
-                "candidates must be unknown, but there is no list of known compounds; give `known_formulas`, or leave "
-                "`unknown` out of `settings.require`"
-            )
         given = "reference" in inputs or bool(inputs.get("base"))
         if "reference" in ports and not given and "novel" in asked:
             raise ValueError(

@@ -25,20 +25,35 @@ def summarise_run(**parts: Any) -> Dict:
     results = {name: node.get_dict() for name, node in parts.items() if isinstance(node, Dict)}
     generated: dict[str, Node] = parts.get("generated", {})
     relaxed: dict[str, Node] = parts.get("relaxed", {})
-    relaxations = results.get("validate", {})
+    relaxations, verdicts = results.get("validate", {}), results.get("verdicts", {})
     selected = results.get("selected", {"ids": [], "rows": {}})
     candidates = [
         {
             **selected["rows"][name],
             "id": name,
             "uuid": generated[name].uuid if name in generated else None,
-            "relax": relaxations.get(name),
-            "verdict": results.get("verdicts", {}).get(name),
+            "relax": {**relaxations[name], **energies_of(verdicts.get(name))} if name in relaxations else None,
+            "verdict": verdicts.get(name),
             "relaxed_uuid": relaxed[name].uuid if name in relaxed else None,
         }
         for name in selected["ids"]
     ]
     return Dict(storable({"funnel": funnel(results), "candidates": candidates}))
+
+
+def energies_of(verdict: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what a verdict says in numbers, by the names that tables and the report have for it; {} without one.
+
+    ``dft_formation_energy`` and ``dft_e_above_hull`` in eV/atom, ``dft_hull``: functional, phases, what it lacks.
+    """
+    if verdict is None or verdict["e_above_hull"] is None:
+        return {}
+    return {
+        "dft_formation_energy": verdict["formation_energy_per_atom"],
+        "dft_e_above_hull": verdict["e_above_hull"],
+        "dft_hull": {"functional": verdict["label"], "phases": verdict["phases"], "missing": verdict["lacks"]},
+        "dft_decomposition": verdict["decomposition"],
+    }
 
 
 def funnel(results: dict[str, Any]) -> dict[str, int]:

@@ -1,7 +1,8 @@
-"""A list of known compounds: a text file with one formula a line."""
+"""A list of known compounds: the one of the package, or a text file with one formula a line."""
 
 from __future__ import annotations
 
+import functools
 import gzip
 import re
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from ..crystals.elements import NUMBER
 from ..results import StageError
+from ..stability.references import known_formulas
 
 _PART = re.compile(r"([A-Z][a-z]?)(\d*)")
 _FORMULA = re.compile(rf"(?:{_PART.pattern})+")
@@ -51,6 +53,18 @@ def _key(amounts: Mapping[str, int], formula: str) -> str:
         raise ValueError(f"{formula!r}: {', '.join(unknown) or 'an amount of zero'} is no element or amount")
     unit = gcd(*amounts.values())
     return "".join(f"{symbol}{amounts[symbol] // unit}" for symbol in sorted(amounts))
+
+
+@functools.lru_cache(maxsize=1)
+def shipped_known_formulas() -> KnownFormulas:
+    """Return the compounds of the Materials Project's calculations, as the package's table of phases has them."""
+    found = set()
+    for formula in known_formulas():
+        try:
+            found.add(contents_key(formula))
+        except ValueError:  # amounts that are not whole are heights of a hull, no compounds
+            continue
+    return KnownFormulas("Materials Project", frozenset(found))
 
 
 def read_known_formulas(path: Path) -> KnownFormulas:

@@ -13,7 +13,7 @@ from ..properties import chemistry
 from ..properties.chemistry import Chemistry
 from ..results import Report
 from ..settings import ScreenSettings
-from .known_formulas import KnownFormulas, read_known_formulas
+from .known_formulas import KnownFormulas, read_known_formulas, shipped_known_formulas
 from .novelty import Reference, read_reference
 
 
@@ -49,11 +49,12 @@ def read_sources(settings: ScreenSettings, report: Report, predictors: list[Path
         report.inputs["base"] = file_hash(folder / settings.base)
     if references:
         report.tables["reference"] = " and ".join(reference.name for reference in references)
-    known = None
     if settings.known_formulas is not None:
         known = read_known_formulas(folder / settings.known_formulas)
         report.inputs["known_formulas"] = file_hash(folder / settings.known_formulas)
-        report.tables["known_formulas"] = f"{known.name}, {len(known.contents)} formulas"
+    else:
+        known = shipped_known_formulas()
+    report.tables["known_formulas"] = f"{known.name}, {len(known.contents)} formulas"
     return Sources(references, known, read_chemistries(predictors, references))
 
 

@@ -23,7 +23,8 @@ class ScreenSettings(WishSettings, StageSettings):
     base: str | None = None
     """Crystal file of the crystals that were sampled around; they are not novel either."""
     known_formulas: str | None = None
-    """Text file of known compounds, one formula a line; null: known compounds are not looked up."""
+    """Text file of known compounds, one formula a line; null: those of the Materials Project, in the
+    table of the package."""
     rank_by: str | None = "formation_energy_per_atom"
     """Predicted property to rank by; null: candidates are taken in the order in which they were made."""
     descending: bool = False
