@@ -9,6 +9,8 @@ from typing import Any
 from aiida.common.folders import Folder
 from aiida.orm import StructureData
 
+from icsg3d_models.conditions import not_taken
+from icsg3d_models.networks.classes import CLASSES
 from icsg3d_models.settings import SampleSettings
 
 from ..data import CrystalDatasetData, TrainedModelData
@@ -57,13 +59,7 @@ class SampleCalculation(StageCalculation):
         settings = inputs["settings"].get_dict()
         mode, n_base = settings.get("mode", "prior"), len(inputs.get("base", {}))
         if "vae" in inputs and mode == "prior":
-            check_prior(inputs["vae"], inputs.get("prior"))
-            wishes = SampleSettings.model_validate(settings).shape_wishes
-            if wishes and "spacing" not in inputs["vae"].config:
-                raise ValueError(
-                    f"{', '.join(wishes)}: the VAE makes cells of one kind and cannot aim at that; models for crystals "
-                    "of any shape can, such as the pretrained set `general`"
-                )
+            check_prior(inputs["vae"], inputs.get("prior"), SampleSettings.model_validate(settings).asked)
         if "base" not in ports:
             return
         if "dataset" in inputs:
@@ -85,19 +81,20 @@ class SampleCalculation(StageCalculation):
             write_structures(self.inputs.base, Path(folder.abspath) / BASE_FILE)
 
 
-def check_prior(vae: TrainedModelData, prior: TrainedModelData | None) -> None:
-    """Check that new crystals can be drawn.
+def check_prior(vae: TrainedModelData, prior: TrainedModelData | None, asked: Mapping[str, Any]) -> None:
+    """Check that new crystals can be drawn, and under what is asked for.
 
-    :raises ValueError: a VAE for crystals of any shape without a prior, or with the prior of another kind of VAE.
+    :raises ValueError: a VAE that needs a prior without one, the prior of another VAE, or one that was not trained with
+        a condition that is asked for.
     """
-    any_shape = "spacing" in vae.config
-    if any_shape and prior is None:
+    if prior is None and CLASSES[vae.class_name].needs_prior:
         raise ValueError(
-            "mode is 'prior', but the VAE is one for crystals of any shape and no prior is given: give its `prior`, "
-            "or set mode to 'base' and give `base`"
+            f"mode is 'prior', but the {vae.class_name} needs a fitted prior and none is given: give its `prior`, or "
+            "set mode to 'base' and give `base`"
         )
-    if prior is not None and ("spacing" in prior.config) != any_shape:
-        kinds = ("crystals of any shape", "cells of one kind")
-        raise ValueError(
-            f"the prior is one for {kinds['spacing' not in prior.config]}, the VAE one for {kinds[not any_shape]}"
-        )
+    if prior is not None and not prior.fitted_to(vae):
+        raise ValueError(f"the prior (PK {prior.pk}) was fitted to another VAE than that given (PK {vae.pk})")
+    names = [block["name"] for block in prior.config["conditions"]] if prior is not None else []
+    if beyond := not_taken(asked, names):
+        known = f"which was trained with {', '.join(names)}" if prior is not None else "and there is no prior"
+        raise ValueError(f"{', '.join(beyond)}: cannot be asked of these models, {known}; `general` takes most")

@@ -42,7 +42,7 @@ def several(*names: str, type: Any = str, **settings: Any) -> Callable[[Decorate
     return click.option(*names, type=type, cls=MultipleValueOption, **settings)
 
 
-def wish_options(command: Decorated) -> Decorated:
+def condition_options(command: Decorated) -> Decorated:
     """Add an option for every condition that can be asked of a crystal, apart from its elements."""
     for condition in reversed(CONDITIONS):
         if condition.name == "elements":
@@ -118,7 +118,7 @@ def generation_options(command: Decorated) -> Decorated:
                      help="Dataset that novelty is judged against; otherwise what the models were trained on."),
         click.option("--target", "targets", type=(str, float), multiple=True, metavar="PROPERTY VALUE",
                      help="Property to aim at; the prior must have been trained with it. May be repeated."),
-        wish_options,
+        condition_options,
         click.option("--code", type=CodeLabel(), default="icsg3d@localhost", show_default=True,
                      help="Code of icsg3d."),
         *(click.option(f"--code-{stage}", type=CodeLabel(), metavar="CODE",

@@ -20,12 +20,12 @@ def generation_of(given: dict[str, Any]) -> Generation:
     from ..launch import Generation
 
     rest = dict(given)
-    wishes = {name: rest.pop(name) for name in BY_NAME if name != "elements"}
-    wishes = {name: value for name, value in wishes.items() if value is not None}
+    asked = {name: rest.pop(name) for name in BY_NAME if name != "elements"}
+    asked = {name: value for name, value in asked.items() if value is not None}
     codes = {stage: label for stage in STAGES if (label := rest.pop(f"code_{stage}"))}
     rest["targets"] = dict(rest["targets"])
     rest["base"] = rest["base"] or ()
-    return Generation(wishes=wishes, stage_codes=codes, **rest)
+    return Generation(asked=asked, stage_codes=codes, **rest)
 
 
 def training_of(given: dict[str, Any]) -> Training:

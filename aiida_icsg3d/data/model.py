@@ -11,7 +11,7 @@ from aiida.orm import QueryBuilder, SinglefileData
 from aiida.orm.implementation.utils import clean_value
 from aiida.orm.nodes.caching import NodeCaching
 
-from icsg3d_models.networks.model_file import NETWORKS, file_hash, read_header
+from icsg3d_models.networks.model_file import NETWORKS, ModelHeader, file_hash, stored_header
 
 from ..values import storable
 from .source import Source, as_file
@@ -28,7 +28,8 @@ class TrainedModelCaching(NodeCaching):
 class TrainedModelData(SinglefileData):
     """A model file, checked when it is set and again when the node is stored. Needs no torch.
 
-    Queryable attributes: ``network``, ``config``, ``card`` (data, split, seed, metrics), ``sha256``, ``n_bytes``.
+    Queryable attributes: ``network``, ``class_name``, ``config``, ``card`` (data, split, seed, metrics), ``sha256``,
+    ``n_bytes``; files of earlier releases have no class name.
     """
 
     DEFAULT_FILENAME = "model.safetensors"
@@ -95,9 +96,24 @@ class TrainedModelData(SinglefileData):
         return self.base.attributes.get("network")
 
     @property
+    def class_name(self) -> str:
+        """Class of the network: one of :data:`icsg3d_models.networks.classes.CLASSES`."""
+        return self._header().class_name
+
+    @property
     def config(self) -> dict[str, Any]:
-        """Configuration the network is rebuilt from."""
-        return self.base.attributes.get("config")
+        """Configuration the network is rebuilt from, of files of earlier releases as this one writes it."""
+        return self._header().config
+
+    def _header(self) -> ModelHeader:
+        """Return what the file says of itself, as this release writes it."""
+        get = self.base.attributes.get
+        return ModelHeader(get("network"), get("config"), get("card"), get("class_name", "")).upgraded()
+
+    def fitted_to(self, vae: TrainedModelData) -> bool:
+        """Tell whether a prior was fitted to a VAE, as far as it says to which."""
+        named = self.config.get("vae_sha256")
+        return not named or named in (vae.sha256, *vae.card.get("formerly", []))
 
     @property
     def card(self) -> dict[str, Any]:
@@ -115,9 +131,10 @@ def describe_model(path: Path) -> dict[str, Any]:
 
     :raises icsg3d_models.networks.model_file.ModelFileError: a pickle, truncated, foreign, or of a newer release.
     """
-    header = read_header(path)
+    header = stored_header(path)
     return {
         "network": header.network,
+        **({"class_name": header.class_name} if header.class_name else {}),
         # rounded as the database does on storing, so that a node read back or cloned still has these values
         "config": clean_value(storable(header.config)),
         "card": clean_value(storable(header.card)),

@@ -53,7 +53,7 @@ class Generation:
     :param models: name of a pretrained set; PK of a training run; or PKs, UUIDs and paths of the networks.
     :param base: files of crystals to sample around, ``spread`` standard deviations of the training latents wide.
     :param targets: property -> value to aim at.
-    :param wishes: what else to aim at: ``composition``, ``anonymous_formula``, ``n_atoms``, ``crystal_system``.
+    :param asked: what else is asked for: name of a condition -> value, see :mod:`icsg3d_models.conditions`.
     :param code: code of icsg3d; ``stage_codes``: stage -> another one.
     :param options: YAML file, or mapping: stage, ``icsg3d`` or ``pw`` -> AiiDA's ``metadata.options``.
     """
@@ -69,7 +69,7 @@ class Generation:
     guidance: float | None = None
     reference: int | str | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
-    wishes: Mapping[str, Any] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
     code: str = "icsg3d@localhost"
     stage_codes: Mapping[str, str] = field(default_factory=dict)
     pw_code: str = "pw@localhost"
@@ -131,7 +131,7 @@ class Generation:
             models=found.models,
             reference=found.reference,
             elements=found.elements,
-            wishes=dict(self.wishes) or None,
+            asked=dict(self.asked) or None,
             base=found.base or None,
             overrides=found.overrides,
             targets=dict(self.targets) or None,
@@ -176,7 +176,7 @@ class Generation:
                 f"the models {' '.join(self.models)} sample around crystals that you give: add --base FILE"
             )
         own = sorted({symbol for structure in base.values() for symbol in structure.get_symbols_set()})
-        composition = self.wishes.get("composition")
+        composition = self.asked.get("composition")
         named = sorted(amounts_of(composition)) if composition else own
         elements = choose_elements(list(self.elements or named or ELEMENTS), available, say)
         if lost := [symbol for symbol in named if composition and symbol not in elements]:
@@ -189,7 +189,7 @@ class Generation:
         return elements
 
     def _sampling(self, models: dict[str, Any], base: dict[str, orm.StructureData]) -> dict[str, Any]:
-        """Return the settings of the sampling that are asked for beside the wishes."""
+        """Return the settings of the sampling that are asked for beside the conditions."""
         if self.spread is not None and not base:
             raise ValueError("--spread is a width around --base, which is not given")
         sampling: dict[str, Any] = {

@@ -47,14 +47,14 @@ def write_page(campaign: Campaign, path: Path, files: dict[str, Path]) -> Path:
     if node.exit_status:
         ended += f" [{node.exit_status}] {node.exit_message or ''}"
     minutes = (node.mtime - node.ctime).total_seconds() / 60
-    wishes = asked_for(node)
+    asked = asked_for(node)
     title = f"{node.label or 'Discovery run'} · {node.pk}"
     body = [
         f"<h1>{escape(title)}</h1>",
         f"<p class='muted'>{escape(ended)} · started {node.ctime:%Y-%m-%d %H:%M} · {minutes:.1f} min · "
         f"<code>{escape(node.uuid)}</code></p>",
         f"<p>{escape(node.description)}</p>" if node.description else "",
-        f"<p>Asked for: {escape(in_words(wishes))}</p>" if wishes else "",
+        f"<p>Asked for: {escape(in_words(asked))}</p>" if asked else "",
         "<p>" + " · ".join(f"<a href='{escape(p.name)}'>{escape(p.name)}</a>" for p in files.values()) + "</p>",
         "<h2>Funnel</h2>", embed(funnel_figure(campaign.funnel), first=True),
         "<h2>Candidates</h2>", candidate_table(campaign),

@@ -9,6 +9,7 @@ from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 
 from icsg3d_models.crystals.elements import SYMBOLS
+from icsg3d_models.networks.classes import CLASSES
 from icsg3d_models.networks.model_file import PREDICTORS
 
 from ..data import TrainedModelData
@@ -50,8 +51,8 @@ def collect_models(names: list[str], store: bool = True) -> dict[str, Any]:
 
 
 def samples_around_base(models: dict[str, Any]) -> bool:
-    """Tell whether the VAE is one for crystals of any shape without a prior, which needs base crystals."""
-    return "vae" in models and "prior" not in models and "spacing" in models["vae"].config
+    """Tell whether the VAE needs a prior and there is none, so that base crystals are needed."""
+    return "vae" in models and "prior" not in models and CLASSES[models["vae"].class_name].needs_prior
 
 
 def load_models(name: str, store: bool = True) -> list[TrainedModelData]:

@@ -8,6 +8,7 @@ from typing import Any
 from aiida.engine import ProcessBuilder, ProcessBuilderNamespace
 from aiida.orm import AbstractCode, Bool, Int, List, SinglefileData, StructureData, load_code
 
+from icsg3d_models.networks.classes import CLASSES
 from icsg3d_models.networks.model_file import PREDICTORS
 
 from ..data import CrystalDatasetData, TrainedModelData
@@ -27,7 +28,7 @@ def fill_discovery(
     reference: SinglefileData | None = None,
     elements: list[str] | None = None,
     targets: Mapping[str, float] | None = None,
-    wishes: Mapping[str, Any] | None = None,
+    asked: Mapping[str, Any] | None = None,
     base: Mapping[str, StructureData] | None = None,
     n_samples: int | None = None,
     n_relaxations: int | None = None,
@@ -49,7 +50,8 @@ def fill_discovery(
     :param reference: what novelty is judged against; default: the dataset, or what ships with the pretrained set.
     :param elements: only these; default: all that the models know.
     :param targets: property -> value to aim at.
-    :param wishes: what else to aim at, see :meth:`.generate.GenerateWorkChain.get_builder_from_protocol`.
+    :param asked: what else is asked for, name of a condition -> value, see
+        :meth:`.generate.GenerateWorkChain.get_builder_from_protocol`.
     :param base: crystals to sample around.
     :param n_relaxations: 0: no DFT, and no code ``pw`` needed.
     :param protocol: ``fast``, ``balanced`` or ``stringent``.
@@ -101,15 +103,12 @@ def fill_discovery(
             models = pretrained_models(models)
         checked = check_models(models or {})
         builder.models = checked
-        if "vae" in checked and "prior" not in checked and "spacing" in checked["vae"].config and not base:
-            raise ValueError(
-                "the VAE is one for crystals of any shape and comes without a prior: give `prior`, or `base` to sample "
-                "around"
-            )
+        if "vae" in checked and "prior" not in checked and CLASSES[checked["vae"].class_name].needs_prior and not base:
+            raise ValueError("the VAE needs a fitted prior and comes without: give `prior`, or `base` to sample around")
 
     generation: Any = GenerateWorkChain.get_builder_from_protocol(
         {stage: code(stage) for stage in GENERATION}, n_samples=n_samples, elements=elements, targets=targets,
-        wishes=wishes, base=base, seed=seed, overrides=inputs["generate"], protocol=protocol,
+        asked=asked, base=base, seed=seed, overrides=inputs["generate"], protocol=protocol,
     )  # fmt: skip
     for stage in GENERATION:
         generation[stage].metadata.options = {**generation[stage].metadata.options, **options_of(stage)}
@@ -120,7 +119,7 @@ def fill_discovery(
         options=options_of("screen"), protocol=protocol,
     )  # fmt: skip
     settings = screening.screen.settings.get_dict()
-    asked = {key: value for key, value in (wishes or {}).items() if value is not None}
+    asked = {key: value for key, value in (asked or {}).items() if value is not None}
     screening.screen.settings = {**settings, **asked, "top": max(settings.get("top", 10), count)}
     if base:
         screening.screen.base = dict(base)

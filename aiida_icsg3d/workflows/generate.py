@@ -68,7 +68,7 @@ class GenerateWorkChain(WorkChain):
         n_samples: int | None = None,
         elements: list[str] | None = None,
         targets: Mapping[str, float] | None = None,
-        wishes: Mapping[str, Any] | None = None,
+        asked: Mapping[str, Any] | None = None,
         base: Mapping[str, StructureData] | None = None,
         seed: int = 0,
         protocol: str | None = None,
@@ -80,8 +80,8 @@ class GenerateWorkChain(WorkChain):
         :param code: one code for all stages, or one by stage (all on one computer: the fields are shared).
         :param elements: only these; default: all that the models know.
         :param targets: property -> value to aim at.
-        :param wishes: ``composition``, ``anonymous_formula``, ``n_atoms`` and ``crystal_system`` to aim at, of models
-            for crystals of any shape; as in the settings of the stage sample.
+        :param asked: what else is asked for: name of a condition -> value, as in the settings of the stage sample; the
+            prior must have been trained with it.
         :param base: crystals to sample around; set ``sample.settings.mode`` to ``interpolate`` for a line between two.
         :param overrides: of the protocol ``generate``.
         :param options: AiiDA's ``metadata.options`` of all jobs, above those of the protocol.
@@ -94,7 +94,7 @@ class GenerateWorkChain(WorkChain):
             "elements": elements,
             "targets": dict(targets) if targets else None,
         }
-        given.update(wishes or {})
+        given.update(asked or {})
         settings["sample"].update({key: value for key, value in given.items() if value is not None})
         if elements is None and given.get("composition") is not None:
             elements = sorted(amounts_of(given["composition"]))

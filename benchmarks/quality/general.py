@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from encoding import prototypes
+from icsg3d_models.generation.local_latents import reduced
 from invariance import reconstruct
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
@@ -34,7 +35,6 @@ from icsg3d_models.data.datasets import Dataset, read_dataset
 from icsg3d_models.evaluation.encoding import variants
 from icsg3d_models.evaluation.encoding.site_errors import site_errors
 from icsg3d_models.fields.grids import FINER
-from icsg3d_models.generation.local_latents import reduced
 from icsg3d_models.networks.model_file import file_hash, read_header
 from icsg3d_models.results import versions
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from .asking import completed, contradiction, fulfilled, in_words, unfulfilled
-from .condition import Condition, Known
-from .listed import BY_NAME, CONDITIONS
+from .asking import completed, contradiction, fulfilled, in_words, not_taken, unfulfilled
+from .condition import Condition, Encoding, Known
+from .listed import BY_NAME, CONDITIONS, OF_SPACE, encoding_of
 
-__all__ = ["BY_NAME", "CONDITIONS", "Condition", "Known", "completed", "contradiction", "fulfilled", "in_words",
-           "unfulfilled"]  # fmt: skip
+__all__ = [
+    "BY_NAME", "CONDITIONS", "OF_SPACE", "Condition", "Encoding", "Known", "completed", "contradiction", "encoding_of",
+    "fulfilled", "in_words", "not_taken", "unfulfilled",
+]  # fmt: skip

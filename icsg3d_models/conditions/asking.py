@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..crystals.batch import Crystals
-from .listed import BY_NAME
+from .listed import BY_NAME, OF_SPACE, encoding_of
 
 
 def readings(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,15 +19,13 @@ def readings(asked: Mapping[str, Any]) -> dict[str, Any]:
 
     :raises ValueError: a name that is no condition.
     """
-    if unknown := sorted(set(asked) - set(BY_NAME)):
-        raise ValueError(f"{', '.join(unknown)}: no condition; there are {', '.join(BY_NAME)}")
-    return {name: BY_NAME[name].read(value) for name, value in asked.items() if value is not None}
+    return {name: encoding_of(name).read(value) for name, value in asked.items() if value is not None}
 
 
 def completed(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the readings with all that they imply: a composition has its elements and its number of atoms."""
     found = readings(asked)
-    for name in list(found):
+    for name in [name for name in found if name in BY_NAME]:
         found |= BY_NAME[name].implied(found[name], found)
     return found
 
@@ -35,14 +33,17 @@ def completed(asked: Mapping[str, Any]) -> dict[str, Any]:
 def contradiction(asked: Mapping[str, Any]) -> str | None:
     """Return why all of it cannot be meant at once, None where it can."""
     found = readings(asked)
-    problems = (BY_NAME[name].conflict(value, found) for name, value in found.items())
+    problems = (BY_NAME[name].conflict(value, found) for name, value in found.items() if name in BY_NAME)
     return next((problem for problem in problems if problem is not None), None)
 
 
 def fulfilled(crystals: Crystals, asked: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return for everything that is asked for which crystals are so, name -> (B,) bool."""
+    """Return for everything that is asked for which crystals are so, name -> (B,) bool.
+
+    What is asked of a property is not in it: a crystal does not show it, a predictor does.
+    """
     whole = completed(asked)
-    return {name: BY_NAME[name].fulfilled(crystals, whole[name]) for name in readings(asked)}
+    return {name: BY_NAME[name].fulfilled(crystals, whole[name]) for name in readings(asked) if name in BY_NAME}
 
 
 def unfulfilled(crystals: Crystals, asked: Mapping[str, Any]) -> list[str | None]:
@@ -59,4 +60,12 @@ def unfulfilled(crystals: Crystals, asked: Mapping[str, Any]) -> list[str | None
 
 def in_words(asked: Mapping[str, Any]) -> dict[str, str]:
     """Return label -> value as people write them."""
-    return {BY_NAME[name].label: BY_NAME[name].words(value) for name, value in readings(asked).items()}
+    return {encoding_of(name).label: encoding_of(name).words(value) for name, value in readings(asked).items()}
+
+
+def not_taken(asked: Mapping[str, Any], names: Collection[str]) -> list[str]:
+    """Return what a generator cannot be asked for that takes the conditions of these names.
+
+    The chemical space can always be asked for: what is made of a field keeps to it.
+    """
+    return [name for name, value in asked.items() if value is not None and name not in {*names, *OF_SPACE}]

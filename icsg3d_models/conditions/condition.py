@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from ..crystals.batch import Crystals
 
@@ -31,28 +32,19 @@ class Known:
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-class Condition(ABC, Generic[Value]):
-    """Something that can be asked of a crystal, and that a crystal shows.
+class Encoding(ABC, Generic[Value]):
+    """Something that a crystal shows, or that comes with it, as a network is told of it.
 
     :cvar name: of the setting, of the option, in model files and in reasons.
-    :cvar type: annotation of the setting, with its checks.
-    :cvar help: of the setting, one line.
-    :cvar metavar: what stands for the value in the help of a command line; ``choices``: all values, where they are few.
     :cvar label: for people, in reports.
-    :cvar blank: share of training crystals that it is not told of, so that it can be left unasked.
+    :cvar blank: share of training crystals that a network is not told of it, so that it can be left unasked.
     :cvar grows: True where what is more than a crystal shows is true of it as well, as of the elements allowed.
-    :cvar of_space: True where it names the chemical space, which samples around base crystals keep to as well.
     """
 
     name: str
-    type: Any
-    help: str
-    metavar: str
     label: str
-    choices: tuple[str, ...] | None = None
     blank: float = 0.5
     grows: bool = False
-    of_space: bool = False
 
     @abstractmethod
     def read(self, given: Any) -> Value:
@@ -74,12 +66,38 @@ class Condition(ABC, Generic[Value]):
         """Return the numbers of B values, (B, width)."""
 
     @abstractmethod
-    def fulfilled(self, crystals: Crystals, value: Value) -> np.ndarray:
-        """Return which crystals are as asked, (B,) bool; they may be of any kind, also broken ones."""
-
-    @abstractmethod
     def words(self, value: Value) -> str:
         """Return a value as people write it."""
+
+
+class Condition(Encoding[Value]):
+    """Something that can be asked of a crystal, and that a crystal shows.
+
+    :cvar type: annotation of the setting, with its checks.
+    :cvar help: of the setting, a sentence or two.
+    :cvar metavar: what stands for the value in the help of a command line; ``choices``: all values, where they are few.
+    :cvar of_space: True where it names the chemical space, which samples around base crystals keep to as well.
+    """
+
+    type: Any
+    help: str
+    metavar: str
+    choices: tuple[str, ...] | None = None
+    of_space: bool = False
+
+    def parse(self, text: str) -> Any:
+        """Return the value of the setting from the words of a command line.
+
+        :raises ValueError: it is not accepted.
+        """
+        try:
+            return TypeAdapter(self.type).validate_strings(text)
+        except ValidationError as exception:
+            raise ValueError(exception.errors()[0]["msg"]) from None
+
+    @abstractmethod
+    def fulfilled(self, crystals: Crystals, value: Value) -> np.ndarray:
+        """Return which crystals are as asked, (B,) bool; they may be of any kind, also broken ones."""
 
     def implied(self, value: Value, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Return what else is asked for with it, name -> value as crystals show it.

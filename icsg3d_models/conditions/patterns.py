@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field
@@ -56,17 +57,39 @@ def patterns_of(crystals: Crystals) -> list[Pattern]:
     ]
 
 
-def draw_composition(
-    patterns: list[Pattern], allowed: Collection[int], amounts: list[int] | None, rng: np.random.Generator
-) -> dict[int, int] | None:
-    """Return atomic number -> amount of a composition of allowed elements only, None where there is none.
+@dataclass(frozen=True)
+class Fitting:
+    """Patterns that fit what is asked for, and how often each is drawn.
 
+    :param amounts: of every pattern, as in :class:`Pattern`.
+    :param places: of every pattern, place by place, the elements that may stand there and their shares.
+    :param weights: (P,) how likely a training crystal is of this pattern and of allowed elements, of sum 1.
+    """
+
+    amounts: list[list[int]]
+    places: list[list[tuple[list[int], np.ndarray]]]
+    weights: np.ndarray
+
+    def draw(self, rng: np.random.Generator) -> dict[int, int] | None:
+        """Return atomic number -> amount of a valid composition, None where none is met in 200 tries."""
+        for _ in range(TRIES):
+            index = int(rng.choice(len(self.weights), p=self.weights))
+            drawn = [int(rng.choice(elements, p=shares)) for elements, shares in self.places[index]]
+            composition = dict(zip(drawn, self.amounts[index], strict=True))
+            if len(composition) == len(drawn) and composition_valid(formula_of(composition)):
+                return composition
+        return None
+
+
+def fitting(patterns: list[Pattern], allowed: Collection[int], amounts: Sequence[int] | None) -> Fitting | None:
+    """Return the patterns that fit, None where none does.
+
+    :param allowed: atomic numbers.
     :param amounts: the ratio that is asked for, in any order; None: any.
     """
     wanted = None if amounts is None else sorted((a // math.gcd(*amounts) for a in amounts), reverse=True)
     usable = [pattern for pattern in patterns if wanted is None or pattern.amounts == wanted]
     kept = [[{z: n for z, n in place.items() if z in allowed} for place in pattern.places] for pattern in usable]
-    # How likely a crystal of the training part is of this pattern and of allowed elements, place by place.
     weights = np.array(
         [
             pattern.count * math.prod(sum(place.values()) / pattern.count for place in places)
@@ -75,10 +98,9 @@ def draw_composition(
     )
     if weights.sum() == 0:
         return None
-    for _ in range(TRIES):
-        index = int(rng.choice(len(usable), p=weights / weights.sum()))
-        drawn = [int(rng.choice(list(p), p=np.array(list(p.values())) / sum(p.values()))) for p in kept[index]]
-        composition = dict(zip(drawn, usable[index].amounts, strict=True))
-        if len(composition) == len(drawn) and composition_valid(formula_of(composition)):
-            return composition
-    return None
+    there = np.flatnonzero(weights)
+    return Fitting(
+        [usable[i].amounts for i in there],
+        [[(list(p), np.array(list(p.values())) / sum(p.values())) for p in kept[i]] for i in there],
+        weights[there] / weights.sum(),
+    )

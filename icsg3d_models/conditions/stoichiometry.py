@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from ..crystals.batch import Crystals
+from ..crystals.cells import primitive_sites
 from ..crystals.contents import contents_of, reduced_amounts
 from ..crystals.elements import NUMBER, SYMBOLS, code_table
 from ..crystals.formulas import amounts_of, anonymous_amounts, check_anonymous, check_composition, check_elements
@@ -19,6 +20,7 @@ from .condition import Condition, Known
 CODES = np.array(code_table())  # (Z, K)
 MOST_KINDS = 8  # elements of an anonymous formula that are told apart
 SITE_FEATURES = 8
+MISPLACED = 0.1  # Å, of the sites of generated crystals, within which two cells are one written twice
 
 
 def formula_of(amounts: Mapping[int, int]) -> str:
@@ -37,6 +39,9 @@ class Elements(Condition[tuple[int, ...]]):
     blank = 0.3
     grows = True
     of_space = True
+
+    def parse(self, text: str) -> Any:
+        return check_elements(text.split())
 
     def read(self, given: Any) -> tuple[int, ...]:
         return tuple(sorted(NUMBER[symbol] for symbol in given))
@@ -203,10 +208,8 @@ def of_atoms(crystals: Crystals, count: int) -> np.ndarray:
     Both, because a cell is a way of writing: 16 sites may be 8 written twice, and 8 sites of diamond, of which two are
     enough, are the 8 that were asked for.
     """
-    from ..crystals.symmetry import primitive_count
-
     counts = crystals.counts
     right = counts == count
     for index in np.flatnonzero(~right & (counts > count) & (counts % count == 0)):
-        right[index] = primitive_count(crystals, int(index)) == count
+        right[index] = primitive_sites(crystals, int(index), MISPLACED) == count
     return right

@@ -58,14 +58,27 @@ def cell_parameters(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return lengths, np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
 
 
-def primitive_sites(crystals: Crystals, index: int) -> int:
-    """Return how many atoms the primitive cell of one crystal has; as many as given where spglib finds none."""
+def primitive_sites(crystals: Crystals, index: int, tolerance: float = SYMPREC) -> int:
+    """Return how many atoms the primitive cell of one crystal has; as many as given where spglib finds none.
+
+    :param tolerance: Å.
+    """
     import spglib
 
     frac, numbers = crystals.sites(index)
     crystal: Any = (crystals.cell[index], frac, numbers)
-    found = spglib.find_primitive(crystal, symprec=SYMPREC)
+    found = spglib.find_primitive(crystal, symprec=tolerance)
     return len(numbers) if found is None else len(found[2])
+
+
+def reduced_crystals(crystals: Crystals) -> Crystals:
+    """Return the primitive crystals in their reduced cells: the smallest grids, and as little shear as can be.
+
+    :raises CrystalError: a cell without a reduced form.
+    """
+    found = [reduce_cell(crystals.cell[i], *crystals.sites(i), name) for i, name in enumerate(crystals.ids)]
+    cells, fracs, numbers = (list(column) for column in zip(*found, strict=True))
+    return Crystals.from_arrays(cells, fracs, numbers, crystals.ids)
 
 
 def axis_settings() -> np.ndarray:

@@ -47,11 +47,3 @@ def space_group_numbers(crystals: Crystals) -> np.ndarray:
         sound = np.isfinite(crystals.cell).all(axis=(1, 2)) & (crystals.volumes > 1e-3) & (crystals.counts > 0)
     numbers = [space_group(crystals, index)[1] if sound[index] else 0 for index in range(len(crystals))]
     return np.array(numbers, dtype=np.int64)
-
-
-def primitive_count(crystals: Crystals, index: int) -> int:
-    """Return the sites in the primitive cell of one crystal; those it has where spglib finds no cell."""
-    frac, numbers = crystals.sites(index)
-    given = (crystals.cell[index].tolist(), frac.tolist(), numbers.tolist())
-    found = spglib.find_primitive(given, symprec=SYMPREC)
-    return len(numbers) if found is None else len(found[2])

@@ -128,14 +128,14 @@ def _generation(
         if expected is not None:
             found = (expected if batch is truth else predicted_property(batch, settings, report), expected)
         figures = score_generation(batch, truth, means, total, found, settings.target)
-        return figures | score_conditions(batch.crystals, total, settings.made)[0] if settings.made else figures
+        return figures | score_conditions(batch.crystals, total, settings.asked)[0] if settings.asked else figures
 
     batch = describe(crystals, means, "samples")
     values, ceilings = score(batch, asked), {"reference": score(truth, len(reference))}
     novel, rows = score_novelty(batch, training, means, asked, stable)
     values |= novel
-    if settings.made:
-        for row, fulfilled in zip(rows, score_conditions(crystals, asked, settings.made)[1], strict=True):
+    if settings.asked:
+        for row, fulfilled in zip(rows, score_conditions(crystals, asked, settings.asked)[1], strict=True):
             row["as_asked"] = bool(fulfilled)
     if training is not None:
         ceilings["reference"] |= score_novelty(truth, training, means, len(reference))[0]
@@ -155,8 +155,8 @@ def _generation(
         "uniqueness and novelty": f"{min(asked, means.novelty_samples)} samples, matcher ltol "
         f"{novelty.LTOL}, stol {novelty.STOL}, angle_tol {novelty.ANGLE_TOL}",
     }
-    if settings.made:
-        notes["asked for"] = ", ".join(f"{name} {value}" for name, value in settings.made.items())
+    if settings.asked:
+        notes["asked for"] = ", ".join(f"{name} {value}" for name, value in settings.asked.items())
     if settings.predictors:
         notes["property"] = (
             f"{settings.predicted_property} by {', '.join(settings.predictors)}, target {settings.target}"

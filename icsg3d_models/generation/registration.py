@@ -15,31 +15,27 @@ from torch import Tensor
 from ..crystals.batch import Crystals
 from ..crystals.cells import reduce_cell, settings_of
 from ..fields.batches import CrystalBatch, to_batch
-from ..fields.grids import cube, half
-from ..fields.occupancy import occupancy_field, species_field
-from ..networks.vae import VAE
-from .encoding import standardised_lattice
+from ..fields.grids import same_grids
+from ..networks.generator import Autoencoder
 
 ORIGIN_STEPS = 24
 ORIGIN_STEP = 0.003  # of the cell, a tenth of what a displaced perovskite needs
 
 
-def reconstruction_error(vae: VAE, batch: CrystalBatch) -> Tensor:
-    """Return the squared error of the decoded fields and lattice of each crystal, (B,); differentiable."""
-    grid = cube(vae.config.grid)
-    given = occupancy_field(batch, grid), species_field(batch, half(grid)), standardised_lattice(vae, batch.cell)
-    out = vae.decode(vae.encode(*given)[0])
-    return torch.stack([((a - b) ** 2).flatten(1).sum(dim=1) for a, b in zip(out, given, strict=True)]).sum(dim=0)
-
-
 @torch.no_grad()
-def errors_of(vae: VAE, batch: CrystalBatch, size: int = 256) -> Tensor:
-    """Return the reconstruction errors of many crystals, (B,), a few at a time."""
-    rows = torch.arange(len(batch), device=batch.cell.device).split(size)
-    return torch.cat([reconstruction_error(vae, batch.take(some)) for some in rows])
+def errors_of(vae: Autoencoder, batch: CrystalBatch, spacing: float | None = None, size: int = 64) -> Tensor:
+    """Return the reconstruction errors of many crystals, (B,), a few at a time.
+
+    :param spacing: Å, from point to point, where the grid follows the cell; None: that of training.
+    """
+    errors = torch.zeros(len(batch), device=batch.cell.device)
+    for grid, rows in same_grids(vae.grid_of(batch.cell, spacing)):
+        for some in rows.split(size):
+            errors[some] = vae.reconstruction_error(batch.take(some).trimmed(), grid)
+    return errors
 
 
-def refine_origin(vae: VAE, batch: CrystalBatch) -> Tensor:
+def refine_origin(vae: Autoencoder, batch: CrystalBatch) -> Tensor:
     """Return the shift of each crystal, (B, 1, 3) in fractional coordinates, that lowers its error the most.
 
     A site of the training crystals is at the origin only on average; the few hundredths of an Å are found by
@@ -48,8 +44,9 @@ def refine_origin(vae: VAE, batch: CrystalBatch) -> Tensor:
     shift = torch.zeros(len(batch), 1, 3, device=batch.cell.device, requires_grad=True)
     optimiser = torch.optim.Adam([shift], lr=ORIGIN_STEP, betas=(0.5, 0.9))
     best, lowest = torch.zeros_like(shift), torch.full((len(batch),), torch.inf, device=batch.cell.device)
+    nx, ny, nz = vae.grid_of(batch.cell)[0].tolist()
     for _ in range(ORIGIN_STEPS):
-        error = reconstruction_error(vae, CrystalBatch(batch.cell, batch.frac + shift, batch.numbers))
+        error = vae.reconstruction_error(CrystalBatch(batch.cell, batch.frac + shift, batch.numbers), (nx, ny, nz))
         better = error.detach() < lowest
         best = torch.where(better[:, None, None], shift.detach(), best)
         lowest = torch.where(better, error.detach(), lowest)
@@ -59,9 +56,10 @@ def refine_origin(vae: VAE, batch: CrystalBatch) -> Tensor:
     return best
 
 
-def register(vae: VAE, crystals: Crystals, device: torch.device) -> tuple[Crystals, np.ndarray]:
+def register(vae: Autoencoder, crystals: Crystals, device: torch.device) -> tuple[Crystals, np.ndarray]:
     """Return the crystals in the setting with the least reconstruction error, and that error, (B,).
 
+    :param vae: one that has every crystal on the same grid.
     :raises CrystalError: a cell without a reduced form.
     """
     cells, fracs, numbers = [], [], []

@@ -144,7 +144,6 @@ def run(settings: SegmentSettings, report: Report) -> None:
     """Write the segment file; the counts say how many regions were found."""
     device = select_device(settings, report)
     unet = load_network(report.directory / settings.unet, "unet", device)
-    assert isinstance(unet, UNet)
     report.inputs["unet"] = file_hash(report.directory / settings.unet)
     allowed = allowed_elements(settings.elements, unet.config.elements, settings.unet)
     with open_arrays(report.directory / settings.fields, ("occupancy", "species", "cell")) as fields:

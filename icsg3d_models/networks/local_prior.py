@@ -1,54 +1,49 @@
 """Prior of the local VAE: first a cell, then one latent vector for every block of voxels in it, by flow matching.
 
-Both flows are told the same wishes; the second also knows the cell, which decides how many blocks there are and what
-shape they have. Convolutions wrap around the cell, so that crystals of every size share the weights. An atom of the
-rarest element is at the origin of every training crystal, and the network is told where in the cell a block is: what
-it learns are the places of atoms relative to that one, not those of a crystal that may lie anywhere.
+Both flows are told the same conditions; the second also knows the cell, which decides how many blocks there are and
+what shape they have. Convolutions wrap around the cell, so that crystals of every size share the weights. An atom of
+the rarest element is at the origin of every training crystal, and the network is told where in the cell a block is:
+what it learns are the places of atoms relative to that one, not those of a crystal that may lie anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ..conditions import CONDITIONS, completed
 from ..conditions.patterns import Pattern
-from ..conditions.vector import ConditionSpace
+from ..conditions.rows import rows_of
 from ..crystals.lattice import vector_to_lattice
+from ..fields.grids import MULTIPLE, Grid, grid_sizes, same_grids
 from ..settings.network_options import LocalPriorOptions
+from .generator import Drawing, LatentPrior, LatentPriorConfig, Latents
 from .layers.flow import TIME_FEATURES, ConditionedMLP, guided, integrate, restarted, time_features
 from .layers.periodic import PeriodicConv
 from .local_vae import block_metric
+from .noise import noise_of
 
 HARMONICS = 3  # of the coordinates of a block
+CELL_NOISE, LATENT_NOISE, RESTART_NOISE = 1, 2, 3  # streams of random numbers; the last counts on
+ROUNDS = 4  # of restarts, for crystals of one element
 WIDEST = 4.0  # standard deviations of a lattice number: beyond any cell of the training part
 
 
-class LocalPriorConfig(LocalPriorOptions):
+class LocalPriorConfig(LocalPriorOptions, LatentPriorConfig):
     """Configuration of the prior of a local VAE."""
 
-    elements: list[int]
-    """Atomic numbers of the element conditions, in order."""
     spacing: float
     """Å, of the VAE."""
-    latent_mean: list[float]
-    """(Z,) mean of the training latents."""
-    latent_std: list[float]
-    """(Z,) standard deviation of the training latents."""
     lattice_mean: list[float]
     """(6,) mean of the lattice vectors, log Å."""
     lattice_std: list[float]
-    targets: list[str] = Field(default_factory=list)
-    """Properties it can be conditioned on."""
-    target_mean: list[float] = Field(default_factory=list)
-    target_std: list[float] = Field(default_factory=list)
     patterns: list[Pattern] = Field(default_factory=list)
     """Compositions of the training crystals, from which those of a chemical space are drawn."""
-    vae_sha256: str = ""
-    """The VAE whose latents these are; sampling refuses another one."""
 
 
 @lru_cache(maxsize=256)
@@ -60,7 +55,7 @@ def places(blocks: tuple[int, int, int], device: torch.device) -> Tensor:
 
 
 class ModulatedBlock(nn.Module):
-    """Two periodic convolutions around a shortcut, scaled and shifted by what depends on time, cell and wishes."""
+    """Two periodic convolutions around a shortcut, scaled and shifted by what depends on time, cell and conditions."""
 
     def __init__(self, channels: int, context: int) -> None:
         super().__init__()
@@ -77,57 +72,98 @@ class ModulatedBlock(nn.Module):
         return x + h
 
 
-class LocalPrior(nn.Module):
+class LocalPrior(LatentPrior):
     """Velocity of the lattice and velocity of the latents."""
 
+    usual: ClassVar[tuple[str, ...]] = tuple(condition.name for condition in CONDITIONS)
+    config: LocalPriorConfig
     latent_mean: Tensor
     latent_std: Tensor
     lattice_mean: Tensor
     lattice_std: Tensor
 
     def __init__(self, config: LocalPriorConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.config = config
         for name in ("latent_mean", "latent_std", "lattice_mean", "lattice_std"):
             self.register_buffer(name, torch.tensor(getattr(config, name)), persistent=False)
-        self.wishes = ConditionSpace(config.elements, config.targets, config.target_mean, config.target_std)
         width, channels = config.width, len(config.latent_mean)
-        self.lattice = ConditionedMLP(6, self.wishes.size, config.lattice_width, config.lattice_depth)
+        self.lattice = ConditionedMLP(6, self.conditions.size, config.lattice_width, config.lattice_depth)
         context = 2 * width
         self.context = nn.Sequential(
-            nn.Linear(TIME_FEATURES + 6 + self.wishes.size, context), nn.SiLU(), nn.Linear(context, context), nn.SiLU()
+            nn.Linear(TIME_FEATURES + 6 + self.conditions.size, context),
+            nn.SiLU(),
+            nn.Linear(context, context),
+            nn.SiLU(),
         )
         self.enter = nn.Conv3d(channels + 6 * HARMONICS, width, 1)
         self.blocks = nn.ModuleList(ModulatedBlock(width, context) for _ in range(config.depth))
         self.leave = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv3d(width, channels, 1))
 
-    def lattice_velocity(self, vector: Tensor, t: Tensor, wishes: Tensor) -> Tensor:
-        """Return (B, 6), for standardised lattice vectors (B, 6), times (B,) and wishes (B, C)."""
-        return self.lattice.velocity(vector, t, wishes)
+    def lattice_velocity(self, vector: Tensor, t: Tensor, conditions: Tensor) -> Tensor:
+        """Return (B, 6), for standardised lattice vectors (B, 6), times (B,) and conditions (B, C)."""
+        return self.lattice.velocity(vector, t, conditions)
 
-    def forward(self, z: Tensor, t: Tensor, cell: Tensor, wishes: Tensor) -> Tensor:
+    def forward(self, z: Tensor, t: Tensor, cell: Tensor, conditions: Tensor) -> Tensor:
         """Return the velocity of the latents, (B, Z, mx, my, mz).
 
         :param z: (B, Z, mx, my, mz) standardised latent at time t.
         :param t: (B,) from 0 (noise) to 1 (latents).
-        :param cell: (B, 3, 3) Å; ``wishes``: (B, C).
+        :param cell: (B, 3, 3) Å; ``conditions``: (B, C).
         """
         shape = block_metric(cell, z.shape[2:], self.config.spacing)
-        context = self.context(torch.cat([time_features(t), shape, wishes], dim=1))
+        context = self.context(torch.cat([time_features(t), shape, conditions], dim=1))
         h = self.enter(torch.cat([z, places(z.shape[2:], z.device).expand(len(z), -1, -1, -1, -1)], dim=1))
         for block in self.blocks:
             h = block(h, context)
         velocity: Tensor = self.leave(h)
         return velocity
 
+    def draw(self, asked: Mapping[str, Any], n: int, seed: int, how: Drawing | None = None) -> Iterator[Latents]:
+        """Yield n new cells and latents, a batch on one grid at a time."""
+        how = how or Drawing()
+        device = self.latent_mean.device
+        rows = rows_of(self.conditions, self.config.patterns, asked, n, seed, how.say)
+        conditions = torch.from_numpy(rows).to(device)
+        noise = noise_of(list(range(n)), (6,), seed, CELL_NOISE).to(device)
+        cells = self.sample_cells(noise, conditions, how.guidance)
+        rounds = how.restarts
+        if rounds is None:
+            # They forget compositions unlike those of training; of one element there is nothing to forget.
+            rounds = ROUNDS if len(completed(asked).get("elements", ())) == 1 else 0
+        for grid, which in same_grids(grid_sizes(cells, 0, self.config.spacing)):
+            for some in which.split(how.batch_size):
+                latent = self._in(cells[some], conditions[some], grid, some.tolist(), seed, how.guidance, rounds)
+                yield Latents(some.cpu().numpy(), latent, cells[some])
+
+    def _in(
+        self,
+        cells: Tensor,
+        conditions: Tensor,
+        grid: Grid,
+        samples: list[int],
+        seed: int,
+        guidance: float,
+        rounds: int,
+    ) -> Tensor:
+        """Return latents of samples in their cells, all on one grid, after so many rounds of restarts."""
+        shape = (len(self.config.latent_mean), *(n // MULTIPLE for n in grid))
+
+        def noise(stream: int) -> Tensor:
+            return noise_of(samples, shape, seed, stream).to(cells.device)
+
+        return self.sample_latents(
+            noise(LATENT_NOISE), cells, conditions, guidance, fresh=lambda i: noise(RESTART_NOISE + i), rounds=rounds
+        )
+
     @torch.no_grad()
-    def sample_cells(self, noise: Tensor, wishes: Tensor, guidance: float = 1.0, steps: int = 20) -> Tensor:
+    def sample_cells(self, noise: Tensor, conditions: Tensor, guidance: float = 1.0, steps: int = 20) -> Tensor:
         """Carry noise (B, 6) to cells, (B, 3, 3) Å."""
 
         def velocity(x: Tensor, time: float, wanted: Tensor) -> Tensor:
             return self.lattice_velocity(x, torch.full((len(x),), time, device=x.device), wanted)
 
-        vector = integrate(guided(velocity, wishes, torch.zeros_like(wishes), guidance), noise, steps)
+        vector = integrate(guided(velocity, conditions, torch.zeros_like(conditions), guidance), noise, steps)
         return vector_to_lattice(vector.clamp(-WIDEST, WIDEST) * self.lattice_std + self.lattice_mean)
 
     @torch.no_grad()
@@ -135,7 +171,7 @@ class LocalPrior(nn.Module):
         self,
         noise: Tensor,
         cell: Tensor,
-        wishes: Tensor,
+        conditions: Tensor,
         guidance: float = 1.0,
         steps: int = 20,
         fresh: Callable[[int], Tensor] | None = None,
@@ -150,7 +186,7 @@ class LocalPrior(nn.Module):
             velocity: Tensor = self(z, torch.full((len(z),), time, device=z.device), cell, wanted)
             return velocity
 
-        towards = guided(velocity, wishes, torch.zeros_like(wishes), guidance)
+        towards = guided(velocity, conditions, torch.zeros_like(conditions), guidance)
         z = integrate(towards, noise, steps)
         if fresh is not None:
             z = restarted(towards, z, fresh, rounds)

@@ -13,21 +13,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..fields.grids import MULTIPLE
+from ..fields.grids import MULTIPLE, grid_sizes
 from ..settings.network_options import LocalVAEOptions
+from .generator import Autoencoder, AutoencoderConfig, Decoded
 from .layers.periodic import ResidualBlock, depth_to_space, space_to_depth
 
-MOMENTUM = 0.01  # of the running spread of the latents
 
-
-class LocalVAEConfig(LocalVAEOptions):
+class LocalVAEConfig(LocalVAEOptions, AutoencoderConfig):
     """Configuration of the local VAE."""
 
-    elements: list[int]
-    """Atomic numbers it was trained on."""
     spacing: float
     """Å, at most this far from point to point of the occupancy."""
-    species_channels: int = 16
 
 
 def block_metric(cell: Tensor, blocks: torch.Size, spacing: float) -> Tensor:
@@ -55,10 +51,10 @@ class Modulation(nn.Module):
         return x * (1 + scale) + shift
 
 
-class LocalVAE(nn.Module):
+class LocalVAE(Autoencoder):
     """Encoder and decoder."""
 
-    latent_std: Tensor
+    config: LocalVAEConfig
 
     def __init__(self, config: LocalVAEConfig) -> None:
         super().__init__()
@@ -75,7 +71,16 @@ class LocalVAE(nn.Module):
         self.species_head = nn.Conv3d(width, 8 * config.species_channels, 1)
         self.register_buffer("latent_std", torch.ones(channels))
 
-    def encode(self, occupancy: Tensor, species: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    @property
+    def spacing(self) -> float:
+        """Å, from point to point of the fields in training."""
+        return self.config.spacing
+
+    def grid_of(self, cell: Tensor, spacing: float | None = None) -> Tensor:
+        """Return the points along each lattice vector, (B, 3), at most ``spacing`` apart."""
+        return grid_sizes(cell, 0, self.config.spacing if spacing is None else spacing)
+
+    def encode_fields(self, occupancy: Tensor, species: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of the latent, (B, Z, nx/4, ny/4, nz/4) each.
 
         :param occupancy: (B, 1, nx, ny, nz).
@@ -86,13 +91,26 @@ class LocalVAE(nn.Module):
         x = self.encoder(self.encoder_shape(x, block_metric(cell, x.shape[2:], self.config.spacing)))
         mean, log_variance = self.to_latent(x).chunk(2, dim=1)
         if self.training:
-            with torch.no_grad():
-                spread = (mean.pow(2).mean(dim=(0, 2, 3, 4)) - mean.mean(dim=(0, 2, 3, 4)) ** 2).clamp(min=0).sqrt()
-                self.latent_std.lerp_(spread, MOMENTUM)
+            self.note_spread(mean)
         return mean, log_variance.clamp(-12.0, 4.0)
 
-    def decode(self, latent: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    def decode_fields(self, latent: Tensor, cell: Tensor | None) -> Decoded:
         """Return occupancy (B, 1, nx, ny, nz) and species (B, K, nx/2, ny/2, nz/2)."""
-        x = self.decoder_shape(self.from_latent(latent), block_metric(cell, latent.shape[2:], self.config.spacing))
-        x = self.decoder(x)
-        return depth_to_space(self.occupancy_head(x), 4), depth_to_space(self.species_head(x), 2)
+        shape = block_metric(given(cell), latent.shape[2:], self.config.spacing)
+        x = self.decoder(self.decoder_shape(self.from_latent(latent), shape))
+        return Decoded(depth_to_space(self.occupancy_head(x), 4), depth_to_space(self.species_head(x), 2), None)
+
+    def decode(self, latent: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return occupancy, species and the cells given."""
+        occupancy, species, _ = self.decode_fields(latent, cell)
+        return occupancy, species, given(cell)
+
+
+def given(cell: Tensor | None) -> Tensor:
+    """Return the cells.
+
+    :raises ValueError: there are none.
+    """
+    if cell is None:
+        raise ValueError("the latents of a local VAE do not hold the cell; give the cells beside them")
+    return cell

@@ -1,7 +1,8 @@
 """Model files: safetensors weights with the network's configuration and model card in the header.
 
-A model file is one ``.safetensors``; its header holds ``format``, ``format_version``, ``network``,
-``config`` (JSON) and ``card`` (JSON). Nothing in it can run code. Reading the header needs no torch.
+A model file is one ``.safetensors``; its header holds ``format``, ``format_version``, ``network``, ``class``,
+``config`` (JSON) and ``card`` (JSON). Nothing in it can run code. Reading the header needs no torch. Files of earlier
+releases are read as if this one had written them, see upgrade.py.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ import hashlib
 import json
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .classes import CLASSES
 from .quantisation import STEP, restored
+from .upgrade import former_class, upgraded_config, upgraded_weights
 
 if TYPE_CHECKING:
     import torch
 
 FORMAT = "icsg3d-model"
-FORMAT_VERSION = 2  # of files with weights in eight bits; all others are version 1, which older releases read too
+FORMAT_VERSION = 3  # 2: weights in eight bits; 3: the header names the class of the network
 PREDICTORS = ("cgcnn", "voxelnet")  # networks that predict properties
 NETWORKS = ("unet", "vae", "prior", *PREDICTORS)
 _LONGEST_HEADER = 32 * 1024 * 1024
@@ -36,16 +39,29 @@ class ModelHeader:
 
     :param network: one of :data:`NETWORKS`.
     :param config: the network's configuration.
-    :param card: where it comes from: data, hash, split, seed, command, metrics.
+    :param card: where it comes from: data, hash, split, seed, command, metrics; ``formerly``: SHA-256 of the same
+        weights in files of earlier releases.
+    :param class_name: of the network, one of :data:`.classes.CLASSES`; empty in files of earlier releases.
     """
 
     network: str
     config: dict[str, Any]
     card: dict[str, Any]
+    class_name: str = ""
+
+    def upgraded(self) -> ModelHeader:
+        """Return the header as this release writes it."""
+        class_name = self.class_name or former_class(self.network, self.config)
+        return replace(self, class_name=class_name, config=upgraded_config(class_name, self.config))
 
 
 def read_header(path: str | Path, network: str | tuple[str, ...] | None = None) -> ModelHeader:
-    """Return the header of a model file, after checking that it is one and that it is whole.
+    """Return the header of a model file as this release writes it; see :func:`stored_header` for the rest."""
+    return stored_header(path, network).upgraded()
+
+
+def stored_header(path: str | Path, network: str | tuple[str, ...] | None = None) -> ModelHeader:
+    """Return the header of a model file as it stands there, after checking that it is one and that it is whole.
 
     :param network: refuse any other network than this, or than one of these.
     :raises ModelFileError: missing, truncated, foreign, of a newer version, or another network.
@@ -85,7 +101,12 @@ def read_header(path: str | Path, network: str | tuple[str, ...] | None = None) 
     accepted = (network,) if isinstance(network, str) else network
     if accepted is not None and found not in accepted:
         raise ModelFileError(f"{path}: holds a {found or 'nameless'} network where a {' or '.join(accepted)} is needed")
-    return ModelHeader(found, json.loads(metadata["config"]), json.loads(metadata["card"]))
+    class_name = metadata.get("class", "")
+    if class_name and (class_name not in CLASSES or CLASSES[class_name].network != found):
+        raise ModelFileError(
+            f"{path}: a {found} of the class {class_name}, which this release does not have; upgrade aiida-icsg3d"
+        )
+    return ModelHeader(found, json.loads(metadata["config"]), json.loads(metadata["card"]), class_name)
 
 
 def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
@@ -96,12 +117,12 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     import torch
     from safetensors.torch import load_file
 
-    read_header(path)
+    header = read_header(path)
     weights = restored(load_file(path))
     for name, value in weights.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise ModelFileError(f"{path}: the weight {name} holds NaN or infinity; the training diverged, train again")
-    return weights
+    return upgraded_weights(header.class_name, header.config, weights)
 
 
 def save_model(path: str | Path, header: ModelHeader, weights: dict[str, torch.Tensor]) -> str:
@@ -109,10 +130,12 @@ def save_model(path: str | Path, header: ModelHeader, weights: dict[str, torch.T
     from safetensors.torch import save
 
     path = Path(path)
+    version = FORMAT_VERSION if header.class_name else 2 if any(name.endswith(STEP) for name in weights) else 1
     metadata = {
         "format": FORMAT,
-        "format_version": str(FORMAT_VERSION if any(name.endswith(STEP) for name in weights) else 1),
+        "format_version": str(version),
         "network": header.network,
+        **({"class": header.class_name} if header.class_name else {}),
         "config": json.dumps(header.config),
         "card": json.dumps(header.card),
     }

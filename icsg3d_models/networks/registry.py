@@ -1,48 +1,57 @@
-"""Networks from model files."""
+"""Networks from model files: the header names the class."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from pydantic import ValidationError
 from torch import nn
 
+from .classes import CLASSES
 from .model_file import ModelFileError, load_weights, read_header
 
+if TYPE_CHECKING:
+    from .cgcnn import CGCNN
+    from .generator import Autoencoder, LatentPrior
+    from .unet import UNet
+    from .voxelnet import VoxelNet
 
+
+def class_of(name: str) -> tuple[Any, Any]:
+    """Return a class of networks and that of its configuration."""
+    module = import_module(f".{CLASSES[name].module}", __package__)
+    return getattr(module, name), getattr(module, f"{name}Config")
+
+
+@overload
+def load_network(path: str | Path, network: Literal["unet"], device: torch.device) -> UNet: ...
+@overload
+def load_network(path: str | Path, network: Literal["vae"], device: torch.device) -> Autoencoder: ...
+@overload
+def load_network(path: str | Path, network: Literal["prior"], device: torch.device) -> LatentPrior: ...
+@overload
+def load_network(path: str | Path, network: Literal["cgcnn"], device: torch.device) -> CGCNN: ...
+@overload
+def load_network(path: str | Path, network: Literal["voxelnet"], device: torch.device) -> VoxelNet: ...
+@overload
+def load_network(path: str | Path, network: str, device: torch.device) -> nn.Module: ...
 def load_network(path: str | Path, network: str, device: torch.device) -> nn.Module:
     """Rebuild a network from its model file, in evaluation mode on the device.
 
     :raises ModelFileError: see :func:`icsg3d_models.networks.model_file.read_header`; or weights that do not fit the
-        configuration.
+        configuration, or conditions that this release does not have.
     """
     header = read_header(path, network)
-    if network == "unet":
-        from .unet import UNet as Network
-        from .unet import UNetConfig as Config
-    elif network == "vae" and "spacing" in header.config:
-        from .local_vae import LocalVAE as Network  # type: ignore[assignment]
-        from .local_vae import LocalVAEConfig as Config  # type: ignore[assignment]
-    elif network == "vae":
-        from .vae import VAE as Network  # type: ignore[assignment]
-        from .vae import VAEConfig as Config  # type: ignore[assignment]
-    elif network == "prior" and "spacing" in header.config:
-        from .local_prior import LocalPrior as Network  # type: ignore[assignment]
-        from .local_prior import LocalPriorConfig as Config  # type: ignore[assignment]
-    elif network == "prior":
-        from .prior import Prior as Network  # type: ignore[assignment]
-        from .prior import PriorConfig as Config  # type: ignore[assignment]
-    elif network == "voxelnet":
-        from .voxelnet import VoxelNet as Network  # type: ignore[assignment]
-        from .voxelnet import VoxelNetConfig as Config  # type: ignore[assignment]
-    else:
-        from .cgcnn import CGCNN as Network  # type: ignore[assignment]
-        from .cgcnn import CGCNNConfig as Config  # type: ignore[assignment]
+    network_class, config_class = class_of(header.class_name)
     try:
-        module = Network(Config(**header.config))
+        module: nn.Module = network_class(config_class(**header.config))
         module.load_state_dict(load_weights(path))
     except (ValidationError, RuntimeError) as exception:
         reason = str(exception).splitlines()[0]
         raise ModelFileError(f"{path}: weights and configuration disagree ({reason}); train it again") from exception
+    except ValueError as exception:
+        raise ModelFileError(f"{path}: {exception}; upgrade aiida-icsg3d, or train it again") from exception
     return module.to(device).eval()

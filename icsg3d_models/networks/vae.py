@@ -9,29 +9,40 @@ as in Sohn et al. (NeurIPS 2015) the prior, not the decoder, is conditional.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..crystals.lattice import lattice_to_vector, vector_to_lattice
+from ..fields.grids import grid_sizes
 from ..settings.network_options import VAEOptions, Width
+from .generator import Autoencoder, AutoencoderConfig, Decoded, Drawing, Latents
 from .layers.periodic import FoldingConv, ResidualBlock, depth_to_space, space_to_depth
+from .noise import Rows
+
+NOISE = 1  # stream of random numbers
 
 
-class VAEConfig(VAEOptions):
+class VAEConfig(VAEOptions, AutoencoderConfig):
     """Configuration of the VAE."""
 
-    elements: list[int]
-    """Atomic numbers it was trained on."""
     lattice_mean: list[float]
     """(6,) mean of the lattice vector (see lattice.py) of the training crystals."""
     lattice_std: list[float]
     """(6,) its standard deviation."""
     grid: Width = 16
-    species_channels: int = 16
 
 
-class VAE(nn.Module):
+class VAE(Autoencoder):
     """Encoder and decoder; n is ``config.grid``."""
+
+    config: VAEConfig
+    lattice_mean: Tensor
+    lattice_std: Tensor
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
@@ -56,24 +67,57 @@ class VAE(nn.Module):
         self.species_head = nn.Conv3d(width, 8 * config.species_channels, 1)
         self.lattice_head = nn.Sequential(nn.Linear(latent, 128), nn.SiLU(), nn.Linear(128, 6))
         self.lattice_skip = nn.Linear(latent, 6)
+        self.register_buffer("lattice_mean", torch.tensor(config.lattice_mean), persistent=False)
+        self.register_buffer("lattice_std", torch.tensor(config.lattice_std), persistent=False)
+        self.register_buffer("latent_std", torch.ones(latent))
 
-    def encode(self, occupancy: Tensor, species: Tensor, lattice: Tensor) -> tuple[Tensor, Tensor]:
+    @property
+    def spacing(self) -> None:
+        """None: every crystal is on the same grid."""
+        return None
+
+    def grid_of(self, cell: Tensor, spacing: float | None = None) -> Tensor:
+        """Return n along every lattice vector, (B, 3)."""
+        return grid_sizes(cell, self.config.grid, None)
+
+    def standardised(self, cell: Tensor) -> Tensor:
+        """Return (B, 6) lattice vectors in units of the training set's spread."""
+        return (lattice_to_vector(cell) - self.lattice_mean) / self.lattice_std
+
+    def without_prior(self) -> StandardNormal:
+        """Return N(0, 1), towards which the KL divergence has drawn the latents."""
+        return StandardNormal(self.config.latent, self.latent_std.device)
+
+    def encode_fields(self, occupancy: Tensor, species: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of the latent, (B, Z) each.
 
         :param occupancy: (B, 1, n, n, n).
         :param species: (B, K, n/2, n/2, n/2).
-        :param lattice: (B, 6) standardised lattice vector.
+        :param cell: (B, 3, 3) Å.
         """
         voxels = space_to_depth(occupancy, 4)  # (B, 64, n/4, ...)
         folded = torch.cat([voxels, space_to_depth(species, 2)], dim=1)
         view = torch.cat([voxels, functional.avg_pool3d(species, 2)], dim=1)
         fine = self.encode_fine(self.enter(folded))  # (B, W, n/4, ...)
         coarse = self.encode_coarse(self.encode_down(fine))  # (B, 2W, n/8, ...)
-        mean, log_variance = self.to_latent(torch.cat([coarse.flatten(1), lattice], dim=1)).chunk(2, dim=1)
-        return mean + self.view_to_latent(view.flatten(1)), log_variance.clamp(-12.0, 4.0)
+        mean, log_variance = self.to_latent(torch.cat([coarse.flatten(1), self.standardised(cell)], dim=1)).chunk(
+            2, dim=1
+        )
+        mean = mean + self.view_to_latent(view.flatten(1))
+        if self.training:
+            self.note_spread(mean)
+        return mean, log_variance.clamp(-12.0, 4.0)
 
-    def decode(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def decode_fields(self, latent: Tensor, cell: Tensor | None = None) -> Decoded:
         """Return occupancy (B, 1, n, n, n), species (B, K, n/2, ...) and standardised lattice (B, 6)."""
+        return Decoded(*self._decoded(latent))
+
+    def decode(self, latent: Tensor, cell: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return occupancy, species and the cells (B, 3, 3) in Å that are in the latent."""
+        occupancy, species, lattice = self._decoded(latent)
+        return occupancy, species, vector_to_lattice(lattice * self.lattice_std + self.lattice_mean)
+
+    def _decoded(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         width, coarse = self.config.width, self.config.grid // 8
         cells = 2 * coarse
         x = self.from_latent(latent).reshape(-1, 2 * width, coarse, coarse, coarse)
@@ -82,3 +126,19 @@ class VAE(nn.Module):
         x = self.decode_fine(x)
         lattice = self.lattice_skip(latent) + self.lattice_head(latent)
         return depth_to_space(self.occupancy_head(x), 4), depth_to_space(self.species_head(x), 2), lattice
+
+
+class StandardNormal:
+    """Latents from N(0, 1), for a VAE to which no prior was fitted; it takes no conditions."""
+
+    def __init__(self, latent: int, device: torch.device) -> None:
+        self.latent, self.device = latent, device
+
+    def draw(self, asked: Mapping[str, Any], n: int, seed: int, how: Drawing | None = None) -> Iterator[Latents]:
+        """Yield n latents; what is asked of the space is left to the segmentation."""
+        how = how or Drawing()
+        noise = Rows(seed, NOISE)
+        for start in range(0, n, how.batch_size):
+            count = min(how.batch_size, n - start)
+            normal = noise.normal(count, self.latent).to(self.device)
+            yield Latents(np.arange(start, start + count), normal, None)

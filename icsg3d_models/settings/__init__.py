@@ -7,6 +7,7 @@ to the directory the stage runs in; their defaults are the names a CalcJob links
 from __future__ import annotations
 
 from .base import StageSettings
+from .conditions import ConditionSettings
 from .evaluate import EvaluateSettings
 from .prepare import PrepareSettings, Split
 from .rebuild import RebuildSettings
@@ -15,11 +16,10 @@ from .sample import SampleSettings
 from .screen import ScreenSettings
 from .segment import SegmentSettings
 from .train import Optimiser, TrainSettings
-from .wishes import WishSettings
 
 __all__ = [
-    "STAGES", "EvaluateSettings", "Optimiser", "PrepareSettings", "RebuildSettings", "RelaxSettings",
-    "SampleSettings", "ScreenSettings", "SegmentSettings", "Split", "StageSettings", "TrainSettings", "WishSettings",
+    "STAGES", "ConditionSettings", "EvaluateSettings", "Optimiser", "PrepareSettings", "RebuildSettings",
+    "RelaxSettings", "SampleSettings", "ScreenSettings", "SegmentSettings", "Split", "StageSettings", "TrainSettings",
 ]  # fmt: skip
 
 STAGES: dict[str, type[StageSettings]] = {

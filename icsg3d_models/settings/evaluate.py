@@ -8,10 +8,10 @@ from pydantic import model_validator
 
 from ..strict import Positive
 from .base import StageSettings
-from .wishes import WishSettings
+from .conditions import ConditionSettings
 
 
-class EvaluateSettings(WishSettings, StageSettings):
+class EvaluateSettings(ConditionSettings, StageSettings):
     """Score crystals by the published metrics, beside what the reference set itself scores."""
 
     mode: Literal["reconstruction", "generation"] = "generation"
@@ -42,8 +42,7 @@ class EvaluateSettings(WishSettings, StageSettings):
     predicted_property: str = "formation_energy_per_atom"
     """The property to take from the predictors."""
     target: float | None = None
-    """Value of the property that was asked for. What else was: `elements`, `composition`, `anonymous_formula`,
-    `n_atoms` and `crystal_system`, as the crystals were sampled with."""
+    """Value of the property that was asked for. What else was are the conditions, as the crystals were sampled with."""
     unconditioned: str | None = None
     """Crystal file of samples of which nothing was asked; how well they fit what was asked stands beside."""
     stability: str | None = None
@@ -65,8 +64,8 @@ class EvaluateSettings(WishSettings, StageSettings):
             raise ValueError("`paired_by` is for mode 'reconstruction'; new crystals have no true ones")
         if self.target is not None and not self.predictors:
             raise ValueError("`target` needs `predictors`, property models that say what was reached")
-        if self.made and self.mode != "generation":
-            raise ValueError(f"{', '.join(self.made)}: asked of new crystals, not in mode {self.mode!r}")
-        if self.unconditioned is not None and self.target is None and not self.made:
-            raise ValueError("`unconditioned` is compared with what was asked for; give a `target` or a wish")
+        if self.asked and self.mode != "generation":
+            raise ValueError(f"{', '.join(self.asked)}: asked of new crystals, not in mode {self.mode!r}")
+        if self.unconditioned is not None and self.target is None and not self.asked:
+            raise ValueError("`unconditioned` is compared with what was asked for; give a `target` or a condition")
         return self

@@ -96,8 +96,8 @@ class TrainedLocalVAEOptions(LocalVAEOptions, VAELoss):
 class PriorOptions(NetworkOptions):
     """Of a prior upon the latents of a VAE of a `grid`."""
 
-    derived = ("elements", "latent_mean", "latent_std", "targets", "target_mean", "target_std", "vae_sha256",
-               "examples", "example_elements")  # fmt: skip
+    derived = ("elements", "latent_mean", "latent_std", "conditions", "targets", "target_mean", "target_std",
+               "vae_sha256", "examples", "example_elements")  # fmt: skip
 
     valid_compositions: bool = False
     """Trained only on crystals whose composition passes the test of the screening: neutral, with electronegativities
@@ -110,8 +110,8 @@ class PriorOptions(NetworkOptions):
 class LocalPriorOptions(NetworkOptions):
     """Of a prior upon the latents of a VAE of a `spacing`."""
 
-    derived = ("elements", "spacing", "latent_mean", "latent_std", "lattice_mean", "lattice_std", "targets",
-               "target_mean", "target_std", "patterns", "vae_sha256")  # fmt: skip
+    derived = ("elements", "spacing", "latent_mean", "latent_std", "lattice_mean", "lattice_std", "conditions",
+               "targets", "target_mean", "target_std", "patterns", "vae_sha256")  # fmt: skip
 
     width: Width = 64
     depth: Positive = 4

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from ..conditions import OF_SPACE
+from ..conditions.target import target_name
 from ..strict import Positive
 from .base import StageSettings
-from .wishes import WishSettings
+from .conditions import ConditionSettings
 
 
-class SampleSettings(WishSettings, StageSettings):
+class SampleSettings(ConditionSettings, StageSettings):
     """Draw latents and decode them into fields."""
 
     mode: Literal["prior", "base", "interpolate", "reconstruct"] = "prior"
@@ -21,7 +23,8 @@ class SampleSettings(WishSettings, StageSettings):
     """How many; mode `reconstruct` takes as many as there are base crystals."""
     vae: str = "vae.safetensors"
     prior: str | None = "prior.safetensors"
-    """Fitted latent prior (mode `prior`); null draws from N(0, 1), as ICSG3D did."""
+    """Fitted latent prior (mode `prior`), which takes the conditions that it was trained with; null draws from
+    N(0, 1), as ICSG3D did."""
     base: str | None = None
     """Crystal file or dataset file (HDF5) of base crystals (all modes but `prior`)."""
     base_part: Literal["train", "validation", "test"] | None = None
@@ -29,7 +32,7 @@ class SampleSettings(WishSettings, StageSettings):
     register_base: bool = True
     """Put base crystals into the setting that the model understands best; false takes them as they are."""
     spacing: Annotated[float, Field(gt=0)] | None = None
-    """Å, from point to point of the fields of base crystals, for a VAE for crystals of any shape; null: 0.8 of what
+    """Å, from point to point of the fields of base crystals, for a VAE whose grids follow the cell; null: 0.8 of what
     the VAE was trained with."""
     targets: dict[str, float] = {}
     """Property values to aim at; the prior must have been trained with these targets."""
@@ -45,10 +48,16 @@ class SampleSettings(WishSettings, StageSettings):
     fields: str = "fields.h5"
     """The field file to write."""
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """All that is asked for, of crystals and of their properties, name of a condition -> value."""
+        return super().asked | {target_name(name): value for name, value in self.targets.items()}
+
     @model_validator(mode="after")
-    def _wishes_need_the_prior(self) -> SampleSettings:
-        if self.mode != "prior" and self.shape_wishes:
-            raise ValueError(f"{', '.join(self.shape_wishes)}: what mode 'prior' can aim at, not mode {self.mode!r}")
+    def _conditions_need_the_prior(self) -> SampleSettings:
+        beyond = [name for name in self.asked if name not in OF_SPACE]
+        if self.mode != "prior" and beyond:
+            raise ValueError(f"{', '.join(beyond)}: can be asked for in mode 'prior', not in mode {self.mode!r}")
         return self
 
     @model_validator(mode="after")

@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 
 from ..strict import Positive
 from .base import StageSettings
-from .wishes import WishSettings
+from .conditions import ConditionSettings
 
 
-class ScreenSettings(WishSettings, StageSettings):
+class ScreenSettings(ConditionSettings, StageSettings):
     """Predict properties, test crystals by one criterion after another, and rank those who pass."""
 
     crystals: str = "crystals.h5"

@@ -65,6 +65,9 @@ class TrainSettings(StageSettings):
     """Stop cleanly, with a checkpoint and status `walltime`, this long after the start."""
     targets: list[str] = []
     """Properties to predict (`cgcnn`, `voxelnet`) or to condition on (`prior`)."""
+    conditions: list[str] | None = None
+    """What a prior can be asked for, beside `targets`, by the names of the settings of `icsg3d sample`; null: elements,
+    and upon a VAE of a `spacing` all there is."""
     options: SerializeAsAny[NetworkOptions] = Field(default_factory=lambda data: KINDS[data["network"]][0]())
     """Options of the network; what there is depends on `network`."""
 
@@ -73,3 +76,9 @@ class TrainSettings(StageSettings):
     def _of_the_network(cls, value: Any, info: ValidationInfo) -> Any:
         network = info.data.get("network")
         return read_options(network, value) if isinstance(value, dict) and network is not None else value
+
+    @model_validator(mode="after")
+    def _conditions_of_a_prior(self) -> TrainSettings:
+        if self.conditions is not None and self.network != "prior":
+            raise ValueError(f"`conditions` are what a prior is told of, not the network {self.network!r}")
+        return self

@@ -24,18 +24,19 @@ class GridBatches:
 
     :ivar parts: part -> crystals.
     :ivar sizes: part -> (B, 3) points along each lattice vector.
+    :ivar spacing: Å, from point to point; None where every crystal is on the same grid.
     """
 
     def __init__(self, dataset: Dataset, points: int, spacing: float | None, device: torch.device) -> None:
         self.parts = {name: part_batch(dataset, name, device) for name in ("train", "validation", "test")}
         self.sizes = {name: grid_sizes(batch.cell, points, spacing) for name, batch in self.parts.items()}
-        self.fixed = spacing is None
+        self.spacing = spacing
 
     def take(self, part: str, rows: np.ndarray | Tensor) -> tuple[CrystalBatch, Grid]:
         """Return crystals that share a grid, and that grid."""
         nx, ny, nz = self.sizes[part][int(rows[0])].tolist()
         batch = self.parts[part].take(rows)
-        return (batch if self.fixed else batch.trimmed()), (nx, ny, nz)
+        return (batch if self.spacing is None else batch.trimmed()), (nx, ny, nz)
 
     def rows(self, part: str, size: int, chosen: Tensor | None = None) -> list[Tensor]:
         """Return all rows of a part, or the chosen ones, in pieces of at most ``size`` that share a grid."""

@@ -70,7 +70,7 @@ class Trainer:
     :param directory: where metrics.csv is written; checkpoints go to ``settings.checkpoint`` below it.
     """
 
-    def __init__(self, task: Task, settings: TrainSettings, report: Report, device: torch.device) -> None:
+    def __init__(self, task: Task[Any], settings: TrainSettings, report: Report, device: torch.device) -> None:
         self.task, self.settings, self.report, self.device = task, settings, report, device
         options = settings.optimiser
         self.batch = min(options.batch_size, task.n_train)

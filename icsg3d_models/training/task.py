@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from ..data.datasets import Dataset
 from ..settings import TrainSettings
 
+Network = TypeVar("Network", bound=nn.Module)
 
-class Task(ABC):
+
+class Task(ABC, Generic[Network]):
     """One network together with its data.
 
     :ivar kind: name of the network in :data:`icsg3d_models.networks.model_file.NETWORKS`.
@@ -24,13 +26,13 @@ class Task(ABC):
     """
 
     kind: str
-    module: nn.Module
+    module: Network
     config: dict[str, Any]
     n_train: int
 
     @classmethod
     @abstractmethod
-    def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> Task:
+    def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> Task[Any]:
         """Create the network and put the data in place.
 
         :raises icsg3d_models.results.StageError: the dataset or the models given do not fit.
@@ -48,11 +50,11 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def validate(self, module: nn.Module) -> dict[str, float]:
+    def validate(self, module: Network) -> dict[str, float]:
         """Return metrics of the validation part; ``loss`` is what the best checkpoint minimises."""
 
     @abstractmethod
-    def test(self, module: nn.Module) -> dict[str, float]:
+    def test(self, module: Network) -> dict[str, float]:
         """Return metrics of the test part for the model card; empty where that part is empty."""
 
     def batches(self, size: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -63,5 +65,5 @@ class Task(ABC):
         order = rng.permutation(self.n_train)
         return [order[start : start + size] for start in range(0, self.n_train - size + 1, size)]
 
-    def save_extras(self, directory: Path) -> None:  # noqa: B027 - optional hook
+    def save_extras(self, directory: Path) -> None:
         """Write files that belong beside the model, such as a fingerprint of the training set."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from operator import attrgetter
+from typing import Any
 
 import torch
 
@@ -14,12 +16,13 @@ from ..settings import TrainSettings
 from .loop import State, Trainer
 from .task import Task
 
+# network -> what makes its task
 TASKS = {
-    "unet": "icsg3d_models.training.tasks.unet_task:UNetTask",
-    "vae": "icsg3d_models.training.tasks.vae_task:VAETask",
-    "prior": "icsg3d_models.training.tasks.prior_task:PriorTask",
-    "cgcnn": "icsg3d_models.training.tasks.cgcnn_task:CGCNNTask",
-    "voxelnet": "icsg3d_models.training.tasks.voxelnet_task:VoxelNetTask",
+    "unet": "icsg3d_models.training.tasks.unet_task:UNetTask.build",
+    "vae": "icsg3d_models.training.tasks.vae_task:VAETask.build",
+    "prior": "icsg3d_models.training.tasks.prior_task:prior_task",
+    "cgcnn": "icsg3d_models.training.tasks.cgcnn_task:CGCNNTask.build",
+    "voxelnet": "icsg3d_models.training.tasks.voxelnet_task:VoxelNetTask.build",
 }
 
 
@@ -36,7 +39,7 @@ def run(settings: TrainSettings, report: Report) -> None:
     report.inputs.update({name: file_hash(path) for name, path in models.items()})
     torch.manual_seed(settings.seed)
     module, _, name = TASKS[settings.network].partition(":")
-    task: Task = getattr(importlib.import_module(module), name).build(
+    task: Task[Any] = attrgetter(name)(importlib.import_module(module))(
         settings.model_copy(update={k: str(v) for k, v in models.items()}), dataset, device
     )
     parameters = sum(p.numel() for p in task.module.parameters())
@@ -52,7 +55,7 @@ def run(settings: TrainSettings, report: Report) -> None:
 
 
 def _finish(
-    task: Task, state: State, settings: TrainSettings, report: Report, digest: str, name: str, citation: str
+    task: Task[Any], state: State, settings: TrainSettings, report: Report, digest: str, name: str, citation: str
 ) -> None:
     """Test the best weights and write them with their card."""
     task.module.load_state_dict(state.best)
@@ -75,6 +78,10 @@ def _finish(
         "device": report.device,
         "versions": versions(),
     }
-    digest = save_model(report.directory / settings.output, ModelHeader(task.kind, task.config, card), state.best)
+    digest = save_model(
+        report.directory / settings.output,
+        ModelHeader(task.kind, task.config, card, type(task.module).__name__),
+        state.best,
+    )
     report.tables["model"] = {"file": settings.output, "sha256": digest, "network": task.kind}
     task.save_extras(report.directory)

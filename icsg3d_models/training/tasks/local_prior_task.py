@@ -6,38 +6,37 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...conditions.patterns import patterns_of
-from ...conditions.vector import ConditionSpace, Wishes, crystal_system
-from ...crystals.batch import Crystals
+from ...crystals.cells import reduced_crystals
 from ...crystals.lattice import lattice_to_vector
-from ...crystals.symmetry import space_group
 from ...data.datasets import PARTS, Dataset
 from ...fields.batches import CrystalBatch, to_batch
 from ...fields.grids import grid_sizes, same_grids
-from ...generation.local_latents import encode_local, reduced
+from ...networks.generator import Autoencoder
 from ...networks.local_prior import LocalPrior, LocalPriorConfig
-from ...networks.local_vae import LocalVAE
 from ...networks.model_file import file_hash
 from ...networks.registry import load_network
 from ...settings import TrainSettings
+from ..blanking import blanked, widened
 from ..field_data import batches_of_one_grid
 from ..network_config import network_config, network_options
 from ..task import Task
+from .latent_priors import conditions_of
 
 CELLS = 256  # cells of a step; they cost nothing beside the latents
 EVENNESS, MOST_PASSES = 0.3, 3  # what is common is learned long before what is rare
 DRAWS = 16  # times a crystal of the validation part is drawn
 
 
-class LocalPriorTask(Task):
-    """Two flows: the lattice under wishes, and the latents under wishes in the lattice."""
+class LocalPriorTask(Task[LocalPrior]):
+    """Two flows: the lattice under conditions, and the latents under conditions in the lattice."""
 
     kind = "prior"
 
     def __init__(
-        self, module: LocalPrior, vae: LocalVAE, parts: dict[str, CrystalBatch], rows: dict[str, Tensor]
+        self, module: LocalPrior, vae: Autoencoder, parts: dict[str, CrystalBatch], rows: dict[str, Tensor]
     ) -> None:
         self.module, self.parts, self.rows = module, parts, rows
         self.vae = vae.eval().requires_grad_(False)
@@ -51,8 +50,7 @@ class LocalPriorTask(Task):
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> LocalPriorTask:
         """Reduce the cells, describe every crystal, and create the prior."""
         vae = load_network(str(settings.vae), "vae", device)
-        assert isinstance(vae, LocalVAE)
-        crystals = reduced(dataset.crystals)
+        crystals = reduced_crystals(dataset.crystals)
         values = {name: dataset.values(name) for name in settings.targets}
         places = {name: np.flatnonzero(dataset.split == i) for i, name in enumerate(PARTS)}
         train = places["train"]
@@ -61,20 +59,18 @@ class LocalPriorTask(Task):
         mean, spread = latent_statistics(vae, parts["train"])
         fixed: dict[str, Any] = {
             "elements": vae.config.elements,
-            "spacing": vae.config.spacing,
+            "spacing": vae.spacing,
             "latent_mean": mean.tolist(),
             "latent_std": spread.tolist(),
             "lattice_mean": vectors.mean(dim=0).tolist(),
             # Components that never vary get a floor, so that they are not blown up to noise.
             "lattice_std": vectors.std(dim=0, unbiased=False).clamp(min=0.02).tolist(),
-            "targets": settings.targets,
-            "target_mean": [float(np.nanmean(v[train])) for v in values.values()],
-            "target_std": [float(np.nanstd(v[train])) or 1.0 for v in values.values()],
+            **conditions_of(settings, dataset, vae.config.elements, LocalPrior.usual),
             "patterns": patterns_of(crystals.take(train)),
             "vae_sha256": file_hash(str(settings.vae)),
         }
         module = LocalPrior(network_config(LocalPriorConfig, network_options(settings, local=True), **fixed)).to(device)
-        described = describe(crystals, values, module.wishes).to(device)
+        described = torch.from_numpy(module.conditions.describe(crystals, values)).to(device)
         return cls(module, vae, parts, {name: described[place] for name, place in places.items()})
 
     def batches(self, size: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -89,37 +85,40 @@ class LocalPriorTask(Task):
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the sum of both flow-matching losses."""
-        assert isinstance(self.module, LocalPrior)
         device = self.sizes["train"].device
         any_rows = torch.randint(self.n_train, (CELLS,), generator=generator, device=device)
         lattice = self._lattice_loss(self.module, "train", any_rows, generator)
         latent = self._latent_loss(self.module, "train", torch.as_tensor(indices, device=device), generator)
         return lattice + latent, {"lattice_loss": lattice, "latent_loss": latent}
 
+    @staticmethod
+    def _told(module: LocalPrior, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Return what the flows are told of crystals, (B, C)."""
+        return blanked(module.conditions, widened(module.conditions, rows, generator), generator)
+
     def _lattice_loss(self, module: LocalPrior, part: str, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Return the mean squared error of the velocity of the lattice."""
         goal = (self.vectors[part][rows] - module.lattice_mean) / module.lattice_std
-        wishes = module.wishes.blanked(self.rows[part][rows], generator)
+        told = self._told(module, self.rows[part][rows], generator)
         state, t, velocity = between(goal, generator)
-        return ((module.lattice_velocity(state, t, wishes) - velocity) ** 2).mean()
+        return ((module.lattice_velocity(state, t, told) - velocity) ** 2).mean()
 
     def _latent_loss(self, module: LocalPrior, part: str, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Return the mean squared error of the velocity of the latents of crystals that share a grid."""
         nx, ny, nz = self.sizes[part][int(rows[0])].tolist()
         batch = at_an_atom(self.parts[part].take(rows).trimmed(), generator)
         with torch.no_grad():
-            mean, log_variance = encode_local(self.vae, batch, (nx, ny, nz))
+            mean, log_variance = self.vae.encode(batch, (nx, ny, nz))
             draw = torch.randn(mean.shape, generator=generator, device=mean.device)
             latent = mean + draw * (0.5 * log_variance).exp()
         wide = (slice(None), None, None, None)
         goal = (latent - module.latent_mean[wide]) / module.latent_std[wide]
-        wishes = module.wishes.blanked(self.rows[part][rows], generator)
+        told = self._told(module, self.rows[part][rows], generator)
         state, t, velocity = between(goal, generator)
-        return ((module(state, t, batch.cell, wishes) - velocity) ** 2).mean()
+        return ((module(state, t, batch.cell, told) - velocity) ** 2).mean()
 
-    def _evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
+    def _evaluate(self, module: LocalPrior, part: str) -> dict[str, float]:
         """Return the losses over one part, averaged over repeated draws to tame their noise."""
-        assert isinstance(module, LocalPrior)
         generator = torch.Generator(module.latent_mean.device).manual_seed(0)
         total = len(self.parts[part])
         with torch.no_grad():
@@ -132,11 +131,11 @@ class LocalPriorTask(Task):
                     latent += share * float(self._latent_loss(module, part, some, generator))
         return {"loss": lattice + latent, "lattice_loss": lattice, "latent_loss": latent}
 
-    def validate(self, module: nn.Module) -> dict[str, float]:
+    def validate(self, module: LocalPrior) -> dict[str, float]:
         """Return the losses of the validation part."""
         return self._evaluate(module, "validation" if len(self.parts["validation"]) else "train")
 
-    def test(self, module: nn.Module) -> dict[str, float]:
+    def test(self, module: LocalPrior) -> dict[str, float]:
         """Return the same on the test part."""
         return self._evaluate(module, "test") if len(self.parts["test"]) else {}
 
@@ -165,35 +164,15 @@ def at_an_atom(batch: CrystalBatch, generator: torch.Generator) -> CrystalBatch:
     return CrystalBatch(batch.cell, sign * (batch.frac - origin), batch.numbers)
 
 
-def describe(crystals: Crystals, values: dict[str, np.ndarray], space: ConditionSpace) -> Tensor:
-    """Return (B, C), what is true of each crystal."""
-    rows = []
-    for index in range(len(crystals)):
-        elements, amounts = np.unique(crystals.sites(index)[1], return_counts=True)
-        rows.append(
-            space.vector(
-                Wishes(
-                    elements=elements.tolist(),
-                    composition=dict(zip(elements.tolist(), amounts.tolist(), strict=True)),
-                    amounts=amounts.tolist(),
-                    sites=int(amounts.sum()),
-                    crystal_system=crystal_system(space_group(crystals, index)[1]),
-                    targets={name: float(column[index]) for name, column in values.items()},
-                )
-            )
-        )
-    return torch.stack(rows)
-
-
 @torch.no_grad()
-def latent_statistics(vae: LocalVAE, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
+def latent_statistics(vae: Autoencoder, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the latents over the blocks of all crystals, (Z,) each."""
     generator = torch.Generator(batch.cell.device).manual_seed(0)
     count, total, squares = 0, torch.zeros((), device=batch.cell.device), torch.zeros((), device=batch.cell.device)
-    for grid, rows in same_grids(grid_sizes(batch.cell, 0, vae.config.spacing)):
+    for grid, rows in same_grids(vae.grid_of(batch.cell)):
         for some in rows.split(64):
             crystals = at_an_atom(batch.take(some).trimmed(), generator)
-            mean, log_variance = encode_local(vae, crystals, grid)
+            mean, log_variance = vae.encode(crystals, grid)
             over = (0, 2, 3, 4)
             total = total + mean.sum(dim=over)
             squares = squares + (mean**2 + log_variance.exp()).sum(dim=over)

@@ -28,7 +28,7 @@ class Store(Protocol):
         """Yield all crystals in order as (indices, batch)."""
 
 
-class PropertyTask(Task):
+class PropertyTask(Task[PropertyEnsemble]):
     """Fit every member of an ensemble to the known targets of a batch.
 
     :param module: the network, with mean and scale of the targets set.
@@ -67,12 +67,11 @@ class PropertyTask(Task):
         share = known.sum().clamp(min=1)
         return huber / share, {"error": error.detach().abs().sum() / share / len(found)}
 
-    def validate(self, module: nn.Module) -> dict[str, float]:
+    def validate(self, module: PropertyEnsemble) -> dict[str, float]:
         """Return the mean standardised error and each target's error; fit the scale of the uncertainty.
 
         Where the validation part is empty, the training part stands in for it.
         """
-        assert isinstance(module, PropertyEnsemble)
         part = "validation" if len(self.stores["validation"]) else "train"
         prediction, spread = self._predict(module, part)
         wanted = self.values[part]
@@ -85,9 +84,8 @@ class PropertyTask(Task):
         metrics = {"loss": float(torch.nanmean(errors / module.scale))}
         return metrics | self._errors(errors)
 
-    def test(self, module: nn.Module) -> dict[str, float]:
+    def test(self, module: PropertyEnsemble) -> dict[str, float]:
         """Return mean absolute errors, and the share of errors within one and two uncertainties."""
-        assert isinstance(module, PropertyEnsemble)
         if not len(self.stores["test"]):
             return {}
         prediction, spread = self._predict(module, "test")

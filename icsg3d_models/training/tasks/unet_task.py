@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from ...data.datasets import Dataset
@@ -24,7 +24,7 @@ RATTLE = 0.1  # Å, see augmentation.py; for crystals of many shapes
 NOISE = 0.2  # largest standard deviation of the noise added to the fields
 
 
-class UNetTask(FieldTask):
+class UNetTask(FieldTask[UNet]):
     """Segment fields with noise, blur and random origins, so that decoded fields are segmented too."""
 
     kind = "unet"
@@ -47,15 +47,13 @@ class UNetTask(FieldTask):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of mask (every voxel) and species (at points inside every atom)."""
         batch, grid = self.data.take("train", indices)
-        assert isinstance(self.module, UNet)
         numbers = substitute_elements(batch.numbers, self.module.config.elements, SUBSTITUTION, generator)
-        if self.data.fixed:
+        spacing = self.data.spacing
+        if spacing is None:
             shift = torch.rand(len(batch), 1, 3, generator=generator, device=self.device)
             other = CrystalBatch(batch.cell, (batch.frac + shift) % 1.0, numbers)
         else:
             batch = CrystalBatch(batch.cell, batch.frac, numbers)
-            spacing = self.module.config.spacing
-            assert spacing is not None
             other, grid = varied(batch, self.module.config.elements, spacing, RATTLE, generator)
         return self._loss(self.module, other, grid, generator)
 
@@ -82,9 +80,8 @@ class UNetTask(FieldTask):
         right = ((logits.argmax(-1) == wanted) & batch.mask).sum() / batch.mask.sum()
         return 10 * mask_loss + species_loss, {"mask_loss": mask_loss, "species_accuracy": right}
 
-    def evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
+    def evaluate(self, module: UNet, part: str) -> dict[str, float]:
         """Return mean loss and accuracy over one part with fixed noise."""
-        assert isinstance(module, UNet)
         data = self.data.parts[part]
         known = (self.classes[data.numbers] >= 0) | ~data.mask
         chosen = torch.nonzero(known.all(dim=1)).flatten()

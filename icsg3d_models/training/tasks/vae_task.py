@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from ...crystals.lattice import lattice_to_vector
@@ -17,7 +17,7 @@ from ...data.datasets import Dataset
 from ...fields.batches import CrystalBatch
 from ...fields.grids import Grid, half
 from ...fields.occupancy import occupancy_field, species_field
-from ...generation.encoding import standardised_lattice
+from ...networks.generator import Autoencoder
 from ...networks.local_vae import LocalVAE, LocalVAEConfig
 from ...networks.registry import load_network
 from ...networks.unet import UNet
@@ -36,14 +36,14 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1)
 
 
-class VAETask(FieldTask):
+class VAETask(FieldTask[Autoencoder]):
     """Encode and decode the fields of crystals in the setting in which the dataset holds them."""
 
     kind = "vae"
 
     def __init__(
         self,
-        module: VAE | LocalVAE,
+        module: Autoencoder,
         unet: UNet,
         weights: VAELoss,
         data: GridBatches,
@@ -61,7 +61,6 @@ class VAETask(FieldTask):
         if settings.unet is None:
             raise StageError("settings_rejected", "network `vae` needs `unet`, the model file of a trained U-Net")
         unet = load_network(settings.unet, "unet", device)
-        assert isinstance(unet, UNet)
         present = set(np.unique(dataset.crystals.take(dataset.part("train")).numbers).tolist())
         missing = sorted(present - set(unet.config.elements))
         if missing:
@@ -73,7 +72,7 @@ class VAETask(FieldTask):
         options = network_options(settings, local=unet.config.spacing is not None)
         assert isinstance(options, VAELoss)
         shared = {"elements": unet.config.elements, "species_channels": unet.config.species_channels}
-        module: VAE | LocalVAE
+        module: Autoencoder
         if unet.config.spacing is not None:
             module = LocalVAE(network_config(LocalVAEConfig, options, **shared, spacing=unet.config.spacing))
         else:
@@ -92,20 +91,19 @@ class VAETask(FieldTask):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of one batch, with elements exchanged and the KL weight warmed up."""
         batch, grid = self.data.take("train", indices)
-        assert isinstance(self.module, VAE | LocalVAE)
         numbers = substitute_elements(
             batch.numbers, self.module.config.elements, self.weights.loss_substitution, generator
         )
         beta = self.weights.loss_kl * min(1.0, 4 * step_fraction)
         batch = CrystalBatch(batch.cell, batch.frac, numbers)
-        if isinstance(self.module, LocalVAE):
-            known, spacing = self.module.config.elements, self.module.config.spacing
+        if self.data.spacing is not None:
+            known, spacing = self.module.config.elements, self.data.spacing
             batch, grid = varied(batch, known, spacing, self.weights.loss_rattle, generator)
         return self._loss(self.module, batch, grid, beta, generator)
 
     def _loss(
         self,
-        module: VAE | LocalVAE,
+        module: Autoencoder,
         batch: CrystalBatch,
         grid: Grid,
         beta: float,
@@ -114,17 +112,14 @@ class VAETask(FieldTask):
         """Return the loss; without a generator the latent is its mean and sites are read without jitter."""
         weights = self.weights
         occupancy, species = occupancy_field(batch, grid), species_field(batch, half(grid))
-        # The local VAE carries the cell beside its latent, the other one encodes and decodes it.
-        local = isinstance(module, LocalVAE)
-        lattice = batch.cell if isinstance(module, LocalVAE) else standardised_lattice(module, batch.cell)
-        mean, log_variance = module.encode(occupancy, species, lattice)
+        mean, log_variance = module.encode_fields(occupancy, species, batch.cell)
         latent, frac = mean, batch.frac
         if generator is not None:
             draw = torch.randn(mean.shape, generator=generator, device=self.device)
             latent = mean + draw * (0.5 * log_variance).exp()
             jitter = 0.06 * torch.randn(frac.shape, generator=generator, device=self.device)
             frac = frac + jitter @ torch.linalg.inv(batch.cell)
-        occupancy_out, species_out, *rest = module.decode(latent, *[lattice] * local)
+        occupancy_out, species_out, lattice_out = module.decode_fields(latent, batch.cell)
         features = self.unet.features(occupancy_out, species_out)
         with torch.no_grad():
             wanted = self.unet.features(occupancy, species)
@@ -142,14 +137,14 @@ class VAETask(FieldTask):
             "species_loss": weights.loss_species * species_loss / size,
             "kl_loss": beta * kl_divergence(mean.flatten(1), log_variance.flatten(1)).mean(),
         }
-        if rest:
-            terms["lattice_loss"] = weights.loss_lattice * ((rest[0] - lattice) ** 2).sum() / size
+        lattice = module.standardised(batch.cell)
+        if lattice is not None and lattice_out is not None:
+            terms["lattice_loss"] = weights.loss_lattice * ((lattice_out - lattice) ** 2).sum() / size
         right = ((logits.argmax(-1) == classes) | ~batch.mask).all(dim=1).float().mean()
         return torch.stack(list(terms.values())).sum(), {**terms, "composition_accuracy": right}
 
-    def evaluate(self, module: nn.Module, part: str) -> dict[str, float]:
+    def evaluate(self, module: Autoencoder, part: str) -> dict[str, float]:
         """Return the mean loss terms over one part, decoded from the mean of the latent."""
-        assert isinstance(module, VAE | LocalVAE)
         data = self.data.parts[part]
         total: dict[str, float] = {}
         with torch.no_grad():

@@ -180,18 +180,18 @@ def test_base_crystals_and_modes(inputs: Any) -> None:
 
 
 def test_a_vae_for_any_shape_needs_its_prior_or_base_crystals(inputs: Any, prepared: Any, model: Any) -> None:
-    given = {**inputs["sample"], "vae": model("vae", 7, spacing=0.4)}
-    message = refuse("icsg3d.sample", {**given, "settings": Dict({})})
-    assert "the prior is one for cells of one kind, the VAE one for crystals of any shape" in message
-    given["prior"] = model("prior", 8, spacing=0.4)
-    wishes = {"composition": "PbTiO3", "crystal_system": "cubic"}
-    assert prepared("icsg3d.sample", {**given, "settings": wishes})[1].items() >= wishes.items()
-    message = refuse("icsg3d.sample", {**inputs["sample"], "settings": Dict(wishes)})
-    assert "composition, crystal_system: the VAE makes cells of one kind" in message
+    vae = model("vae", 7, spacing=0.4)
+    given = {**inputs["sample"], "vae": vae, "prior": model("prior", 8, spacing=0.4, vae_sha256=vae.sha256)}
+    asked = {"composition": "PbTiO3", "crystal_system": "cubic"}
+    assert prepared("icsg3d.sample", {**given, "settings": asked})[1].items() >= asked.items()
+    message = refuse("icsg3d.sample", {**inputs["sample"], "settings": Dict(asked)})
+    assert "composition, crystal_system: cannot be asked of these models, which was trained with elements" in message
+    message = refuse("icsg3d.sample", {**given, "settings": Dict({"space_group": 221})})
+    assert "space_group: cannot be asked of these models" in message
     message = refuse("icsg3d.sample", {**given, "vae": inputs["sample"]["vae"], "settings": Dict({})})
-    assert "the prior is one for crystals of any shape, the VAE one for cells of one kind" in message
+    assert "was fitted to another VAE" in message
     given.pop("prior")
-    assert "no prior is given" in refuse("icsg3d.sample", {**given, "settings": Dict({})})
+    assert "none is given" in refuse("icsg3d.sample", {**given, "settings": Dict({})})
     base = StructureData(cell=np.eye(3).tolist())
     base.append_atom(symbols="Ti", position=(0, 0, 0))
     given = {**given, "settings": {"mode": "base", "n_samples": 3}, "base": {"mine": base.store(), "other": base}}

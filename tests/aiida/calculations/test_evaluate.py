@@ -89,7 +89,7 @@ def test_optional_files_are_left_out(inputs: Any, prepared: Any) -> None:
         ({"cache": "prints.h5"}, (), "cache is set by the CalcJob"),
         ({"unconditioned": "x.h5"}, (), "unconditioned is set by the CalcJob"),
         ({"cutoffs": "perov5"}, (), "perov_5"),
-        ({}, (), "give a `target` or a wish"),
+        ({}, (), "give a `target` or a condition"),
         ({"target": -1.0}, ("predictors",), "`target` needs `predictors`"),
         ({"paired_by": "order"}, ("unconditioned_folder",), "`paired_by` is for mode 'reconstruction'"),
         (

@@ -302,7 +302,7 @@ def test_options_and_codes_by_stage(fake_code: Any, models: dict[str, Any], data
 def test_only_what_was_asked_for_passes_the_screening(fake_code: Any, models: dict[str, Any], dataset: Any) -> None:
     builder = DiscoverWorkChain.get_builder_from_protocol(
         {"icsg3d": fake_code()}, models=models, reference=dataset, n_relaxations=0,
-        wishes={"anonymous_formula": "ABC3", "n_atoms": 10},
+        asked={"anonymous_formula": "ABC3", "n_atoms": 10},
     )  # fmt: skip
     assert builder.generate.sample.settings["n_atoms"] == 10
     assert builder.screen.screen.settings["anonymous_formula"] == "ABC3"

@@ -88,17 +88,17 @@ def test_builder(fake_code: Any, model: Any) -> None:
     assert builder.rebuild.settings.get_dict() == {"seed": 4}
 
 
-def test_wishes_reach_the_sampling_and_the_segmentation(fake_code: Any, model: Any) -> None:
+def test_what_is_asked_for_reaches_the_sampling_and_the_segmentation(fake_code: Any, model: Any) -> None:
     models = (model("vae", spacing=0.4), model("unet", spacing=0.4), model("prior", spacing=0.4))
-    wishes = {"composition": "Pb2Ti2O6", "crystal_system": "tetragonal", "n_atoms": None}
-    builder = GenerateWorkChain.get_builder_from_protocol(fake_code(), *models, wishes=wishes)
+    asked = {"composition": "Pb2Ti2O6", "crystal_system": "tetragonal", "n_atoms": None}
+    builder = GenerateWorkChain.get_builder_from_protocol(fake_code(), *models, asked=asked)
     settings = builder.sample.settings.get_dict()
     assert settings["composition"] == "Pb2Ti2O6"
     assert settings["crystal_system"] == "tetragonal"
     assert "n_atoms" not in settings
     assert builder.segment.settings["elements"] == ["O", "Pb", "Ti"]
     with pytest.raises(ValueError, match="one capital letter an element"):
-        GenerateWorkChain.get_builder_from_protocol(fake_code(), *models, wishes={"anonymous_formula": "AAB"})
+        GenerateWorkChain.get_builder_from_protocol(fake_code(), *models, asked={"anonymous_formula": "AAB"})
 
 
 def test_screen_ends(workchain: Any, fake_code: Any, model: Any, dataset: Any, remote: Any, job: Any) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from icsg3d_models.conditions.patterns import Pattern, draw_composition, patterns_of
+from icsg3d_models.conditions.patterns import Fitting, Pattern, fitting, patterns_of
 from icsg3d_models.conditions.stoichiometry import formula_of
 from icsg3d_models.crystals.batch import Crystals
 from icsg3d_models.crystals.elements import NUMBER
@@ -43,10 +43,17 @@ PATTERNS = [
 ]
 
 
+def fitted(allowed: set[int]) -> Fitting:
+    fit = fitting(PATTERNS, allowed, None)
+    assert fit is not None
+    return fit
+
+
 def test_only_allowed_elements_and_valid_compositions_are_drawn() -> None:
     rng = np.random.default_rng(0)
     allowed = {8, 22, 12, 82, 13}
-    drawn = Counter(formula_of(draw_composition(PATTERNS, allowed, None, rng) or {}) for _ in range(300))
+    fit = fitted(allowed)
+    drawn = Counter(formula_of(fit.draw(rng) or {}) for _ in range(300))
     assert set(drawn) <= {f"O3{a}{b}" for a in ("Ti", "Mg") for b in ("Pb", "Al")}
     assert len(drawn) >= 3
     assert all(composition_valid(formula) for formula in drawn)
@@ -68,4 +75,5 @@ def test_only_allowed_elements_and_valid_compositions_are_drawn() -> None:
 def test_a_ratio_that_is_asked_for(
     allowed: set[int], amounts: list[int] | None, expected: dict[int, int] | None
 ) -> None:
-    assert draw_composition(PATTERNS, allowed, amounts, np.random.default_rng(1)) == expected
+    fit = fitting(PATTERNS, allowed, amounts)
+    assert (None if fit is None else fit.draw(np.random.default_rng(1))) == expected

@@ -17,7 +17,7 @@ from icsg3d_models.fields.batches import to_batch
 from icsg3d_models.generation.encoding import encode
 from icsg3d_models.generation.registration import register
 from icsg3d_models.generation.sample import run
-from icsg3d_models.networks.model_file import ModelHeader, file_hash, read_header, save_model
+from icsg3d_models.networks.model_file import ModelHeader, file_hash, load_weights, read_header, save_model
 from icsg3d_models.networks.prior import Prior, PriorConfig
 from icsg3d_models.networks.registry import load_network
 from icsg3d_models.networks.vae import VAE, VAEConfig
@@ -25,6 +25,9 @@ from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import SampleSettings
 
 ELEMENTS = [8, 12, 22, 82]
+CONDITIONS = [
+    {"name": "elements", "width": 4}, {"name": "target formation_energy_per_atom", "width": 1}
+]  # fmt: skip
 PEROVSKITE = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 
 
@@ -45,6 +48,7 @@ def folder(tmp_path: Path) -> Path:
         targets=["formation_energy_per_atom"],
         target_mean=[1.0],
         target_std=[0.5],
+        conditions=CONDITIONS,
         vae_sha256=file_hash(tmp_path / "vae.safetensors"),
         width=16,
         depth=1,
@@ -73,12 +77,14 @@ def write_base(folder: Path, *crystals: Crystals) -> None:
 
 def test_samples_follow_the_seed_and_not_the_batch(folder: Path) -> None:
     one = sample(folder, seed=5)
-    same = sample(folder, seed=5, batch_size=3)
     other = sample(folder, seed=6)
     assert one["occupancy"].shape == (10, 16, 16, 16)
     assert one["species"].shape == (10, 16, 8, 8, 8)
-    np.testing.assert_allclose(one["latent"], same["latent"], atol=1e-5)
-    np.testing.assert_allclose(one["cell"], same["cell"], atol=1e-5)
+    for changes in ({"batch_size": 3}, {"batch_size": 1}, {"n_samples": 1}, {"n_samples": 7}, {"n_samples": 33}):
+        same = sample(folder, seed=5, **changes)
+        count = min(10, changes.get("n_samples", 10))
+        np.testing.assert_allclose(one["latent"][:count], same["latent"][:count], atol=1e-5)
+        np.testing.assert_allclose(one["cell"][:count], same["cell"][:count], atol=1e-5)
     assert np.abs(one["latent"] - other["latent"]).max() > 0.1
 
 
@@ -100,6 +106,7 @@ def test_where_nothing_is_asked_conditions_come_from_training_crystals(folder: P
     save_model(folder / "prior.safetensors", ModelHeader("prior", config.model_dump(), {}), module.state_dict())
     free = sample(folder)["latent"]
     np.testing.assert_allclose(free, sample(folder, batch_size=1)["latent"], atol=1e-5)
+    np.testing.assert_allclose(free[:4], sample(folder, n_samples=4)["latent"], atol=1e-5)
     module.kept_targets.fill_(-3.0)
     save_model(folder / "prior.safetensors", ModelHeader("prior", config.model_dump(), {}), module.state_dict())
     assert np.abs(free - sample(folder)["latent"]).max() > 1e-3
@@ -121,10 +128,14 @@ def test_without_a_prior_latents_are_standard_normal(folder: Path) -> None:
     ("changes", "message"),
     [
         ({"elements": ["Ti", "Xe"]}, "does not know Xe; it was trained on O, Mg, Ti, Pb"),
-        ({"targets": {"band_gap": 1.0}}, "has no target band_gap; it has formation_energy_per_atom"),
-        ({"prior": None, "targets": {"band_gap": 1.0}}, "targets need a fitted prior"),
+        (
+            {"targets": {"band_gap": 1.0}},
+            "not trained with target band_gap; it can be asked for elements, target formation_energy_per_atom",
+        ),
+        ({"prior": None, "targets": {"band_gap": 1.0}}, "target band_gap: needs a fitted prior"),
         ({"mode": "base", "base": "nothing.h5"}, "no such file of base crystals"),
-        ({"mode": "base", "base": "nothing.h5", "spacing": 0.3}, "all have one grid"),
+        ({"composition": "PbTiO3"}, "was not trained with composition"),
+        ({"restarts": 2}, "takes none"),
     ],
 )
 def test_what_cannot_be_sampled_is_said(folder: Path, changes: dict[str, object], message: str) -> None:
@@ -143,6 +154,8 @@ def test_a_prior_of_another_vae_is_refused(folder: Path) -> None:
 
 def test_base_and_interpolation(folder: Path) -> None:
     write_base(folder, lead_titanate(), lead_titanate("MgTiO3", 12))
+    with pytest.raises(StageError, match="all have one grid"):
+        sample(folder, mode="base", base="base.h5", spacing=0.3)
     near = sample(folder, mode="base", base="base.h5", spread=1e-6)["latent"]
     # Samples are dealt to the two base crystals in turn.
     np.testing.assert_allclose(near[0::2], near[:1].repeat(5, axis=0), atol=1e-4)
@@ -153,6 +166,28 @@ def test_base_and_interpolation(folder: Path) -> None:
     write_base(folder, lead_titanate())
     with pytest.raises(StageError, match="needs two base crystals, received 1"):
         sample(folder, mode="interpolate", base="base.h5")
+
+
+def test_spread_is_in_standard_deviations_of_the_training_latents(folder: Path) -> None:
+    """The VAE knows them; for one of an early release that does not, its prior does, and without is refused."""
+    write_base(folder, lead_titanate())
+    path, asked = folder / "vae.safetensors", {"mode": "base", "base": "base.h5", "n_samples": 2000, "spread": 0.5}
+    weights, header = load_weights(path), read_header(path, "vae")
+
+    def widths(**changes: object) -> np.ndarray:
+        return sample(folder, **asked, **changes)["latent"].std(axis=0)
+
+    save_model(path, header, {**weights, "latent_std": torch.tensor([1.0, 2, 3, 4, 5, 6])})
+    np.testing.assert_allclose(widths(), 0.5 * np.arange(1.0, 7.0), rtol=0.08)
+    del weights["latent_std"]
+    save_model(path, ModelHeader("vae", header.config, {}), weights)
+    with pytest.raises(StageError, match="does not hold; give its `prior`"):
+        widths(prior=None)
+    config = {**read_header(folder / "prior.safetensors").config, "latent_std": [2.0] * 6}
+    config["vae_sha256"] = file_hash(path)
+    kept = load_weights(folder / "prior.safetensors")
+    save_model(folder / "prior.safetensors", ModelHeader("prior", config, {}), kept)
+    np.testing.assert_allclose(widths(), np.ones(6), rtol=0.08)
 
 
 def test_reconstruction_takes_every_base_crystal_once(folder: Path) -> None:

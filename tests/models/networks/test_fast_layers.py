@@ -1,7 +1,5 @@
 """Layers that take a faster way give what the plain way gives."""
 
-import math
-
 import pytest
 import torch
 from torch.nn import functional
@@ -136,13 +134,15 @@ def test_prior_asked_the_same_for_all_gives_what_it_gives_one_by_one() -> None:
         targets=["energy"],
         target_mean=[0.0],
         target_std=[1.0],
+        conditions=[{"name": "elements", "width": 2}, {"name": "target energy", "width": 1}],
         width=16,
     )
     prior, noise = Prior(config).eval(), torch.randn(3, 4)
-    for target in (math.nan, 0.5):
-        allowed, targets = torch.tensor([[1.0, 0.0]]).expand(3, -1), torch.full((3, 1), target)
-        together = prior.sample(noise, allowed, targets, guidance=2.0)
-        rows = [prior.sample(noise[i : i + 1], allowed[:1], targets[:1], guidance=2.0) for i in range(3)]
+    for target in ([0.0, 0.0], [0.5, 1.0]):
+        asked = torch.tensor([[1.0, 0.0, 1.0, *target]])
+        together = prior.sample(noise, asked, guidance=2.0)
+        rows = [prior.sample(noise[i : i + 1], asked, guidance=2.0) for i in range(3)]
         torch.testing.assert_close(together, torch.cat(rows), rtol=1e-5, atol=1e-5)
-    mixed = torch.tensor([[math.nan], [0.5], [0.5]])
-    torch.testing.assert_close(prior.sample(noise, allowed, mixed, 2.0)[1:], together[1:], rtol=1e-5, atol=1e-5)
+    mixed = asked.repeat(3, 1)
+    mixed[0, 3:] = 0.0
+    torch.testing.assert_close(prior.sample(noise, mixed, 2.0)[1:], together[1:], rtol=1e-5, atol=1e-5)

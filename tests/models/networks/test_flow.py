@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from icsg3d_models.generation.local_latents import noise_of
 from icsg3d_models.networks.layers.flow import guided, integrate, restarted
+from icsg3d_models.networks.noise import Rows, noise_of
 
 MEAN, SPREAD = 3.0, 0.5
 
@@ -60,3 +60,13 @@ def test_streams_of_noise_have_nothing_in_common() -> None:
         for other in noise[:i]:
             assert abs((one * other).mean()) < 0.1
     assert noise_of([3], (40,), 7).equal(noise[0][3:4])
+
+
+def test_rows_of_one_stream_are_the_same_however_many_are_drawn() -> None:
+    whole, pieces = Rows(3, 1), Rows(3, 1)
+    expected = whole.normal(50, 7)
+    assert torch.cat([pieces.normal(n, 7) for n in (1, 20, 29)]).equal(expected)
+    assert Rows(3, 1).normal(5, 7).equal(expected[:5])
+    for other in (Rows(3, 2), Rows(4, 1)):
+        assert abs((other.normal(50, 7) * expected).mean()) < 0.15
+    assert Rows(3, 1).uniform(9, 4).equal(Rows(3, 1).uniform(20, 4)[:9])

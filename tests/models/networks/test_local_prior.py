@@ -1,9 +1,8 @@
-"""The prior of the local VAE: wishes, flows, training, and new crystals of any shape."""
+"""The prior of the local VAE: flows, training, and new crystals of any shape under conditions."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import h5py
@@ -12,25 +11,26 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from icsg3d_models.conditions import Known, completed
 from icsg3d_models.conditions.patterns import patterns_of
-from icsg3d_models.conditions.vector import CODES, CRYSTAL_SYSTEMS, ConditionSpace, Wishes, crystal_system
+from icsg3d_models.conditions.rows import rows_of
+from icsg3d_models.conditions.space import blocks_of
 from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.crystals.lattice import lattice_to_vector
 from icsg3d_models.data.datasets import Dataset, read_dataset
 from icsg3d_models.fields.batches import to_batch
-from icsg3d_models.generation.local_prior_latents import rows_of, wishes_of
 from icsg3d_models.generation.sample import run as sample
 from icsg3d_models.networks.local_prior import LocalPrior, LocalPriorConfig, places
 from icsg3d_models.networks.local_vae import LocalVAE, LocalVAEConfig
 from icsg3d_models.networks.model_file import ModelHeader, file_hash, read_header, save_model
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import SampleSettings, TrainSettings
-from icsg3d_models.training.tasks.local_prior_task import LocalPriorTask, at_an_atom, describe
-from icsg3d_models.training.tasks.prior_task import PriorTask
+from icsg3d_models.training.tasks.local_prior_task import LocalPriorTask, at_an_atom
+from icsg3d_models.training.tasks.prior_task import prior_task
 from icsg3d_models.training.train import run as train
 
 ELEMENTS = [6, 8, 22, 82]
-SPACE = ConditionSpace(ELEMENTS, ["energy"], [-1.0], [2.0])
+FORMERLY = ("elements", "composition", "anonymous_formula", "n_atoms", "crystal_system", "target energy")
 
 
 def crystals(copies: int = 4) -> Crystals:
@@ -44,64 +44,6 @@ def crystals(copies: int = 4) -> Crystals:
     return Crystals.from_arrays(cells, fracs, numbers, [f"c{i}" for i in range(len(cells))])
 
 
-def test_a_wish_stands_in_its_block_and_nothing_else_is_asked_for() -> None:
-    row = SPACE.vector(Wishes(composition={82: 1, 22: 1, 8: 3}))
-    shares, codes = row[SPACE.blocks["composition"]].split([4, 17])
-    assert shares.tolist() == pytest.approx([0, 0.6, 0.2, 0.2])
-    expected = (0.6 * np.array(CODES[8]) + 0.2 * np.array(CODES[22]) + 0.2 * np.array(CODES[82])).tolist()
-    assert codes.tolist() == pytest.approx([*expected, 1.0], abs=1e-6)
-    row[SPACE.blocks["composition"]] = 0
-    assert not row.any()
-    assert not SPACE.vector(Wishes()).any()
-    assert not SPACE.vector(Wishes(targets={"energy": math.nan})).any()
-    assert SPACE.vector(Wishes(targets={"energy": 3.0}))[SPACE.blocks["target energy"]].tolist() == [2.0, 1.0]
-    assert SPACE.vector(Wishes(elements=[8, 82]))[SPACE.blocks["elements"]].tolist() == [0, 1, 0, 1, 1]
-
-
-def test_an_anonymous_formula_is_the_same_whatever_the_elements_are() -> None:
-    one, other = (SPACE.vector(Wishes(amounts=a))[SPACE.blocks["formula"]] for a in ((1, 1, 3), (6, 2, 2)))
-    assert torch.equal(one, other)
-    assert one[:4].tolist() == pytest.approx([0.6, 0.2, 0.2, 0.0])
-
-
-def test_numbers_of_sites_are_told_apart() -> None:
-    rows = torch.stack([SPACE.vector(Wishes(sites=n))[SPACE.blocks["sites"]] for n in range(1, 101)])
-    apart = torch.cdist(rows, rows) + 10 * torch.eye(100)
-    assert apart.min() > 0.02
-
-
-@pytest.mark.parametrize(
-    ("number", "system"),
-    [(0, None), (1, "triclinic"), (2, "triclinic"), (3, "monoclinic"), (15, "monoclinic"), (16, "orthorhombic"),
-     (74, "orthorhombic"), (75, "tetragonal"), (142, "tetragonal"), (143, "trigonal"), (167, "trigonal"),
-     (168, "hexagonal"), (194, "hexagonal"), (195, "cubic"), (230, "cubic")],
-)  # fmt: skip
-def test_crystal_systems_by_the_international_tables(number: int, system: str | None) -> None:
-    assert crystal_system(number) == system
-    assert system is None or system in CRYSTAL_SYSTEMS
-
-
-def test_a_crystal_is_described_by_what_is_true_of_it() -> None:
-    row = describe(crystals(1), {"energy": np.array([1.0, np.nan])}, SPACE)
-    assert row[0].equal(SPACE.vector(Wishes([82, 22, 8], {82: 1, 22: 1, 8: 3}, (3, 1, 1), 5, "cubic", {"energy": 1.0})))
-    assert not row[1, SPACE.blocks["target energy"]].any()
-
-
-def test_blocks_are_blanked_whole_and_elements_only_added() -> None:
-    full = describe(crystals(1), {"energy": np.array([1.0, 2.0])}, SPACE).repeat(500, 1)
-    seen = SPACE.blanked(full, torch.Generator().manual_seed(0))
-    for name, place in SPACE.blocks.items():
-        there = seen[:, place.stop - 1] > 0
-        assert 0.2 < there.float().mean() < 0.8
-        assert not seen[~there][:, place].any()
-        if name == "elements":
-            assert (seen[there][:, place] >= full[there][:, place]).all()
-            assert (seen[there][:, place] > full[there][:, place]).any()
-        else:
-            assert seen[there][:, place].equal(full[there][:, place])
-    assert (seen == 0).all(dim=1).float().mean() > 0.08
-
-
 def small_prior(vae_sha256: str = "") -> LocalPrior:
     torch.manual_seed(0)
     vectors = lattice_to_vector(torch.from_numpy(crystals(1).cell).float())
@@ -109,25 +51,26 @@ def small_prior(vae_sha256: str = "") -> LocalPrior:
         LocalPriorConfig(
             elements=ELEMENTS, spacing=0.4, latent_mean=[0.0] * 5, latent_std=[1.0] * 5, targets=["energy"],
             lattice_mean=vectors.mean(dim=0).tolist(), lattice_std=[0.1] * 6, target_mean=[0.0], target_std=[1.0],
-            vae_sha256=vae_sha256, width=8, depth=1, lattice_width=8, lattice_depth=1,
+            conditions=blocks_of(FORMERLY, Known(ELEMENTS)), vae_sha256=vae_sha256, width=8, depth=1,
+            lattice_width=8, lattice_depth=1,
         )
     ).eval()  # fmt: skip
 
 
-def test_velocity_wraps_around_the_cell_and_follows_wishes_and_cell() -> None:
+def test_velocity_wraps_around_the_cell_and_follows_conditions_and_cell() -> None:
     prior, generator = small_prior(), torch.Generator().manual_seed(1)
     z = torch.randn(1, 5, 2, 3, 4, generator=generator)
     cell, t = torch.diag_embed(torch.tensor([[3.2, 4.7, 6.1]])), torch.tensor([0.2])
-    wishes = torch.stack([prior.wishes.vector(Wishes(sites=n)) for n in (2, 5)])
-    velocity = prior(z, t, cell, wishes[:1])
+    told = torch.from_numpy(np.stack([prior.conditions.vector({"n_atoms": n}) for n in (2, 5)]))
+    velocity = prior(z, t, cell, told[:1])
     assert velocity.shape == z.shape
     far = z.clone()
     far[..., -1] += 1.0  # the last layer of blocks is a neighbour of the first
-    assert (prior(far, t, cell, wishes[:1]) - velocity)[..., 0].abs().max() > 1e-4
-    assert (prior(z, t, cell, wishes[1:]) - velocity).abs().max() > 1e-5
-    assert (prior(z, t, 1.1 * cell, wishes[:1]) - velocity).abs().max() > 1e-5
+    assert (prior(far, t, cell, told[:1]) - velocity)[..., 0].abs().max() > 1e-4
+    assert (prior(z, t, cell, told[1:]) - velocity).abs().max() > 1e-5
+    assert (prior(z, t, 1.1 * cell, told[:1]) - velocity).abs().max() > 1e-5
     # A network is told where a block is, so that the same content elsewhere is something else.
-    moved = prior(z.roll((1, 2, 3), (2, 3, 4)), t, cell, wishes[:1])
+    moved = prior(z.roll((1, 2, 3), (2, 3, 4)), t, cell, told[:1])
     assert (moved - velocity.roll((1, 2, 3), (2, 3, 4))).abs().max() > 1e-5
 
 
@@ -204,42 +147,46 @@ def test_a_sample_depends_on_its_number_and_the_seed_and_not_on_its_batch(folder
 
 def test_crystals_of_one_element_are_sampled_with_restarts(folder: Path) -> None:
     one, two = {"elements": ["C"]}, {"elements": ["Pb", "O"]}
-    for wish, as_given in ((one, 4), (two, 0)):
-        plain, with_them = drawn(folder, **wish), drawn(folder, restarts=as_given, **wish)
+    for asked, as_given in ((one, 4), (two, 0)):
+        plain, with_them = drawn(folder, **asked), drawn(folder, restarts=as_given, **asked)
         np.testing.assert_array_equal(plain[0][1], with_them[0][1])
     many, single = drawn(folder, **one), drawn(folder, batch_size=1, **one)
     assert all(np.abs(single[n][1] - latent).max() < 1e-3 for n, (_, latent) in many.items())
     assert np.abs(drawn(folder, restarts=0, **one)[0][1] - many[0][1]).max() > 1e-2
 
 
-def test_wishes_reach_the_flows(folder: Path) -> None:
+def test_conditions_reach_the_flows(folder: Path) -> None:
     free = drawn(folder)
-    for wish in (
+    for asked in (
         {"composition": "PbTiO3"}, {"anonymous_formula": "ABC3"}, {"n_atoms": 10}, {"crystal_system": "cubic"},
         {"elements": ["C"]}, {"targets": {"energy": 1.0}},
     ):  # fmt: skip
-        assert np.abs(drawn(folder, **wish)[0][0] - free[0][0]).max() > 1e-5, wish
+        assert np.abs(drawn(folder, **asked)[0][0] - free[0][0]).max() > 1e-5, asked
 
 
 def test_a_chemical_space_gives_every_sample_a_composition_of_its_own() -> None:
-    prior = small_prior()
-    prior.config = prior.config.model_copy(update={"patterns": patterns_of(crystals())})
-    space = prior.wishes
-    settings = SampleSettings(n_samples=5, elements=["Pb", "Ti", "O", "C"], seed=3, crystal_system="cubic")
-    rows = rows_of(prior, wishes_of(settings, prior, "prior"), settings)
-    lead, carbon = space.vector(Wishes(composition={8: 3, 22: 1, 82: 1})), space.vector(Wishes(composition={6: 1}))
+    space, patterns = small_prior().conditions, patterns_of(crystals())
+
+    def rows(count: int, **asked: object) -> np.ndarray:
+        return rows_of(space, patterns, asked, count, 3, said.append)
+
+    said: list[str] = []
+    found = rows(5, elements=["Pb", "Ti", "O", "C"], crystal_system="cubic")
+    lead, carbon = (space.vector({"composition": made}) for made in ({8: 3, 22: 1, 82: 1}, {6: 1}))
     place = space.blocks["composition"]
     kinds = [
-        int(torch.equal(row[place], lead[place])) + 2 * int(torch.equal(row[place], carbon[place])) for row in rows
+        int(np.array_equal(row[place], lead[place])) + 2 * int(np.array_equal(row[place], carbon[place]))
+        for row in found
     ]
     assert set(kinds) == {1, 2}
-    assert all(row[space.blocks["crystal_system"]].tolist() == [0.0] * 6 + [1.0, 1.0] for row in rows)
-    again = rows_of(prior, wishes_of(settings, prior, "prior"), settings.model_copy(update={"n_samples": 3}))
-    assert torch.equal(again, rows[:3])
+    assert all(row[space.blocks["crystal_system"]].tolist() == [0.0] * 6 + [1.0, 1.0] for row in found)
+    np.testing.assert_array_equal(rows(3, elements=["Pb", "Ti", "O", "C"], crystal_system="cubic"), found[:3])
+    assert said == []
     for other in ({"composition": "PbTiO3"}, {"n_atoms": 5}, {"elements": ["O"]}):
-        changed = SampleSettings.model_validate({"n_samples": 2, **other})
-        wishes = wishes_of(changed, prior, "prior")
-        assert torch.equal(rows_of(prior, wishes, changed), space.vector(wishes).expand(2, -1))
+        expected = np.tile(space.vector(completed(other)), (2, 1))
+        np.testing.assert_array_equal(rows(2, **other), expected)
+    assert len(said) == 1
+    assert "no composition of the kinds" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -247,8 +194,10 @@ def test_a_chemical_space_gives_every_sample_a_composition_of_its_own() -> None:
     [
         ({"elements": ["C", "Fe"]}, "does not know Fe; it was trained on C, O, Ti, Pb"),
         ({"composition": "SiC"}, "does not know Si"),
-        ({"targets": {"gap": 1.0}}, "has no target gap; it has energy"),
+        ({"targets": {"gap": 1.0}}, "was not trained with target gap; it can be asked for elements, .*, target energy"),
         ({"prior": None}, "needs a fitted prior"),
+        ({"space_group": 221}, "was not trained with space_group; it can be asked for elements"),
+        ({"density": 4.0, "n_atoms": 5}, "was not trained with density; it can"),
     ],
 )
 def test_what_the_prior_does_not_know_is_refused(folder: Path, changes: dict[str, object], message: str) -> None:
@@ -274,11 +223,11 @@ def test_the_prior_of_another_vae_is_refused(folder: Path) -> None:
         ({"anonymous_formula": "AAB"}, "one capital letter an element"),
         ({"anonymous_formula": "AB0"}, "missing or zero"),
         ({"anonymous_formula": "abc"}, "no anonymous formula"),
-        ({"mode": "base", "base": "base.h5", "n_atoms": 4}, "n_atoms: what mode 'prior' can aim at"),
+        ({"mode": "base", "base": "base.h5", "n_atoms": 4}, "n_atoms: can be asked for in mode 'prior'"),
         ({"crystal_system": "rhombic"}, "crystal_system"),
     ],
 )
-def test_wishes_that_cannot_be_meant_are_refused(changes: dict[str, object], message: str) -> None:
+def test_what_cannot_be_meant_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         SampleSettings.model_validate(changes)
 
@@ -307,7 +256,7 @@ def test_training_lowers_both_losses_and_resumes_exactly(folder: Path) -> None:
 
 def test_the_task_follows_the_vae(folder: Path) -> None:
     settings = TrainSettings(network="prior", vae=str(folder / "vae.safetensors"))
-    task = PriorTask.build(settings, read_dataset(folder / "dataset.h5"), torch.device("cpu"))
+    task = prior_task(settings, read_dataset(folder / "dataset.h5"), torch.device("cpu"))
     assert isinstance(task, LocalPriorTask)
     grids = [tuple(task.sizes["train"][int(i)].tolist()) for i in range(4)]
     assert grids == [(12, 12, 12), (8, 8, 12)] * 2

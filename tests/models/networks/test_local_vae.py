@@ -97,18 +97,18 @@ def test_layers_take_any_shape_of_grid(shape: tuple[int, int, int]) -> None:
 def test_latents_and_fields_move_with_the_crystal_and_repeat_with_the_cell() -> None:
     vae, crystals = small_vae(), many_shapes().take([0])
     grid = (8, 12, 16)
-    mean, _ = vae.encode(*fields(crystals, grid))
+    mean, _ = vae.encode_fields(*fields(crystals, grid))
     assert mean.shape == (1, 5, 2, 3, 4)
     moved = Crystals.from_arrays(
         list(crystals.cell), [crystals.frac + np.array([0, 1 / 3, 0.5])], [crystals.numbers], list(crystals.ids)
     )
-    shifted, _ = vae.encode(*fields(moved, grid))
+    shifted, _ = vae.encode_fields(*fields(moved, grid))
     torch.testing.assert_close(shifted, mean.roll((1, 2), (3, 4)), atol=1e-4, rtol=1e-3)
     structure = next(crystals.structures())
     structure.make_supercell([1, 2, 1])
-    double, _ = vae.encode(*fields(Crystals.from_structures([structure]), (8, 24, 16)))
+    double, _ = vae.encode_fields(*fields(Crystals.from_structures([structure]), (8, 24, 16)))
     torch.testing.assert_close(double, mean.repeat(1, 1, 1, 2, 1), atol=1e-4, rtol=1e-3)
-    occupancy, species = vae.decode(mean, torch.from_numpy(crystals.cell).float())
+    occupancy, species, _ = vae.decode(mean, torch.from_numpy(crystals.cell).float())
     assert occupancy.shape == (1, 1, *grid)
     assert species.shape == (1, 16, 4, 6, 8)
 
@@ -145,7 +145,7 @@ def test_base_crystals_of_many_shapes_are_sampled_grid_by_grid(folder: Path) -> 
             "8x12x16": [0, 3],
             "8x12x12": [2],
         }
-        mean, _ = vae.encode(*fields(many_shapes().take([0]), (8, 12, 16)))
+        mean, _ = vae.encode_fields(*fields(many_shapes().take([0]), (8, 12, 16)))
         np.testing.assert_allclose(file["8x12x16/latent"][0], mean[0].detach().numpy(), atol=1e-4)
     sample(
         SampleSettings(mode="base", base="base.h5", n_samples=9, spread=1e-6, device="cpu"), Report("sample", folder)

@@ -12,6 +12,7 @@ from icsg3d_models.networks.layers.periodic import (
     sample_at,
     space_to_depth,
 )
+from icsg3d_models.networks.noise import Rows
 from icsg3d_models.networks.prior import Prior, PriorConfig
 from icsg3d_models.networks.unet import UNet, UNetConfig
 from icsg3d_models.networks.vae import VAE, VAEConfig
@@ -63,10 +64,14 @@ def test_vae_returns_what_it_takes(grid: int) -> None:
     config = VAEConfig(elements=[8], lattice_mean=[0.0] * 6, lattice_std=[1.0] * 6, grid=grid, latent=5, width=8)
     vae = VAE(config)
     occupancy, species = torch.rand(2, 1, grid, grid, grid), torch.rand(2, 16, grid // 2, grid // 2, grid // 2)
-    mean, log_variance = vae.encode(occupancy, species, torch.zeros(2, 6))
+    cells = 4.0 * torch.eye(3).expand(2, -1, -1)
+    mean, log_variance = vae.encode_fields(occupancy, species, cells)
     assert mean.shape == log_variance.shape == (2, 5)
     shapes = [tuple(x.shape) for x in vae.decode(mean)]
-    assert shapes == [tuple(occupancy.shape), tuple(species.shape), (2, 6)]
+    assert shapes == [tuple(occupancy.shape), tuple(species.shape), (2, 3, 3)]
+    out = vae.decode_fields(mean)
+    assert out.lattice is not None
+    torch.testing.assert_close(lattice_to_vector(vae.decode(mean)[2]), out.lattice, atol=1e-4, rtol=1e-4)
 
 
 def test_kl_is_that_of_torch_distributions() -> None:
@@ -91,31 +96,34 @@ def test_lattice_vector_is_free_of_rotation_and_invertible() -> None:
     torch.testing.assert_close(cubic, torch.tensor([math.log(3.9)] * 3 + [0.0] * 3), atol=1e-6, rtol=1e-6)
 
 
+CONDITIONS = [{"name": "elements", "width": 3}, {"name": "target e", "width": 1}]
+
+
 def prior(**options: object) -> Prior:
     """Return a small untrained prior."""
     torch.manual_seed(0)
     config = PriorConfig(
         elements=[8, 22, 82], latent_mean=[1.0, 2.0], latent_std=[0.5, 3.0], targets=["e"], target_mean=[0.0],
-        target_std=[1.0], width=16, depth=1, **options,
+        target_std=[1.0], width=16, depth=1, **{"conditions": CONDITIONS, **options},
     )  # fmt: skip
     return Prior(config).eval()
 
 
 def test_prior_with_zero_velocity_returns_scaled_noise() -> None:
     module = prior()
-    torch.nn.init.zeros_(module.leave.weight)
-    torch.nn.init.zeros_(module.leave.bias)
+    torch.nn.init.zeros_(module.flow.leave.weight)
+    torch.nn.init.zeros_(module.flow.leave.bias)
     noise = torch.randn(4, 2)
-    out = module.sample(noise, torch.zeros(4, 3), torch.full((4, 1), math.nan))
+    out = module.sample(noise, torch.zeros(4, 6))
     torch.testing.assert_close(out, noise * torch.tensor([0.5, 3.0]) + torch.tensor([1.0, 2.0]))
 
 
 def test_guidance_of_one_is_the_conditional_field() -> None:
     module, noise = prior(), torch.randn(4, 2)
-    allowed, targets = torch.tensor([[1.0, 0, 1]]).expand(4, -1), torch.full((4, 1), 0.3)
-    free = module.sample(noise, torch.zeros(4, 3), torch.full((4, 1), math.nan))
-    same = module.sample(noise, allowed, targets, guidance=1.0)
-    nearly = module.sample(noise, allowed, targets, guidance=1.0 + 1e-6)
+    asked = torch.tensor([[1.0, 0, 1, 1, 0.3, 1]])
+    free = module.sample(noise, torch.zeros(4, 6))
+    same = module.sample(noise, asked.expand(4, -1), guidance=1.0)
+    nearly = module.sample(noise, asked, guidance=1.0 + 1e-6)
     torch.testing.assert_close(same, nearly, atol=1e-4, rtol=1e-4)
     assert not torch.allclose(same, free)
 
@@ -127,7 +135,15 @@ def test_nothing_asked_draws_what_training_crystals_could_have_been_asked_for() 
     again = prior(examples=3, example_elements=2)
     again.load_state_dict({name: value.half() if value.is_floating_point() else value
                            for name, value in module.state_dict().items()})  # fmt: skip
-    allowed, targets = again.drawn(9000, torch.Generator().manual_seed(0))
+
+    def examples(module: Prior, count: int = 9000) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the elements allowed, (N, E), and the targets, (N, T), NaN where there is none."""
+        rows = module.examples(count, Rows(0, 0))
+        allowed, told, targets = rows[:, :3], rows[:, 3], rows[:, 4::2]
+        assert torch.equal(told > 0, allowed.sum(dim=1) > 0)
+        return allowed, torch.where(rows[:, 5::2] > 0, targets, torch.nan)
+
+    allowed, targets = examples(again)
     assert allowed.shape == (9000, 3)
     assert targets.shape == (9000, 1)
     restricted = allowed.sum(dim=1) > 0
@@ -140,12 +156,13 @@ def test_nothing_asked_draws_what_training_crystals_could_have_been_asked_for() 
     assert targets[:, 0].isnan().float().mean() == pytest.approx(1 / 3 + 2 / 3 * 0.3, abs=0.03)
     lone = Prior(again.config.model_copy(update={"examples": 1, "example_elements": 1})).eval()
     lone.keep(presence[1:2], torch.tensor([[math.nan]]))
-    allowed, targets = lone.drawn(9000, torch.Generator().manual_seed(0))
+    allowed, targets = examples(lone)
     assert targets.isnan().all()
     restricted = allowed.sum(dim=1) > 0
     assert (allowed[restricted][:, 1] == 1).all()
     # others are allowed with a share of 0.2 + 0.8 u^2, of which the mean is 7/15
     assert allowed[restricted][:, 0].mean() == pytest.approx(7 / 15, abs=0.03)
-    bare = Prior(again.config.model_copy(update={"targets": []}))
+    bare = Prior(PriorConfig(**{**again.config.model_dump(), "targets": [], "target_mean": [], "target_std": [],
+                                "conditions": CONDITIONS[:1]}))  # fmt: skip
     bare.keep(presence, torch.zeros(3, 0))
-    assert [part.shape for part in bare.drawn(4, torch.Generator().manual_seed(0))] == [(4, 3), (4, 0)]
+    assert [part.shape for part in examples(bare, 4)] == [(4, 3), (4, 0)]

@@ -93,10 +93,10 @@ def matched(one: Structure, other: Structure) -> float:
     return 0.5 if found is None else float(found[0])
 
 
-def drawn(folder: Path, **wishes: object) -> list[Structure]:
+def drawn(folder: Path, **asked: object) -> list[Structure]:
     """Return new crystals from the shipped prior."""
     chosen = {name: str(MODELS / f"{name}.safetensors") for name in ("vae", "prior")} | {"device": "cpu"}
-    sampling.run(SampleSettings.model_validate({**chosen, **wishes}), Report("sample", folder))
+    sampling.run(SampleSettings.model_validate({**chosen, **asked}), Report("sample", folder))
     unet = str(MODELS / "unet.safetensors")
     segmentation.run(SegmentSettings(unet=unet, device="cpu"), Report("segment", folder))
     rebuilding.run(RebuildSettings(device="cpu"), Report("rebuild", folder))

@@ -1,0 +1,30 @@
+"""The classes of networks that model files name. Needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkClass:
+    """Where a class of networks is, and what it takes to use it.
+
+    :param network: what it is for, one of :data:`icsg3d_models.networks.model_file.NETWORKS`.
+    :param module: of this folder; it holds the class and its configuration, ``<class>Config``.
+    :param needs_prior: autoencoders: nothing new can be decoded without a prior that was fitted to it.
+    """
+
+    network: str
+    module: str
+    needs_prior: bool = False
+
+
+CLASSES = {
+    "UNet": NetworkClass("unet", "unet"),
+    "VAE": NetworkClass("vae", "vae"),
+    "LocalVAE": NetworkClass("vae", "local_vae", needs_prior=True),
+    "Prior": NetworkClass("prior", "prior"),
+    "LocalPrior": NetworkClass("prior", "local_prior"),
+    "CGCNN": NetworkClass("cgcnn", "cgcnn"),
+    "VoxelNet": NetworkClass("voxelnet", "voxelnet"),
+}

@@ -1,0 +1,42 @@
+"""What the trainings of all latent priors share: which conditions they are told of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...conditions import BY_NAME
+from ...conditions.space import blocks_of
+from ...conditions.target import target_name
+from ...data.datasets import Dataset
+from ...networks.generator import known_of
+from ...results import StageError
+from ...settings import TrainSettings
+
+
+def conditions_of(
+    settings: TrainSettings, dataset: Dataset, elements: list[int], usual: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return what the configuration of a prior says of its conditions and targets.
+
+    :param usual: conditions where the settings name none.
+    :raises StageError: a name that is no condition.
+    """
+    names = list(usual) if settings.conditions is None else settings.conditions
+    if unknown := [name for name in names if name not in BY_NAME]:
+        raise StageError(
+            "settings_rejected", f"`conditions`: {', '.join(unknown)} is none; there are {', '.join(BY_NAME)}"
+        )
+    train = dataset.part("train")
+    columns = [dataset.values(name)[train] for name in settings.targets]
+    mean = [float(np.nanmean(column)) for column in columns]
+    std = [float(np.nanstd(column)) or 1.0 for column in columns]
+    known = known_of(elements, settings.targets, mean, std)
+    blocks = blocks_of([*names, *map(target_name, settings.targets)], known)
+    return {
+        "targets": settings.targets,
+        "target_mean": mean,
+        "target_std": std,
+        "conditions": [block.model_dump() for block in blocks],
+    }
