@@ -94,7 +94,7 @@ def check_prior(vae: TrainedModelData, prior: TrainedModelData | None, asked: Ma
         )
     if prior is not None and not prior.fitted_to(vae):
         raise ValueError(f"the prior (PK {prior.pk}) was fitted to another VAE than that given (PK {vae.pk})")
-    names = [block["name"] for block in prior.config["conditions"]] if prior is not None else []
+    names = [block["name"] for block in prior.config.get("conditions", [])] if prior is not None else []
     if beyond := not_taken(asked, names):
         known = f"which was trained with {', '.join(names)}" if prior is not None else "and there is no prior"
         raise ValueError(f"{', '.join(beyond)}: cannot be asked of these models, {known}; `general` takes most")

@@ -4,7 +4,7 @@
         aflow=aflow_cubic_perovskite_oxides_train.extxyz --output results/general --seeds 0 1 2
 
 The settings are in ``general.json`` beside this file; what has been trained already is not trained again. What the
-prior makes is measured by ``wishes.py``. The test
+prior makes is measured by ``asked.py``. The test
 parts are also reconstructed from other origins, axes and cells, and so is a library of prototypes that training has
 not seen. Match and RMSE as Xie et al., arXiv:2110.06197: StructureMatcher (stol 0.5, ltol 0.3, angle_tol 10), RMSE in
 units of (V/N)^(1/3), over what matches; a crystal that is not rebuilt does not match.
@@ -30,6 +30,7 @@ from train import HERE, run_stage, ship
 
 from icsg3d_models.comparison.fingerprint import FINGERPRINT_FILE, write_fingerprint
 from icsg3d_models.crystals.batch import Crystals
+from icsg3d_models.crystals.cells import reduced_crystals
 from icsg3d_models.crystals.symmetry import symmetrise
 from icsg3d_models.data.datasets import Dataset, read_dataset
 from icsg3d_models.evaluation.encoding import variants
@@ -108,7 +109,7 @@ class Scores:
 
 def scores(given: Crystals, run: Path, register: bool) -> dict[str, float | None]:
     """Reconstruct crystals and compare: by the matcher, as they are and idealised, and site by site."""
-    base = reduced(given) if register else given
+    base = reduced_crystals(given) if register else given
     found = reconstruct(base, run, run, False)
     plain, ideal = np.full((2, len(given)), np.nan)
     for index, (name, true) in enumerate(zip(given.ids, given.structures(), strict=True)):

@@ -29,7 +29,6 @@ from icsg3d_models.fields.occupancy import occupancy_field, species_field
 from icsg3d_models.generation import rebuild as rebuilding
 from icsg3d_models.generation import sample as sampling
 from icsg3d_models.generation import segment as segmentation
-from icsg3d_models.networks.vae import VAE
 from icsg3d_models.results import Report
 from icsg3d_models.settings import RebuildSettings, SampleSettings, SegmentSettings, TrainSettings
 from icsg3d_models.training import train as stage
@@ -103,12 +102,10 @@ def step_parts(folder: Path, options: argparse.Namespace, dataset: Dataset) -> l
     task = VAETask.build(settings, dataset, torch.device("cpu"))
     trainer = Trainer(task, settings, Report("train", folder, quiet=True), torch.device("cpu"))
     module, unet = task.module, task.unet
-    assert isinstance(module, VAE)
     indices = np.arange(options.vae_batch)
     batch = task.data.parts["train"].take(indices)
     grid = cube(unet.config.grid)
     fields = occupancy_field(batch, grid), species_field(batch, half(grid))
-    lattice = torch.zeros(len(batch), 6)
 
     def loss() -> Tensor:
         return task.loss(indices, torch.Generator().manual_seed(0), 0.5)[0]
@@ -119,8 +116,8 @@ def step_parts(folder: Path, options: argparse.Namespace, dataset: Dataset) -> l
 
     parts: dict[str, Callable[[], object]] = {
         "fields of the crystals": lambda: (occupancy_field(batch, grid), species_field(batch, half(grid))),
-        "encoder": lambda: module.encode(*fields, lattice),
-        "decoder": lambda: module.decode(torch.zeros(len(batch), module.config.latent)),
+        "encoder": lambda: module.encode_fields(*fields, batch.cell),
+        "decoder": lambda: module.decode_fields(torch.zeros(len(batch), len(module.latent_std)), batch.cell),
         "U-Net on the fields": judge,
         "loss: all of these, U-Net on what was decoded, species": loss,
         "loss and gradient": lambda: loss().backward(),

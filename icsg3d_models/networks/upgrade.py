@@ -30,11 +30,11 @@ def former_class(network: str, config: dict[str, Any]) -> str:
 
 def upgraded_config(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration with all that this release wants to know."""
-    if class_name not in ("Prior", "LocalPrior") or "conditions" in config:
-        return config
+    if class_name not in ("Prior", "LocalPrior") or "conditions" in config or not config.get("elements"):
+        return config  # what lacks its elements is refused where the network is built
     names = [*(FORMER_CONDITIONS if class_name == "LocalPrior" else ("elements",))]
     names += [target_name(name) for name in config.get("targets", [])]
-    blocks = blocks_of(names, Known(config.get("elements", [])))
+    blocks = blocks_of(names, Known(config["elements"]))
     return {**config, "conditions": [block.model_dump() for block in blocks]}
 
 

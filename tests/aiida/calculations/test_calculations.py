@@ -181,10 +181,15 @@ def test_base_crystals_and_modes(inputs: Any) -> None:
 
 def test_a_vae_for_any_shape_needs_its_prior_or_base_crystals(inputs: Any, prepared: Any, model: Any) -> None:
     vae = model("vae", 7, spacing=0.4)
-    given = {**inputs["sample"], "vae": vae, "prior": model("prior", 8, spacing=0.4, vae_sha256=vae.sha256)}
+    given = {
+        **inputs["sample"],
+        "vae": vae,
+        "prior": model("prior", 8, elements=[8, 22, 82], spacing=0.4, vae_sha256=vae.sha256),
+    }
     asked = {"composition": "PbTiO3", "crystal_system": "cubic"}
     assert prepared("icsg3d.sample", {**given, "settings": asked})[1].items() >= asked.items()
-    message = refuse("icsg3d.sample", {**inputs["sample"], "settings": Dict(asked)})
+    fixed = {**inputs["sample"], "prior": model("prior", 9, elements=[8, 22, 82])}
+    message = refuse("icsg3d.sample", {**fixed, "settings": Dict(asked)})
     assert "composition, crystal_system: cannot be asked of these models, which was trained with elements" in message
     message = refuse("icsg3d.sample", {**given, "settings": Dict({"space_group": 221})})
     assert "space_group: cannot be asked of these models" in message

@@ -79,17 +79,22 @@ def test_builder(fake_code: Any, model: Any) -> None:
     base = StructureData(cell=[[4, 0, 0], [0, 4, 0], [0, 0, 4]])
     base.append_atom(symbols="Po", position=(0, 0, 0))
     builder = GenerateWorkChain.get_builder_from_protocol(
-        fake_code(), model("vae"), model("unet"), base={"po": base}, targets={"gap": 1.5}, elements=["O", "Ti"], seed=4
+        fake_code(), model("vae"), model("unet"), base={"po": base}, elements=["O", "Ti"], seed=4
     )
     assert builder.sample.settings.get_dict() == {
-        "seed": 4, "mode": "base", "n_samples": 1000, "elements": ["O", "Ti"], "targets": {"gap": 1.5},
+        "seed": 4, "mode": "base", "n_samples": 1000, "elements": ["O", "Ti"],
     }  # fmt: skip
     assert builder.segment.settings.get_dict() == {"seed": 4, "elements": ["O", "Ti"]}
     assert builder.rebuild.settings.get_dict() == {"seed": 4}
+    models = (model("vae"), model("unet"), model("prior", elements=[8, 22], targets=["gap"]))
+    aimed = GenerateWorkChain.get_builder_from_protocol(fake_code(), *models, targets={"gap": 1.5})
+    assert aimed.sample.settings["targets"] == {"gap": 1.5}
+    with pytest.raises(ValueError, match="target gap: can be asked for in mode 'prior', not in mode 'base'"):
+        GenerateWorkChain.get_builder_from_protocol(fake_code(), *models, base={"po": base}, targets={"gap": 1.5})
 
 
 def test_what_is_asked_for_reaches_the_sampling_and_the_segmentation(fake_code: Any, model: Any) -> None:
-    models = (model("vae", spacing=0.4), model("unet", spacing=0.4), model("prior", spacing=0.4))
+    models = (model("vae", spacing=0.4), model("unet", spacing=0.4), model("prior", elements=[8, 22, 82], spacing=0.4))
     asked = {"composition": "Pb2Ti2O6", "crystal_system": "tetragonal", "n_atoms": None}
     builder = GenerateWorkChain.get_builder_from_protocol(fake_code(), *models, asked=asked)
     settings = builder.sample.settings.get_dict()

@@ -1,9 +1,9 @@
 """Does a model for crystals of any shape make what it is asked for? Ask, and count.
 
-    python benchmarks/quality/wishes.py --dataset dataset.h5 --carbon carbon24.h5 --output results/wishes
+    python benchmarks/quality/asked.py --dataset dataset.h5 --carbon carbon24.h5 --output results/asked
 
 The dataset is the one that `general.py` has trained on; its test part gives compositions that training has not seen.
-Every row: how many of the samples fulfil the wish, beside the share of samples that fulfil it without being asked.
+Every row: how many of the samples are as asked, beside the share of samples that are so without being asked.
 A sample that is not rebuilt fulfils nothing. Below, new carbon crystals are scored by ``icsg3d evaluate`` against
 the test part of Carbon-24, beside what that part and the training part score. Defaults are the shipped models.
 """
@@ -32,7 +32,7 @@ from icsg3d_models.results import Report, versions
 from icsg3d_models.settings import EvaluateSettings
 
 SHIPPED = Path(icsg3d_models.__file__).parent / "pretrained" / "general"
-WISHES: list[dict[str, Any]] = [
+CONDITIONS: list[dict[str, Any]] = [
     {"elements": ["Pb", "Ti", "Mg", "Al", "O"]},
     {"anonymous_formula": "ABC3"},
     {"anonymous_formula": "ABC3", "crystal_system": "cubic"},
@@ -48,7 +48,7 @@ FIGURES = (
 
 
 def share(made: Crystals, asked: dict[str, Any], total: int) -> float:
-    """Return how many of the samples asked for fulfil all wishes, in percent."""
+    """Return how many of the samples asked for fulfil all that is asked for, in percent."""
     return 100.0 * float(sum(map(all, zip(*fulfilled(made, asked).values(), strict=True)))) / total
 
 
@@ -60,20 +60,22 @@ def unseen(dataset: Dataset) -> list[str]:
     return new[:: max(1, len(new) // UNSEEN)][:UNSEEN]
 
 
-def table_of_wishes(options: argparse.Namespace, dataset: Dataset) -> list[str]:
-    """Sample under every wish and return the rows of the table."""
+def table_of_conditions(options: argparse.Namespace, dataset: Dataset) -> list[str]:
+    """Sample under all conditions and return the rows of the table."""
     samples = {"n_samples": options.samples, "seed": options.seed}
     free = generate(options.models, options.output, **samples)
-    asked = [*WISHES, *({"composition": formula} for formula in unseen(dataset))]
+    all_asked = [*CONDITIONS, *({"composition": formula} for formula in unseen(dataset))]
     head = " | ".join(f"guidance {guidance:g}, %" for guidance in options.guidance)
     rows = [f"| asked for | {head} | not asked, % |", "|---" * (2 + len(options.guidance)) + "|"]
-    for wish in asked:
+    for asked in all_asked:
         found = []
         for guidance in options.guidance:
-            made = generate(options.models, options.output, guidance=guidance, **samples, **wish)
-            found.append(f"{share(made, wish, options.samples):.1f}")
-        words = ", ".join(f"{k.replace('_', ' ')} {' '.join(v) if isinstance(v, list) else v}" for k, v in wish.items())
-        rows.append(f"| {words} | {' | '.join(found)} | {share(free, wish, options.samples):.1f} |")
+            made = generate(options.models, options.output, guidance=guidance, **samples, **asked)
+            found.append(f"{share(made, asked, options.samples):.1f}")
+        words = ", ".join(
+            f"{k.replace('_', ' ')} {' '.join(v) if isinstance(v, list) else v}" for k, v in asked.items()
+        )
+        rows.append(f"| {words} | {' | '.join(found)} | {share(free, asked, options.samples):.1f} |")
         print(rows[-1], flush=True)
     return rows
 
@@ -117,11 +119,11 @@ def main() -> None:
     lines = [
         "# What a model for crystals of any shape is asked for, and what it makes",
         "",
-        f"Written by `benchmarks/quality/wishes.py`; {options.samples} samples a row, of which those count that fulfil "
+        f"Written by `benchmarks/quality/asked.py`; {options.samples} samples a row, of which those count that fulfil "
         "all that is asked for. The compositions are of the test part; training has not seen them. A crystal system "
         "is that of the space group found within 0.1 Å.",
         "",
-        *table_of_wishes(options, dataset),
+        *table_of_conditions(options, dataset),
         "",
         "New carbon crystals against the test part of Carbon-24, metrics as in arXiv:2110.06197:",
         "",
@@ -135,7 +137,7 @@ def main() -> None:
         f"- {platform.machine()}, {json.dumps(versions())}",
     ]
     page = "\n".join(lines) + "\n"
-    (options.output / "wishes.md").write_text(page, encoding="utf-8")
+    (options.output / "asked.md").write_text(page, encoding="utf-8")
     print(page)
 
 
