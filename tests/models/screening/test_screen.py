@@ -261,7 +261,7 @@ def test_only_what_was_asked_for_is_selected(tmp_path: Path, asked: dict[str, ob
     assert report.tables["selected"] == passing
     assert f"not as asked: {next(iter(asked))} " in rows[6]["reason"]
     funnel = report.tables["funnel"]
-    assert funnel["valid"] == 5  # who misses a wish is counted under that name, not as not valid
+    assert funnel["valid"] == 5  # who misses a asked is counted under that name, not as not valid
     assert len(passing) <= funnel["as_asked"] <= 5
     assert report.tables["set_aside"]["as_asked"] == 5 - funnel["as_asked"]
 
