@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 from encoding import prototypes
-from icsg3d_models.generation.local_latents import reduced
 from invariance import reconstruct
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
