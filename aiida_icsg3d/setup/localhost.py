@@ -13,6 +13,8 @@ from aiida import orm
 from aiida.common.exceptions import NotExistent
 
 from ..dft.pseudos import choose_family
+from ..dft.pseudos.debian import LABEL
+from .shipped_references import import_references
 
 POLL_SECONDS = 1.0
 PREPEND = ["export OMP_NUM_THREADS=1"]
@@ -116,3 +118,5 @@ def set_up_localhost(
     if dft:
         family = choose_family(pseudo_family, say=say)
         say(f"pseudopotentials {family.label}: {', '.join(sorted(family.elements))}")
+        if family.label == LABEL:
+            import_references(say)

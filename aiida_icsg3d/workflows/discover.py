@@ -16,12 +16,12 @@ from ..parsers.rebuild import link_label
 from .cleaning import clean_called
 from .discover_builder import fill_discovery
 from .generate import GenerateWorkChain
-from .references import OF_ONE_CRYSTAL
 from .screen import ScreenWorkChain
+from .stability.references import OF_ONE_CRYSTAL
+from .stability.verdict import VerdictWorkChain
 from .summary import summarise_run
 from .train_all import TrainAllWorkChain
 from .validate import ValidateWorkChain
-from .verdict import VerdictWorkChain
 
 MODELS = {"vae": ("sample", "vae"), "prior": ("sample", "prior"), "unet": ("segment", "unet")}
 """Model -> where the generation takes it."""

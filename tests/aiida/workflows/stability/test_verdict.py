@@ -14,8 +14,8 @@ from aiida_icsg3d.dft.engines import engine_class
 from aiida_icsg3d.dft.fingerprint import Settings, SettingsDifferError
 from aiida_icsg3d.dft.known_energies import known_energies
 from aiida_icsg3d.workflows.discover_builder import fill
-from aiida_icsg3d.workflows.judging import check_settings, judge_candidates
-from aiida_icsg3d.workflows.references import OF_ONE_CRYSTAL, ReferencesWorkChain
+from aiida_icsg3d.workflows.stability.judging import check_settings, judge_candidates
+from aiida_icsg3d.workflows.stability.references import OF_ONE_CRYSTAL, ReferencesWorkChain
 from aiida_icsg3d.workflows.validate import ValidateWorkChain
 from tests.aiida.pseudo_families import make_family
 

@@ -6,15 +6,16 @@ from typing import Any
 
 from aiida import orm
 from aiida.common import AttributeDict
-from aiida.engine import ExitCode, ToContext, WorkChain, if_
+from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, if_
 
-from ..calculations.exit_codes import declare
-from ..dft.engine import CrystalError, EngineError
-from ..dft.engines import engine_class
-from ..dft.known_energies import elements_of, known_energies
+from ...calculations.exit_codes import declare
+from ...dft.engine import CrystalError, EngineError
+from ...dft.engines import engine_class
+from ...dft.known_energies import elements_of, known_energies
+from ..discover_builder import fill
+from ..relaxations import RELAXED
+from ..validate import ValidateWorkChain
 from .phase_structures import element_structure, prototype_structure
-from .relaxations import RELAXED
-from .validate import ValidateWorkChain
 
 OF_ONE_CRYSTAL = ("structures", "molecules", "moments")
 """Inputs of a ValidateWorkChain that belong to crystals, not to how energies are computed."""
@@ -58,6 +59,39 @@ class ReferencesWorkChain(WorkChain):
         )
         spec.output("missing", valid_type=orm.Dict, help="Element or compound -> why there is no energy of it.")
         declare(spec, "ERROR_PSEUDO_FAMILY")
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls,
+        code: orm.AbstractCode | str,
+        elements: list[str],
+        formulas: list[str] | None = None,
+        structures: dict[str, orm.StructureData] | None = None,
+        *,
+        compute: bool = True,
+        most_sites: int | None = None,
+        protocol: str | None = None,
+        **validation: Any,
+    ) -> ProcessBuilder:
+        """Return a builder filled in by a protocol of the DFT.
+
+        :param code: of the engine, or its label.
+        :param structures: competing phases of your own, by identifier.
+        :param validation: what :meth:`.validate.ValidateWorkChain.get_builder_from_protocol` takes.
+        :raises ValueError: unknown protocol, key, value or family.
+        """
+        overrides = {"cutoff_elements": sorted(elements), **(validation.pop("overrides", None) or {})}
+        filled = ValidateWorkChain.get_builder_from_protocol(code, protocol=protocol, overrides=overrides, **validation)
+        builder = cls.get_builder()
+        fill(builder["validation"], filled, "metadata", *OF_ONE_CRYSTAL)
+        builder.elements = orm.List(sorted(elements))
+        builder.formulas = orm.List(formulas or [])
+        if structures:
+            builder.structures = structures
+        builder.compute = orm.Bool(compute)
+        if most_sites is not None:
+            builder.most_sites = orm.Int(most_sites)
+        return builder
 
     def look_up(self) -> ExitCode | None:
         """Find the energies that the profile holds."""

@@ -8,8 +8,8 @@ from typing import Any
 from aiida import orm
 from aiida.engine import calcfunction
 
-from ..dft.fingerprint import Settings, check_same
-from ..dft.known_energies import elements_of
+from ...dft.fingerprint import Settings, check_same
+from ...dft.known_energies import elements_of
 
 
 @calcfunction

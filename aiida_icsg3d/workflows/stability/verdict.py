@@ -8,9 +8,9 @@ from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import ExitCode, ToContext, WorkChain
 
-from ..calculations.exit_codes import declare, failed_child
-from ..dft.fingerprint import SettingsDifferError
-from ..dft.known_energies import elements_of
+from ...calculations.exit_codes import declare, failed_child
+from ...dft.fingerprint import SettingsDifferError
+from ...dft.known_energies import elements_of
 from .judging import check_settings, judge_candidates
 from .references import ReferencesWorkChain
 
