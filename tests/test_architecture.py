@@ -13,7 +13,8 @@ FLOORS = {
     "icsg3d_models": (
         ("strict", "results", "granted"),
         ("crystals",),
-        ("conditions", "comparison", "fields", "phases", "settings"),
+        ("conditions", "comparison", "fields", "phases"),
+        ("settings",),
         ("data", "devices"),
         ("networks", "stability"),
         ("generation", "properties", "relaxation"),

@@ -53,8 +53,8 @@ def ship(folder: Path, target: Path, commands: list[str]) -> None:
 
     :param commands: what trained and shipped them, for the card.
     """
+    from icsg3d_models.networks.formats.quantisation import quantised
     from icsg3d_models.networks.model_file import load_weights, read_header, save_model
-    from icsg3d_models.networks.quantisation import quantised
 
     target.mkdir(parents=True, exist_ok=True)
     hashes: dict[str, str] = {}

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .classes import CLASSES
-from .quantisation import STEP, restored
-from .upgrade import former_class, upgraded_config, upgraded_weights
+from .formats.quantisation import STEP, restored
+from .formats.upgrade import former_class, upgraded_config, upgraded_weights
 
 if TYPE_CHECKING:
     import torch

@@ -14,8 +14,8 @@ from pymatgen.core import Lattice, Structure
 
 from icsg3d_models.crystals.batch import CrystalError, Crystals
 from icsg3d_models.data.datasets import DatasetError, read_dataset, split_by_group
+from icsg3d_models.networks.formats.quantisation import quantised
 from icsg3d_models.networks.model_file import ModelFileError, ModelHeader, load_weights, read_header, save_model
-from icsg3d_models.networks.quantisation import quantised
 from icsg3d_models.results import Report
 from icsg3d_models.settings import SampleSettings, Split
 from tests.models.conftest import perovskites

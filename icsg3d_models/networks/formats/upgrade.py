@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ..conditions import Known
-from ..conditions.space import blocks_of
-from ..conditions.target import target_name
+from ...conditions import Known
+from ...conditions.space import blocks_of
+from ...conditions.target import target_name
 
 if TYPE_CHECKING:
     import torch

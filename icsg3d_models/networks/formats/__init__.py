@@ -1,0 +1,1 @@
+"""How weights lie in a model file, and headers of earlier releases."""
