@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .engine import Engine
+from .potential import PotentialEngine
 from .quantum_espresso import QuantumEspresso
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (QuantumEspresso,)}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (QuantumEspresso, PotentialEngine)}
 """Value of the input ``engine`` -> class. A new engine is named here."""
 
 
