@@ -18,6 +18,7 @@ from ..devices import select_device
 from ..networks.model_file import file_hash
 from ..results import Report, StageError
 from ..settings import RelaxSettings
+from ..settings.relax import Potential
 from ..stability.formation import corrected_label
 from ..stability.hull import check_label
 from ..stability.references import References, ReferencesError, read_references, shipped_references
@@ -55,7 +56,11 @@ def run(settings: RelaxSettings, report: Report) -> None:
     report.tables["potential"] = described(potential)
     if second is not None:
         report.tables["second"] = described(second)
+    for name, one in (("potential", settings.potential), ("second", settings.second)):
+        report.inputs.update({f"{name}:{argument}": digest for argument, digest in model_files(one, folder).items()})
     journal = open_journal(settings, report, (potential, second))
+    if settings.references is not None:
+        report.inputs["references"] = file_hash(folder / settings.references)
     try:
         relax_all(crystals, wanted, potential, second, settings, report, journal)
     finally:
@@ -121,6 +126,12 @@ def described(potential: Loaded) -> dict[str, Any]:
     return {"name": potential.name, "version": potential.version, "scale": potential.scale}
 
 
+def model_files(potential: Potential | None, folder: Path) -> dict[str, str]:
+    """Return argument -> SHA-256 of the files among the arguments of a calculator, such as its model file."""
+    given = potential.arguments if potential is not None else {}
+    return {k: file_hash(folder / v) for k, v in given.items() if isinstance(v, str) and v and (folder / v).is_file()}
+
+
 def open_journal(settings: RelaxSettings, report: Report, potentials: tuple[Loaded | None, ...]) -> Journal:
     """Return the journal, with what an earlier run has done.
 
@@ -134,7 +145,7 @@ def open_journal(settings: RelaxSettings, report: Report, potentials: tuple[Load
         shutil.copyfile(earlier, path)
     deciding = settings.model_dump(mode="json", exclude=_FREE)
     versions = {one.name: one.version for one in potentials if one is not None}
-    journal = Journal(path, {**deciding, "versions": versions, "crystals": report.inputs["crystals"]})
+    journal = Journal(path, {**deciding, "versions": versions, **report.inputs})
     report.counts["done_before"] = len(journal.done)
     return journal
 

@@ -87,7 +87,7 @@ class RelaxSettings(StageSettings):
     hull: bool = True
     """Estimate formation energy and energy above hull."""
     references: str | None = None
-    """Competing phases: a CSV or JSON file (docs/science.md); null: the table that comes with the package."""
+    """Competing phases: a CSV or JSON file (docs/relaxation.md); null: the table that comes with the package."""
     references_label: str | None = None
     """What the energies of the file are comparable with, where the file itself does not say."""
     stable_within: Annotated[float, Field(ge=0)] = 0.1

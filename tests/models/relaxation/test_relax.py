@@ -227,6 +227,7 @@ def test_hull_and_spread_of_energies_on_a_scale_of_their_own(tmp_path: Path) -> 
     assert 0 < alloy["spread"] < 0.1
     assert report.tables["hull"]["kind"] == "estimate"
     assert report.tables["hull"]["label"] == "EMT"
+    assert set(report.inputs) == {"crystals", "references"}
 
 
 def test_a_label_without_a_file(tmp_path: Path) -> None:
@@ -257,6 +258,18 @@ def test_only_calculators_are_called(tmp_path: Path, name: str, words: str) -> N
     with pytest.raises(StageError, match=words) as caught:
         run(tmp_path, potential={"name": name, "arguments": {"command": "false"}})
     assert caught.value.status == "settings_rejected"
+
+
+def test_a_model_file_is_recorded_and_belongs_to_the_run(tmp_path: Path) -> None:
+    write(tmp_path, one=copper())
+    model = tmp_path / "model.txt"
+    model.write_text("weights")
+    potential = {"name": "ase:tests.models.relaxation.calculators.FromFile", "arguments": {"model": str(model)}}
+    _, report = run(tmp_path, potential=potential)
+    assert len(report.inputs["potential:model"]) == 64
+    model.write_text("other weights")
+    with pytest.raises(StageError, match="another potential:model"):
+        run(tmp_path, potential=potential)
 
 
 def test_arguments_that_a_calculator_refuses(tmp_path: Path) -> None:
