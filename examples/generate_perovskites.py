@@ -22,7 +22,7 @@ from aiida_icsg3d.report import write_report
 from aiida_icsg3d.report.console import summarise
 
 
-def generate(wanted: Generation, output: Path | None, submit: bool, dry_run: bool) -> None:
+def generate(wanted: Generation, output: Path | None, submit: bool, dry_run: bool, group: str | None) -> None:
     """Run the whole chain."""
     if not dry_run:
         check_ready(wanted.find_codes().values(), submit)  # a daemon, where one is needed
@@ -33,11 +33,11 @@ def generate(wanted: Generation, output: Path | None, submit: bool, dry_run: boo
     if dry_run:
         return
     if submit:
-        node = hand_over(builder)
+        node = hand_over(builder, group)
         print(f"DiscoverWorkChain PK {node.pk} submitted.\n  aiida-icsg3d status {node.pk}\n"
               f"  aiida-icsg3d report {node.pk}")  # fmt: skip
         return
-    node = run_here(builder, plan)
+    node = run_here(builder, plan, group)
     print(f"\n{summarise(node)}\n")
     files = write_report(node, output or Path("results") / str(node.pk))
     print("Written:\n" + "\n".join(f"  {path}" for path in files.values()))
@@ -47,10 +47,10 @@ def generate(wanted: Generation, output: Path | None, submit: bool, dry_run: boo
 @click.command(help=(__doc__ or "").replace("\n", "\n\n", 2))
 @generation_options
 @needs_profile
-def main(output: Path | None, submit: bool, dry_run: bool, **given: Any) -> None:
+def main(output: Path | None, submit: bool, dry_run: bool, group: str | None, **given: Any) -> None:
     """Read the options; in a script of your own: ``Generation(elements=["Pb", "Ti", "O"], n_samples=64)``."""
     with in_one_sentence():
-        generate(generation_of(given), output, submit, dry_run)
+        generate(generation_of(given), output, submit, dry_run, group)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from aiida_icsg3d.cli.requests import training_of
 from aiida_icsg3d.launch import Training, check_ready, hand_over, plan_training, run_here
 
 
-def train(wanted: Training, submit: bool, dry_run: bool) -> None:
+def train(wanted: Training, submit: bool, dry_run: bool, group: str | None) -> None:
     """Build the dataset where there is none, and train all networks."""
     builder = wanted.builder()  # of the TrainAllWorkChain: change any input here
     plan = plan_training(wanted, builder)
@@ -29,10 +29,10 @@ def train(wanted: Training, submit: bool, dry_run: bool) -> None:
         return
     check_ready([builder.unet.train.code], submit)
     if submit:  # the dataset is built by the daemon, too
-        node = hand_over(builder)
+        node = hand_over(builder, group)
         print(f"TrainAllWorkChain PK {node.pk} submitted; `aiida-icsg3d status {node.pk}`")
         return
-    node = run_here(builder, plan)
+    node = run_here(builder, plan, group)
     show_training(node)
     exit_as(node)
     print(f"generate with them:\n  verdi run examples/generate_perovskites.py --models {node.pk}")
@@ -41,10 +41,10 @@ def train(wanted: Training, submit: bool, dry_run: bool) -> None:
 @click.command(help=__doc__)
 @training_options
 @needs_profile
-def main(submit: bool, dry_run: bool, **given: Any) -> None:
+def main(submit: bool, dry_run: bool, group: str | None, **given: Any) -> None:
     """Read the options; in a script of your own: ``Training(dataset=PK, epochs={"unet": 6})``."""
     with in_one_sentence():
-        train(training_of(given), submit, dry_run)
+        train(training_of(given), submit, dry_run, group)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .causes import Cause, cause_of, pause_reason
 from .graph import is_stage
+from .runner_mark import is_left
 from .snapshot import take_snapshot
 from .unfinished import funnel_so_far
 
@@ -27,6 +28,7 @@ class Overview:
     :param funnel: of a discovery run: stage -> how many crystals were left, as far as it got.
     :param paused: process -> why it is paused.
     :param cause: why it failed.
+    :param left: whether it ran in a terminal that is gone.
     """
 
     node: ProcessNode
@@ -35,6 +37,7 @@ class Overview:
     funnel: dict[str, int] = field(default_factory=dict)
     paused: tuple[tuple[ProcessNode, str], ...] = ()
     cause: Cause | None = None
+    left: bool = False
 
     @property
     def lasted(self) -> timedelta:
@@ -74,7 +77,7 @@ def overview(node: ProcessNode) -> Overview:
     snapshot = take_snapshot(node, planned_of(node))
     funnel = funnel_so_far(below) if is_stage(node, "discover") else {}
     stage = "done" if node.is_finished_ok else snapshot.text
-    return Overview(node, "paused" if paused else state_of(node), stage, funnel, paused, cause_of(node))
+    return Overview(node, "paused" if paused else state_of(node), stage, funnel, paused, cause_of(node), is_left(node))
 
 
 def planned_of(node: ProcessNode) -> dict[str, int]:

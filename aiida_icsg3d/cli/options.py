@@ -37,6 +37,14 @@ class CodeLabel(types.CodeParamType):
         return [CompletionItem(label) for label in labels if label.startswith(incomplete)]
 
 
+class GroupLabel(types.GroupParamType):
+    """A group by label, completed as aiida-core does it; made later, where there is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return what was written."""
+        return str(value)
+
+
 def several(*names: str, type: Any = str, **settings: Any) -> Callable[[Decorated], Decorated]:
     """Return an option that takes all words up to the next option, and may be given again."""
     return click.option(*names, type=type, cls=MultipleValueOption, **settings)
@@ -91,6 +99,8 @@ def running_options(command: Decorated) -> Decorated:
     return apply(command, [
         click.option("--options", type=FILE, metavar="FILE",
                      help="YAML: icsg3d, a stage or pw -> AiiDA's metadata.options (queue, account, resources)."),
+        click.option("-G", "--group", type=GroupLabel(), metavar="LABEL",
+                     help="Put the run into this group, made where there is none."),
         click.option("--submit", is_flag=True, help="Hand everything to the daemon and return at once."),
         click.option("--dry-run", is_flag=True, help="Show the plan and end; nothing is stored."),
     ])  # fmt: skip

@@ -98,14 +98,20 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def run_with_progress(builder: Any, reporter: Reporter, interval: float = 2.0) -> orm.ProcessNode:
+def run_with_progress(
+    builder: Any, reporter: Reporter, interval: float = 2.0, began: Callable[[orm.ProcessNode], None] | None = None
+) -> orm.ProcessNode:
     """Run a process in this interpreter, show how far it is, and return its node.
+
+    :param began: called with the node before anything runs.
 
     The reporter is a task on the event loop that runs the process, so no second thread touches the database.
     """
     runner = ForegroundRunner()
     interruption = Interruption(runner)
     process = runner.instantiate_process(builder)
+    if began is not None:
+        began(process.node)
 
     async def watch() -> None:
         interruption.install()

@@ -6,20 +6,26 @@ from typing import Any
 
 import click
 from aiida.cmdline.groups.verdi import VerdiCommandGroup
-from aiida.cmdline.params import arguments, types
+from aiida.cmdline.params import arguments, options, types
 
 from ..errors import in_one_sentence, needs_profile
 from ..tables import print_table
 
 RUNS = click.argument("runs", nargs=-1, type=types.WorkflowParamType(), metavar="[RUN]...")
+GROUP = options.GROUP(help="All runs of this group.")
 STRUCTURE = types.DataParamType(sub_classes=("aiida.data:core.structure",))
 
 
-def given_or_all(runs: tuple[Any, ...]) -> list[Any]:
-    """Return the runs that were named, each once, or all discovery runs of the profile."""
+def given_or_all(runs: tuple[Any, ...], group: Any) -> list[Any]:
+    """Return the runs that were named, each once, or all discovery runs of a group or of the profile.
+
+    :raises ValueError: runs and a group are both given.
+    """
     from ...campaigns.questions import discover_workchains
 
-    return list({run.uuid: run for run in runs}.values()) or discover_workchains()
+    if runs and group is not None:
+        raise ValueError("runs and a group are both given; name the runs, or the group")
+    return list({run.uuid: run for run in runs}.values()) or discover_workchains(group)
 
 
 @click.group("candidates", cls=VerdiCommandGroup)
@@ -29,6 +35,7 @@ def cmd_candidates() -> None:
 
 @cmd_candidates.command("list")
 @RUNS
+@GROUP
 @click.option("-f", "--formula", help="Only this formula, for example PbTiO3.")
 @click.option("-e", "--element", "elements", multiple=True, help="Only with this element; may be repeated.")
 @click.option("-k", "--key", default="formation_energy_per_atom", show_default=True,
@@ -37,8 +44,9 @@ def cmd_candidates() -> None:
 @click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many to list.")
 @needs_profile
 def cmd_list(
-    runs: tuple[Any, ...], formula: str | None, elements: tuple[str, ...], key: str, descending: bool, limit: int
-) -> None:
+    runs: tuple[Any, ...], group: Any, formula: str | None, elements: tuple[str, ...], key: str, descending: bool,
+    limit: int,
+) -> None:  # fmt: skip
     """List the selected candidates of some runs, best first; of all runs where none is named.
 
     With a formula or elements, every screened crystal that fits is listed, selected or not.
@@ -47,7 +55,7 @@ def cmd_list(
     from ...report.console import number, table_row
 
     with in_one_sentence():
-        chosen = given_or_all(runs)
+        chosen = given_or_all(runs, group)
         by_content = bool(formula or elements)
         try:
             found = find(chosen, formula, elements) if by_content else ranking(chosen, key, descending)
@@ -119,8 +127,9 @@ def cmd_failures(run: Any) -> None:
 
 @cmd_candidates.command("duplicates")
 @RUNS
+@GROUP
 @needs_profile
-def cmd_duplicates(runs: tuple[Any, ...]) -> None:
+def cmd_duplicates(runs: tuple[Any, ...], group: Any) -> None:
     """Show crystals that were selected more than once, within and across runs."""
     from icsg3d_models.crystals.formulas import chemical_formula
 
@@ -129,7 +138,7 @@ def cmd_duplicates(runs: tuple[Any, ...]) -> None:
 
     with in_one_sentence():
         structures, origin = [], {}
-        for campaign in map(read_campaign, given_or_all(runs)):
+        for campaign in map(read_campaign, given_or_all(runs, group)):
             for candidate in campaign.selected:
                 node = campaign.structure(candidate)
                 if node is not None:

@@ -15,7 +15,7 @@ from ..options import generation_options
 @click.command("generate")
 @generation_options
 @needs_profile
-def cmd_generate(submit: bool, dry_run: bool, output: Path | None, **given: Any) -> None:
+def cmd_generate(submit: bool, dry_run: bool, group: str | None, output: Path | None, **given: Any) -> None:
     """Generate crystals, screen them and relax the best with DFT: the whole chain, in your own profile.
 
     The plan is shown first: how many jobs, where, and how long by the last runs.
@@ -35,9 +35,9 @@ def cmd_generate(submit: bool, dry_run: bool, output: Path | None, **given: Any)
         if dry_run:
             return
         if submit:
-            node = hand_over(builder)
+            node = hand_over(builder, group)
             say_submitted(node, f"aiida-icsg3d status {node.pk}", f"aiida-icsg3d report {node.pk}")
             return
-        node = run_here(builder, plan)
+        node = run_here(builder, plan, group)
         show_generation(node, output)
     exit_as(node)

@@ -71,6 +71,11 @@ def notes_of(run: Overview) -> list[str]:
     if run.paused:
         pks = " ".join(str(process.pk) for process, _ in run.paused)
         notes.append(f"  mend that, then `verdi process play {pks}`; or give up: `verdi process kill {run.node.pk}`")
+    if run.left:
+        notes.append(
+            f"{run.node.pk}: the terminal that ran it is gone. The daemon can go on with it, in this order:\n"
+            "  verdi daemon stop\n  verdi process repair\n  verdi daemon start"
+        )
     if run.cause is not None:
         notes.append(f"{run.node.pk}: {run.cause.text}")
         notes.append(f"  the whole story: `verdi process report {run.node.pk}`")

@@ -14,7 +14,7 @@ from ..options import training_options
 @click.command("train")
 @training_options
 @needs_profile
-def cmd_train(submit: bool, dry_run: bool, **given: Any) -> None:
+def cmd_train(submit: bool, dry_run: bool, group: str | None, **given: Any) -> None:
     """Train your own models: data -> dataset -> U-Net -> VAE -> prior, and a CGCNN beside them, with provenance."""
     from ...launch import check_ready, hand_over, plan_training, run_here
     from ..endings import exit_as, say_submitted, show_training
@@ -29,10 +29,10 @@ def cmd_train(submit: bool, dry_run: bool, **given: Any) -> None:
             return
         check_ready([builder.unet.train.code], submit)
         if submit:
-            node = hand_over(builder)
+            node = hand_over(builder, group)
             say_submitted(node, f"aiida-icsg3d status {node.pk}")
             return
-        node = run_here(builder, plan)
+        node = run_here(builder, plan, group)
         show_training(node)
     exit_as(node)
     echo.echo(f"generate with them:\n  aiida-icsg3d generate --models {node.pk}")

@@ -8,6 +8,7 @@ import pytest
 from aiida import orm
 
 from aiida_icsg3d.campaigns.overview import overview, runs
+from aiida_icsg3d.campaigns.runner_mark import RUN_BY, is_left, mark
 from tests.aiida.discovery_graph import build_discovery
 from tests.aiida.process_nodes import process
 
@@ -47,3 +48,16 @@ def test_paused_is_no_running() -> None:
     found = overview(run)
     assert found.state == "paused"
     assert [(node.pk, why) for node, why in found.paused] == [(job.pk, "upload_calculation failed 5 times")]
+
+
+def test_a_run_whose_terminal_is_gone() -> None:
+    """It was shown as running for ever."""
+    run = ours("discover", False)
+    assert not is_left(run)  # the daemon's
+    mark(run)
+    assert not overview(run).left
+    ours_ = run.base.extras.get(RUN_BY)
+    run.base.extras.set(RUN_BY, ours_ | {"began": 1.0})  # another process has the number by now
+    assert overview(run).left
+    run.base.extras.set(RUN_BY, ours_ | {"began": 1.0, "host": "elsewhere"})
+    assert not overview(run).left
