@@ -56,8 +56,8 @@ def run(settings: RelaxSettings, report: Report) -> None:
     report.tables["potential"] = described(potential)
     if second is not None:
         report.tables["second"] = described(second)
-    for name, one in (("potential", settings.potential), ("second", settings.second)):
-        report.inputs.update({f"{name}:{argument}": digest for argument, digest in model_files(one, folder).items()})
+    for name, asked in (("potential", settings.potential), ("second", settings.second)):
+        report.inputs.update({f"{name}:{argument}": digest for argument, digest in model_files(asked, folder).items()})
     journal = open_journal(settings, report, (potential, second))
     if settings.references is not None:
         report.inputs["references"] = file_hash(folder / settings.references)
