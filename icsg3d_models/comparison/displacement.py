@@ -8,6 +8,8 @@ is held against StructureMatcher's limits: the farthest displacement, the length
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .matching import ANGLE_TOL, LTOL, STOL
@@ -19,6 +21,7 @@ from .pair_distances import REACH, Separations
 TOLERANCE = 0.03
 FAR = 0.4  # lists that differ more cannot be brought together by forgivable displacements: not tried
 STARTS = 16
+AT_ONCE = [1]  # where the starts are cut into those that go side by side
 STEPS = 25
 JITTER = (0.01, 0.06, 0.11, 0.16)  # displacements (standard deviation) to start from, in turn
 # rows and columns of the six strains: xx, yy, zz, xy, xz, yz
@@ -35,71 +38,115 @@ def same_crystal(crystal: Separations, lists: np.ndarray, tolerance: float = TOL
     if np.sqrt(np.mean((crystal.lists() - lists) ** 2)) > FAR:
         return False
     rng = np.random.default_rng(0)  # the same answer every time
-    for start in range(STARTS):
-        moved = rng.normal(0, JITTER[start % len(JITTER)], (crystal.sites, 3))
-        residual, moved, strain = _fit(crystal, lists, moved, tolerance / 4)
-        farthest = np.linalg.norm(moved - moved.mean(axis=0), axis=1).max()
-        if residual < tolerance and farthest <= STOL and _same_cell(crystal.cell, crystal.cell @ strain):
-            return True
+    starts = np.stack([rng.normal(0, JITTER[i % len(JITTER)], (crystal.sites, 3)).T for i in range(STARTS)])
+    # what is the same mostly shows at once; the other starts go side by side
+    for some in np.split(starts, AT_ONCE):
+        residual, moved, deformation = _fit(crystal, lists, some, tolerance / 4)
+        farthest = np.linalg.norm(moved - moved.mean(axis=2, keepdims=True), axis=1).max(axis=1)
+        for index in np.flatnonzero((residual < tolerance) & (farthest <= STOL)):
+            if _same_cell(crystal.cell, crystal.cell @ deformation[index]):
+                return True
     return False
+
+
+@dataclass
+class _Trials:
+    """S ways to move a crystal, and what the lists are after the move.
+
+    :param moved: (S, 3, N) displacements.
+    :param strain: (S, 6) strains.
+    :param chosen: (S, D) which vectors of the crystal the lists hold; -1: none left within reach.
+    :param vectors: (S, 3, D) these vectors, from site to site.
+    :param distance: (S, D) their lengths, at most the reach.
+    :param rest: (S, D) difference from the other crystal's lists.
+    :param error: (S,) sum of its squares.
+    """
+
+    moved: np.ndarray
+    strain: np.ndarray
+    chosen: np.ndarray
+    vectors: np.ndarray
+    distance: np.ndarray
+    rest: np.ndarray
+    error: np.ndarray
+
+    def take(self, indices: np.ndarray) -> _Trials:
+        """Return some of them."""
+        return _Trials(*(getattr(self, name)[indices] for name in _FIELDS))
+
+    def put(self, indices: np.ndarray, others: _Trials) -> None:
+        """Replace some of them."""
+        for name in _FIELDS:
+            getattr(self, name)[indices] = getattr(others, name)
+
+
+_FIELDS = ("moved", "strain", "chosen", "vectors", "distance", "rest", "error")
 
 
 def _fit(
     crystal: Separations, lists: np.ndarray, moved: np.ndarray, enough: float
-) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return what is left of the difference, the displacements (N, 3) and the deformation (3, 3) found."""
-    strain, damping = np.zeros(6), 1e-2
-    vectors, distance, chosen, rest = _evaluate(crystal, lists, moved, strain)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what is left of the differences (S,), the displacements (S, 3, N) and deformations (S, 3, 3) found.
+
+    :param moved: (S, 3, N) displacements to start from.
+    """
+    count, sites = len(moved), crystal.sites
+    best = _evaluate(crystal, lists, moved.copy(), np.zeros((count, 6)))
+    damping = np.full(count, 1e-2)
+    active = np.arange(count)
     for _ in range(STEPS):
-        slope = _slope(crystal, vectors, distance, chosen)
-        normal = slope.T @ slope + damping * np.eye(slope.shape[1])
-        step = -np.linalg.solve(normal, slope.T @ rest)
-        trial = (moved + step[:-6].reshape(-1, 3), strain + step[-6:])
-        found = _evaluate(crystal, lists, *trial)
-        gain = rest @ rest - found[3] @ found[3]
-        if gain > 0:
-            finished = gain < 1e-4 * (rest @ rest)
-            (moved, strain), (vectors, distance, chosen, rest) = trial, found
-            damping = max(damping / 4, 1e-3)
-        else:
-            damping *= 6
-            finished = damping > 1e3
-        if finished or np.sqrt(np.mean(rest**2)) < enough:
+        now = best.take(active)
+        slope = _slope(crystal, now)  # (S, 3N + 6, D)
+        normal = slope @ slope.transpose(0, 2, 1)
+        normal[:, range(slope.shape[1]), range(slope.shape[1])] += damping[active, None]
+        step = -np.linalg.solve(normal, slope @ now.rest[:, :, None])[:, :, 0]
+        trial = _evaluate(crystal, lists, now.moved + step[:, :-6].reshape(-1, 3, sites), now.strain + step[:, -6:])
+        gain = now.error - trial.error
+        better = gain > 0
+        best.put(active[better], trial.take(better))
+        eased, stiffened = np.maximum(damping[active] / 4, 1e-3), damping[active] * 6
+        damping[active] = np.where(better, eased, stiffened)
+        finished = np.where(better, gain < 1e-4 * now.error, stiffened > 1e3)
+        active = active[~finished & (np.sqrt(best.error[active] / len(lists)) >= enough)]
+        if len(active) == 0:
             break
-    return float(np.sqrt(np.mean(rest**2))), moved, _deformation(strain)
+    return np.sqrt(best.error / len(lists)), best.moved, np.eye(3) + _strains(best.strain)
 
 
-def _deformation(strain: np.ndarray) -> np.ndarray:
-    """Return the symmetric deformation (3, 3) of six strains."""
-    matrix = np.eye(3)
-    matrix[_ROW, _COLUMN] += strain
-    matrix[_COLUMN[3:], _ROW[3:]] += strain[3:]
+def _strains(strain: np.ndarray) -> np.ndarray:
+    """Return strains (S, 6) as symmetric matrices (S, 3, 3)."""
+    matrix = np.zeros((len(strain), 3, 3))
+    matrix[:, _ROW, _COLUMN] = strain
+    matrix[:, _COLUMN, _ROW] = strain
     return matrix
 
 
-def _evaluate(
-    crystal: Separations, lists: np.ndarray, moved: np.ndarray, strain: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return vectors (P, 3) and distances (P,) after the move, those in the lists (D,), and the differences (D,)."""
-    vectors = crystal.vectors @ _deformation(strain) + moved[crystal.second] - moved[crystal.first]
-    distance = np.linalg.norm(vectors, axis=1)
-    chosen = crystal.nearest(distance)
-    return vectors, distance, chosen, np.minimum(np.append(distance, REACH)[chosen], REACH) - lists
+def _evaluate(crystal: Separations, lists: np.ndarray, moved: np.ndarray, strain: np.ndarray) -> _Trials:
+    """Return what the lists are after the moves."""
+    # A vector after the move is v + v·ε + (end moved) - (beginning moved): one product for all of them.
+    change = np.concatenate([moved, _strains(strain)], axis=2)  # (S, 3, N + 3), ε is symmetric
+    vectors = change @ crystal.levers  # (S, 3, P)
+    vectors += crystal.vectors.T
+    squares = np.einsum("scp,scp->sp", vectors, vectors)
+    chosen = crystal.nearest(squares)
+    held = np.take_along_axis(vectors, chosen[:, None], axis=2)
+    distance = np.minimum(np.sqrt(np.take_along_axis(squares, chosen, axis=1)), REACH)
+    distance[chosen < 0] = REACH
+    rest = distance - lists
+    return _Trials(moved, strain, chosen, held, distance, rest, np.einsum("sd,sd->s", rest, rest))
 
 
-def _slope(crystal: Separations, vectors: np.ndarray, distance: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return the derivatives (D, 3N + 6) of the lists; zero for what lies beyond the reach."""
-    slope = np.zeros((len(chosen), 3 * crystal.sites + 6))
-    row = np.flatnonzero((chosen >= 0) & (np.append(distance, REACH)[chosen] < REACH))
-    pair = chosen[row]
-    unit = vectors[pair] / np.maximum(distance[pair], 1e-6)[:, None]
-    for axis in range(3):
-        slope[row, 3 * crystal.second[pair] + axis] += unit[:, axis]
-        slope[row, 3 * crystal.first[pair] + axis] -= unit[:, axis]
-    origin = crystal.vectors[pair]
-    product = unit[:, _ROW] * origin[:, _COLUMN]
-    product[:, 3:] += unit[:, _COLUMN[3:]] * origin[:, _ROW[3:]]
-    slope[row, -6:] = product
+def _slope(crystal: Separations, trials: _Trials) -> np.ndarray:
+    """Return the derivatives (S, 3N + 6, D) of the lists; zero for what lies beyond the reach."""
+    count, length = trials.chosen.shape
+    unit = trials.vectors / np.maximum(trials.distance, 1e-6)[:, None]
+    unit *= (trials.distance < REACH)[:, None]  # what the lists lack has the reach for a distance
+    levers = crystal.levers[:, trials.chosen].transpose(1, 0, 2)  # (S, N + 3, D)
+    ends, origin = levers[:, :-3], levers[:, -3:]
+    slope = np.empty((count, 3 * crystal.sites + 6, length))
+    np.multiply(unit[:, :, None], ends[:, None], out=slope[:, :-6].reshape(count, 3, crystal.sites, length))
+    slope[:, -6:] = unit[:, _ROW] * origin[:, _COLUMN]
+    slope[:, -3:] += unit[:, _COLUMN[3:]] * origin[:, _ROW[3:]]
     return slope
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +63,11 @@ class Fingerprint:
 
     def __len__(self) -> int:
         return len(self.formulas)
+
+    def take(self, rows: Sequence[int]) -> Fingerprint:
+        """Return the fingerprint of some of the crystals, in the order given."""
+        lists = tuple(self.lists[row] for row in rows)
+        return Fingerprint(self.name, tuple(self.formulas[row] for row in rows), self.sites[list(rows)], lists)
 
     def has_formula(self, formula: str) -> bool:
         """Tell whether a crystal of this reduced formula is there."""

@@ -18,8 +18,11 @@ LTOL, STOL, ANGLE_TOL = 0.2, 0.3, 5.0
 def primitive_structure(crystals: Crystals, index: int) -> Structure:
     """Return one crystal in its reduced primitive cell, as StructureMatcher prepares it."""
     frac, numbers = crystals.sites(index)
-    whole = Structure(Lattice(crystals.cell[index]), numbers.tolist(), frac)
-    return whole.get_reduced_structure().get_primitive_structure()
+    reduced = Structure(Lattice(crystals.cell[index]), numbers.tolist(), frac).get_reduced_structure()
+    # a cell whose amounts have no common factor holds one formula unit, and is primitive
+    if np.gcd.reduce(np.unique(numbers, return_counts=True)[1]) == 1:
+        return reduced
+    return reduced.get_primitive_structure()
 
 
 class Matcher:

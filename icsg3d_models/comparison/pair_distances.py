@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -47,9 +48,9 @@ class Separations:
 
     :param cell: (3, 3), the rows are the lattice vectors.
     :param sites: number of sites.
-    :param vectors: (P, 3) from site ``first`` to (an image of) site ``second``.
+    :param vectors: (P, 3) from site ``first`` to (an image of) site ``second``; by pair of species, then by length.
     :param first, second: (P,) int64.
-    :param groups: for each pair of species (a, b), a ≤ b, the indices of its vectors.
+    :param groups: for each pair of species (a, b), a ≤ b, where its vectors are.
     :param lengths: for each pair of species the number of distances that are kept.
     """
 
@@ -58,16 +59,29 @@ class Separations:
     vectors: np.ndarray
     first: np.ndarray
     second: np.ndarray
-    groups: list[np.ndarray]
+    groups: list[slice]
     lengths: np.ndarray
 
+    @cached_property
+    def levers(self) -> np.ndarray:
+        """(N + 3, P): how each vector follows its sites (1 where it ends, -1 where it begins), and itself."""
+        table = np.zeros((self.sites + 3, len(self.vectors)))
+        pairs = np.arange(len(self.vectors))
+        table[self.second, pairs] += 1
+        table[self.first, pairs] -= 1
+        table[-3:] = self.vectors.T
+        return table
+
     def nearest(self, distance: np.ndarray) -> np.ndarray:
-        """Return the indices of the distances (P,) that the lists hold, in their order; -1 where none is left."""
+        """Return the indices (..., D) of the distances (..., P) that the lists hold, in their order; -1: none left."""
         chosen = []
         for group, length in zip(self.groups, self.lengths, strict=True):
-            order = group[np.argsort(distance[group], kind="stable")[:length]]
-            chosen.append(np.concatenate([order, np.full(length - len(order), -1)]))
-        return np.concatenate(chosen)
+            order = np.argsort(distance[..., group], axis=-1, kind="stable")[..., :length] + group.start
+            missing = length - order.shape[-1]
+            if missing:
+                order = np.concatenate([order, np.full((*order.shape[:-1], missing), -1)], axis=-1)
+            chosen.append(order)
+        return np.concatenate(chosen, axis=-1)
 
     def lists(self) -> np.ndarray:
         """Return the sorted distances of all pairs of species, one list after the other."""
@@ -86,20 +100,22 @@ def separations(primitive: Structure) -> Separations:
     bounds = np.floor(limit / plane_spacings(cell[None])[0] + 0.5).astype(int)
     images = np.array(list(itertools.product(*(range(-n, n + 1) for n in bounds))), dtype=float)
     later = np.arange(len(images)) > len(images) // 2  # of an image and its opposite, one
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for site in range(count):
-        others = np.arange(site, count)
-        difference = primitive.frac_coords[others] - primitive.frac_coords[site]
-        difference -= np.rint(difference)
-        vector = (difference[:, None] + images) @ cell  # (n, M, 3)
-        near = (vector**2).sum(axis=2) < limit**2
-        near[0] &= later
-        which, image = np.nonzero(near)
-        found.append((np.full(len(which), site), others[which], vector[which, image]))
-    first, second, vectors = (np.concatenate(part) for part in zip(*found, strict=True))
+    first, second = np.triu_indices(count)
+    difference = primitive.frac_coords[second] - primitive.frac_coords[first]
+    difference -= np.rint(difference)
+    vector = (difference[:, None] + images) @ cell  # (N (N + 1) / 2, M, 3)
+    near = (vector**2).sum(axis=2) < limit**2
+    near[first == second] &= later
+    which, image = np.nonzero(near)
+    first, second, vectors = first[which], second[which], vector[which, image]
     low, high = np.minimum(kind[first], kind[second]), np.maximum(kind[first], kind[second])
-    groups = [np.flatnonzero((low == a) & (high == b)) for a, b in _pairs(len(species))]
-    return Separations(cell, count, vectors, first, second, groups, list_lengths(amounts))
+    # by pair of species and then by length, so that sorting them again after a small move is quick
+    pair = low * len(species) + high
+    order = np.lexsort((np.einsum("pc,pc->p", vectors, vectors), pair))
+    codes = np.array([a * len(species) + b for a, b in _pairs(len(species))])
+    bounds = np.searchsorted(pair[order], np.stack([codes, codes + 1])).T.tolist()
+    groups = [slice(start, stop) for start, stop in bounds]
+    return Separations(cell, count, vectors[order], first[order], second[order], groups, list_lengths(amounts))
 
 
 def _pairs(species: int) -> Iterator[tuple[int, int]]:

@@ -33,8 +33,13 @@ def symmetrise(
 
 def space_group(crystals: Crystals, index: int) -> tuple[str, int]:
     """Return international symbol and number of one crystal, ("", 0) where spglib finds none."""
-    frac, numbers = crystals.sites(index)
-    found = spglib.get_spacegroup((crystals.cell[index].tolist(), frac.tolist(), numbers.tolist()), symprec=SYMPREC)
+    return space_group_of((crystals.cell[index], *crystals.sites(index)))
+
+
+def space_group_of(crystal: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[str, int]:
+    """Return the same of a cell (3, 3), fractional coordinates (n, 3) and atomic numbers (n,)."""
+    cell, frac, numbers = crystal
+    found = spglib.get_spacegroup((cell.tolist(), frac.tolist(), numbers.tolist()), symprec=SYMPREC)
     if found is None:
         return "", 0
     symbol, number = found.split()

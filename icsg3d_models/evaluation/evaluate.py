@@ -13,6 +13,7 @@ from ..crystals.batch import Crystals
 from ..networks.model_file import file_hash
 from ..results import Report, StageError, write_json
 from ..settings import EvaluateSettings
+from ..workers import Progress, worker_count
 from .figures import Evaluation
 from .inputs import is_dataset, named_by_order, read_batch, read_flags
 from .metrics import reconstruction
@@ -20,7 +21,6 @@ from .metrics import uniqueness_novelty as novelty
 from .metrics.coverage import CUTOFFS
 from .metrics.distributions import draw
 from .metrics.published_validity import conditions
-from .metrics.workers import Progress, worker_count
 from .predictions import predicted_property
 from .scoring import (
     Described,

@@ -12,6 +12,7 @@ import numpy as np
 from ..conditions import fulfilled
 from ..crystals.batch import Crystals
 from ..crystals.contents import mass_densities
+from ..workers import Progress
 from .conditioning import target_deviation
 from .metrics.composition_features import composition_features, scaled_features
 from .metrics.coverage import coverage
@@ -21,7 +22,6 @@ from .metrics.reconstruction import match_distances, match_rate, match_rmse
 from .metrics.site_fingerprints import structure_fingerprints
 from .metrics.sites import SiteErrors, compare_sites, lattice_errors, species_accuracy
 from .metrics.uniqueness_novelty import compare, novel_compositions, stable_unique_novel
-from .metrics.workers import Progress
 
 Values = dict[str, float]
 Rows = list[dict[str, Any]]

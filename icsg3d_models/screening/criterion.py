@@ -11,10 +11,10 @@ import numpy as np
 
 from ..crystals.batch import Crystals
 from ..crystals.validity import structure_problems
+from ..workers import Workers
 from .column import Column
 
 if TYPE_CHECKING:
-    from ..comparison.matching import Matcher
     from ..settings import ScreenSettings
     from .sources import Sources
 
@@ -62,6 +62,7 @@ class Batch:
     :param settings: of the stage.
     :param sources: what crystals are compared with.
     :param progress: called with the number of crystals done and the name of the step.
+    :param workers: processes that share the work.
     """
 
     crystals: Crystals
@@ -69,6 +70,7 @@ class Batch:
     settings: ScreenSettings
     sources: Sources
     progress: Callable[[int, str], None] = lambda done, step: None
+    workers: Workers = field(default_factory=Workers)
 
     def __len__(self) -> int:
         return len(self.crystals)
@@ -92,14 +94,6 @@ class Batch:
     def valid_formulas(self) -> list[str]:
         """Their S formulas."""
         return [self.formulas[i] for i in self.sound]
-
-    @cached_property
-    def matcher(self) -> Matcher:
-        """Compares them with each other and with what is known."""
-        from ..comparison.descriptors import describe
-        from ..comparison.matching import Matcher
-
-        return Matcher(self.valid, describe(self.valid))
 
     def spread(self, values: list[Any], missing: Any = None) -> list[Any]:
         """Return S values of the valid structures as B values of all crystals."""

@@ -11,12 +11,14 @@ import h5py
 
 from ..comparison.descriptors import describe
 from ..comparison.fingerprint import FORMAT, Fingerprint, read_fingerprint
-from ..comparison.matching import Matcher
+from ..comparison.matching import Matcher, primitive_structure
 from ..comparison.pair_distances import separations
 from ..crystals.batch import Crystals
 from ..data.datasets import FORMAT as DATASET_FORMAT
 from ..data.datasets import read_dataset
 from ..results import StageError
+from ..workers import Workers
+from .bundles import bundles
 
 
 @dataclass(frozen=True)
@@ -71,45 +73,47 @@ def read_reference(path: Path) -> Reference:
 
 
 def judge_novelty(
-    matcher: Matcher, formulas: list[str], reference: Reference, progress: Callable[[int], None] = lambda done: None
+    crystals: Crystals,
+    formulas: list[str],
+    reference: Reference,
+    workers: Workers | None = None,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Novelty:
     """Compare crystals with those of the reference: by StructureMatcher, or by the distances of a fingerprint.
 
-    :param matcher: the crystals, with valid structures.
+    :param crystals: with valid structures.
     :param formulas: their reduced formulas.
     :param progress: called with the number of crystals done.
     """
-    if isinstance(reference.known, Fingerprint):
-        known_formula, is_known = _judge_by_fingerprint(matcher, reference.known)
-    else:
-        known_formula, is_known = _judge_by_crystals(matcher, formulas, reference.known)
-    novel = []
-    for index, formula in enumerate(formulas):
-        novel.append(not (known_formula(formula) and is_known(index, formula)))
-        if (index + 1) % 200 == 0:
-            progress(index + 1)
-    return Novelty(novel, [not known_formula(formula) for formula in formulas])
+    known = reference.known
+    theirs: dict[str, list[int]] = defaultdict(list)
+    for index, formula in enumerate(known.formulas if isinstance(known, Fingerprint) else known.formulas()):
+        theirs[formula].append(index)
+    mine = [index for index, formula in enumerate(formulas) if formula in theirs]
+    names = [formulas[index] for index in mine]
+    parts = bundles(names)
+    items = []
+    for part in parts:
+        wanted = {formulas[mine[i]] for i in part}
+        rows = sorted(row for formula in wanted for row in theirs[formula])
+        items.append((crystals.take([mine[i] for i in part]), [names[i] for i in part], known.take(rows)))
+    found = (workers or Workers()).map(
+        _held, items, lambda done, total: progress(done * len(formulas) // total), chunk=1
+    )
+    novel = [True] * len(formulas)
+    for part, held in zip(parts, found, strict=True):
+        for i, is_known in zip(part, held, strict=True):
+            novel[mine[i]] = not is_known
+    return Novelty(novel, [formula not in theirs for formula in formulas])
 
 
-Judge = tuple[Callable[[str], bool], Callable[[int, str], bool]]
-
-
-def _judge_by_fingerprint(matcher: Matcher, known: Fingerprint) -> Judge:
-    """Return what tells whether a formula is known, and whether crystal ``index`` of that formula is."""
-    return known.has_formula, lambda index, formula: known.holds(formula, separations(matcher.structure(index)))
-
-
-def _judge_by_crystals(matcher: Matcher, formulas: list[str], known: Crystals) -> Judge:
-    """Return the same for a dataset, by StructureMatcher."""
-    by_formula: dict[str, list[int]] = defaultdict(list)
+def _held(bundle: tuple[Crystals, list[str], Crystals | Fingerprint]) -> list[bool]:
+    """Return which crystals of a bundle are among the known ones of their formulas."""
+    crystals, formulas, known = bundle
+    if isinstance(known, Fingerprint):
+        return [known.holds(f, separations(primitive_structure(crystals, i))) for i, f in enumerate(formulas)]
+    places: dict[str, list[int]] = defaultdict(list)
     for index, formula in enumerate(known.formulas()):
-        by_formula[formula].append(index)
-    wanted = sorted({i for f in set(formulas) for i in by_formula.get(f, [])})
-    place = {old: new for new, old in enumerate(wanted)}
-    part = known.take(wanted)
-    other = Matcher(part, describe(part))
-
-    def is_known(index: int, formula: str) -> bool:
-        return matcher.first_match(index, other, [place[i] for i in by_formula[formula]]) is not None
-
-    return by_formula.__contains__, is_known
+        places[formula].append(index)
+    matcher, other = Matcher(crystals, describe(crystals)), Matcher(known, describe(known))
+    return [matcher.first_match(i, other, places[f]) is not None for i, f in enumerate(formulas)]

@@ -14,13 +14,14 @@ from ..comparison.matching import ANGLE_TOL, LTOL, STOL
 from ..crystals.batch import Crystals
 from ..crystals.cells import cell_parameters
 from ..crystals.crystal_file import read_crystal_file
-from ..crystals.symmetry import space_group
+from ..crystals.symmetry import space_group_of
 from ..crystals.validity import composition_test
 from ..devices import select_device
 from ..networks.model_file import PREDICTORS, file_hash, read_header
 from ..properties.predict import Prediction, predict_all
 from ..results import Report, StageError
 from ..settings import ScreenSettings
+from ..workers import Workers, worker_count
 from .criteria import CRITERIA
 from .criterion import Batch, Finding
 from .ranking import first_failed, funnel_masks, order, required
@@ -40,19 +41,23 @@ def run(settings: ScreenSettings, report: Report) -> None:
     predictors = [folder / path for path in settings.predictors]
     check_predictors(settings.rank_by, predictors, report)
     total = len(crystals)
-    batch = Batch(
-        crystals, formulas_of(crystals), settings, read_sources(settings, report, predictors),
-        lambda done, step: report.progress(done, total, step=step),
-    )  # fmt: skip
-    check_sources(batch)
-    findings = judge(batch)
+    with Workers(worker_count(settings.threads)) as workers:
+        batch = Batch(
+            crystals, formulas_of(crystals), settings, read_sources(settings, report, predictors),
+            lambda done, step: report.progress(done, total, step=step), workers,
+        )  # fmt: skip
+        check_sources(batch)
+        findings = judge(batch)
+        report.progress(0, total, step="space groups")
+        items = [(crystals.cell[index], *crystals.sites(index)) for index in batch.sound]
+        groups = batch.spread(workers.map(space_group_of, items, chunk=64, least=1000), ("", 0))
     report.progress(total, total, step="prediction")
     prediction = spread_out(predict_all(batch.valid, predictors, str(device)), batch)
     masks = funnel_masks(findings, total, settings.require)
     passing = list(masks.values())[-1]
     values = prediction.values.get(settings.rank_by) if settings.rank_by is not None else None
     selected = order(passing, values, settings.descending)[: settings.top]
-    rows = table_rows(batch, findings, prediction, selected)
+    rows = table_rows(batch, findings, prediction, groups, selected)
     write_table(folder / settings.table, header(prediction.values), rows)
     funnel = {name: int(mask.sum()) for name, mask in masks.items()} | {"selected": len(selected)}
     record(report, batch, findings, funnel)
@@ -138,7 +143,11 @@ def record(report: Report, batch: Batch, findings: dict[str, Finding], funnel: d
 
 
 def table_rows(
-    batch: Batch, findings: dict[str, Finding], prediction: Prediction, selected: np.ndarray
+    batch: Batch,
+    findings: dict[str, Finding],
+    prediction: Prediction,
+    groups: list[tuple[str, int]],
+    selected: np.ndarray,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of the table, in the order of the crystals."""
     crystals, settings = batch.crystals, batch.settings
@@ -148,7 +157,7 @@ def table_rows(
     with np.errstate(invalid="ignore"):
         volumes = crystals.volumes
     for index, problem in enumerate(batch.problems):
-        symbol, number = space_group(crystals, index) if problem is None else ("", 0)
+        symbol, number = groups[index]
         against = [(name in needed, finding.reasons[index]) for name, finding in findings.items()]
         if problem is None:  # of a broken structure it is clear that nothing is predicted
             against.append((settings.rank_by is not None, prediction.reasons[index]))

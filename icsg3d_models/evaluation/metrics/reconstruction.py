@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...crystals.batch import Crystals
-from .workers import Progress, parallel_map
+from ...workers import Progress, parallel_map
 
 STOL, ANGLE_TOL, LTOL = 0.5, 10.0, 0.3
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]

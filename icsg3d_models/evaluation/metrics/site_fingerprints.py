@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from ...crystals.batch import Crystals
-from .workers import Progress, parallel_map
+from ...workers import Progress, parallel_map
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ...crystals.batch import Crystals
+from ...workers import Progress, parallel_map
 from .published_validity import MIN_VOLUME
-from .workers import Progress, parallel_map
 
 LTOL, STOL, ANGLE_TOL = 0.2, 0.3, 5.0
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -33,7 +33,7 @@ def judge(batch: Batch) -> Finding:
     fresh = np.ones(count, dtype=bool)
     for reference in batch.sources.references:
         found = judge_novelty(
-            batch.matcher, batch.valid_formulas, reference, lambda done: batch.progress(done, "novelty")
+            batch.valid, batch.valid_formulas, reference, batch.workers, lambda done: batch.progress(done, "novelty")
         )
         fresh &= np.array(found.composition, dtype=bool)
         for index, new in enumerate(found.crystal):

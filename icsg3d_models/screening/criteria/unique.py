@@ -15,7 +15,9 @@ def judge(batch: Batch) -> Finding:
     """Compare the crystals with each other."""
     from ..uniqueness import find_duplicates
 
-    found = find_duplicates(batch.matcher, batch.valid_formulas, lambda done: batch.progress(done, "uniqueness"))
+    found = find_duplicates(
+        batch.valid, batch.valid_formulas, batch.workers, lambda done: batch.progress(done, "uniqueness")
+    )
     names = [None if other is None else batch.valid.ids[other] for other in found]
     passed = np.array(batch.spread([name is None for name in names], False))
     same = batch.spread(names)

@@ -19,7 +19,8 @@ from icsg3d_models.crystals.batch import Crystals
 from icsg3d_models.data.datasets import Dataset
 from icsg3d_models.results import StageError
 from icsg3d_models.screening.novelty import judge_novelty, read_reference
-from tests.models.screening.test_screen import PEROVSKITE, caesium_chloride, matcher_of, perovskite, rock_salt
+from tests.models.screening.crystals_by_hand import PEROVSKITE, perovskite
+from tests.models.screening.test_screen import caesium_chloride, rock_salt
 
 
 def disturbed(rng: np.random.Generator) -> Structure:
@@ -38,8 +39,8 @@ def test_fingerprint_agrees_with_structure_matcher(tmp_path: Path) -> None:
     structures = [disturbed(rng) for _ in range(100)]
     reference = perovskite()
     write_fingerprint(tmp_path / "fingerprint.h5", Crystals.from_structures([reference]), "one crystal")
-    matcher, formulas = matcher_of(structures)
-    found = judge_novelty(matcher, formulas, read_reference(tmp_path / "fingerprint.h5"))
+    crystals = Crystals.from_structures(structures)
+    found = judge_novelty(crystals, crystals.formulas(), read_reference(tmp_path / "fingerprint.h5"))
     judge = StructureMatcher(ltol=LTOL, stol=STOL, angle_tol=ANGLE_TOL)
     expected = [not judge.fit(reference, structure) for structure in structures]
     assert 0.3 < np.mean(expected) < 0.8
@@ -54,10 +55,10 @@ def test_novelty_against_a_dataset_and_its_fingerprint(dataset: Dataset, tmp_pat
     swapped = known[0].copy()
     swapped[0], swapped[1] = known[0][1].specie, known[0][0].specie
     structures = [*(s.copy().make_supercell([1, 1, 2], in_place=False) for s in known), perovskite(), rock_salt()]
-    matcher, formulas = matcher_of(structures)
+    crystals = Crystals.from_structures(structures)
     for name in ("dataset.h5", "fingerprint.h5"):
         reference = read_reference(tmp_path / name)
-        found = judge_novelty(matcher, formulas, reference)
+        found = judge_novelty(crystals, crystals.formulas(), reference)
         assert found.crystal == [False, False, False, True, True]
         assert found.composition == [False, False, False, True, True]
         assert str(len(dataset)) in reference.name

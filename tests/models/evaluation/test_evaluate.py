@@ -12,7 +12,7 @@ import pytest
 from icsg3d_models.cli import main
 from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.data.datasets import Dataset
-from icsg3d_models.evaluation.metrics.workers import parallel_map
+from icsg3d_models.workers import parallel_map
 from tests.models.evaluation.crystals_by_hand import crystal, joined, perovskites
 
 

@@ -11,9 +11,7 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from icsg3d_models.comparison.descriptors import describe
 from icsg3d_models.comparison.fingerprint import write_fingerprint
-from icsg3d_models.comparison.matching import Matcher
 from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.crystals.symmetry import space_group
 from icsg3d_models.crystals.validity import composition_valid, structure_problems
@@ -89,11 +87,6 @@ def test_space_groups() -> None:
     assert [space_group(crystals, i) for i in range(3)] == [("Fm-3m", 225), ("Pm-3m", 221), ("P1", 1)]
 
 
-def matcher_of(structures: list[Structure]) -> tuple[Matcher, list[str]]:
-    crystals = Crystals.from_structures(structures)
-    return Matcher(crystals, describe(crystals)), crystals.formulas()
-
-
 def test_duplicates_are_found_in_any_description() -> None:
     first = perovskite()
     noisy = perovskite(length=4.05)
@@ -108,7 +101,8 @@ def test_duplicates_are_found_in_any_description() -> None:
         caesium_chloride(),  # same composition, another structure
         Structure(first.lattice, first.species, np.add(first.frac_coords, [0.2, 0.4, 0.7])),
     ]
-    assert find_duplicates(*matcher_of(structures)) == [None, None, 0, 0, None, 4, None, 0]
+    crystals = Crystals.from_structures(structures)
+    assert find_duplicates(crystals, crystals.formulas()) == [None, None, 0, 0, None, 4, None, 0]
 
 
 def write_inputs(folder: Path, structures: list[Structure], known: list[Structure], data: str = "other") -> None:
