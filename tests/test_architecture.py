@@ -24,9 +24,10 @@ FLOORS = {
     ),
     "aiida_icsg3d": (
         ("values", "schedulers"),
-        ("data", "dft"),
+        ("data",),
         ("calculations", "monitors"),
         ("parsers",),
+        ("dft",),
         ("workflows",),
         ("campaigns",),
         ("report", "setup"),
