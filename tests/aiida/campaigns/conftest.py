@@ -7,7 +7,7 @@ import pytest
 from tests.aiida.discovery_graph import Discovery, build_discovery
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def runs(aiida_profile: object, tmp_path_factory: pytest.TempPathFactory) -> list[Discovery]:
     """Return a run that ended and one that still runs, with models from elsewhere."""
     first = build_discovery(tmp_path_factory.mktemp("first"))

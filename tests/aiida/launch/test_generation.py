@@ -68,7 +68,7 @@ def test_builder_and_plan(request_: Callable[..., Generation]) -> None:
         ({"reference": 987654}, r"--reference 987654: there is no such node"),
         ({"n_samples": 0}, r"--n-samples 0: at least one"),
         ({"n_relaxations": -1}, r"--n-relaxations -1"),
-        ({"wishes": {"composition": "PbTiN3"}}, r"PbTiN3 cannot be made: N cannot be used"),
+        ({"asked": {"composition": "PbTiN3"}}, r"PbTiN3 cannot be made: N cannot be used"),
     ],
 )  # fmt: skip
 def test_what_is_refused_at_once(request_: Callable[..., Generation], asked: dict[str, Any], message: str) -> None:
