@@ -26,7 +26,8 @@ PAGES_FILE = "optimade_pages.jsonl"
 def run(settings: PrepareSettings, report: Report) -> None:
     """Build the dataset file of ``settings`` and record what was used and what was not."""
     if isinstance(settings.source, list):
-        finish(joined(settings, settings.source, report), settings, report)
+        dataset = joined(settings, settings.source, report)
+        finish(dataset, dataset.crystals.formulas(), settings, report)
         return
     check_names(settings)
     is_url = is_provider(settings.source)
@@ -124,10 +125,10 @@ def write_dataset(
         settings.name,
         settings.citation,
     )
-    finish(dataset, settings, report)
+    finish(dataset, formulas, settings, report)
 
 
-def finish(dataset: Dataset, settings: PrepareSettings, report: Report) -> None:
+def finish(dataset: Dataset, formulas: list[str], settings: PrepareSettings, report: Report) -> None:
     """Write the dataset file and what the report says of it."""
     crystals = dataset.crystals
     report.tables["dataset"] = {
@@ -137,8 +138,8 @@ def finish(dataset: Dataset, settings: PrepareSettings, report: Report) -> None:
         "properties": {n: int(np.isfinite(v).sum()) for n, v in dataset.properties.items()},
     }
     report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)})
-    report.counts["compositions"] = len(set(crystals.formulas()))
-    summary = summarise(crystals, dataset.properties, dataset.units, report.tables.get("rejected", []))
+    report.counts["compositions"] = len(set(formulas))
+    summary = summarise(crystals, formulas, dataset.properties, dataset.units, report.tables.get("rejected", []))
     report.tables["summary"] = summary
     print(in_words(report.counts, summary))
     for name, column in dataset.properties.items():

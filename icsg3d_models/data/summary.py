@@ -28,11 +28,11 @@ def kind_of(reason: str) -> str:
     return " ".join(re.sub(r"-?\d+(\.\d+)?", "...", text).split()).rstrip(", ")
 
 
-def duplicates_of(crystals: Crystals) -> list[tuple[int, int]]:
+def duplicates_of(crystals: Crystals, formulas: list[str]) -> list[tuple[int, int]]:
     """Return pairs (crystal, earlier one) that are copies: one composition, volume and neighbours, in any cell."""
     density = crystals.volumes / np.maximum(crystals.counts, 1)
     groups: dict[str, list[int]] = defaultdict(list)
-    for index, formula in enumerate(crystals.formulas()):
+    for index, formula in enumerate(formulas):
         groups[formula].append(index)
     close: list[list[int]] = []
     for members in groups.values():
@@ -61,17 +61,22 @@ def duplicates_of(crystals: Crystals) -> list[tuple[int, int]]:
 
 
 def summarise(
-    crystals: Crystals, properties: dict[str, np.ndarray], units: dict[str, str], rejected: list[dict[str, str]]
+    crystals: Crystals,
+    formulas: list[str],
+    properties: dict[str, np.ndarray],
+    units: dict[str, str],
+    rejected: list[dict[str, str]],
 ) -> dict[str, Any]:
     """Return the summary of a dataset: plain numbers, for JSON.
 
+    :param formulas: B reduced formulas.
     :param properties: name -> (B,), NaN where missing.
     """
     owner = crystals.owner
     elements: Counter[str] = Counter()
     for z in np.unique(crystals.numbers):
         elements[SYMBOLS[z]] = len(np.unique(owner[crystals.numbers == z]))
-    copies = duplicates_of(crystals)
+    copies = duplicates_of(crystals, formulas)
     sizes, amounts = np.unique(crystals.counts, return_counts=True)
     return {
         "rejected": dict(Counter(kind_of(entry["reason"]) for entry in rejected).most_common()),

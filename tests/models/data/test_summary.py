@@ -44,7 +44,8 @@ def test_copies_are_found_in_any_cell() -> None:
     larger.scale_lattice(SALT.volume * 1.05)
     other = Structure.from_spacegroup("Pm-3m", Lattice.cubic(5.64 / 4 ** (1 / 3)), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
     structures = [SALT, larger, SALT.get_primitive_structure(), other, shifted, SALT.make_supercell([2, 1, 1])]
-    found = duplicates_of(Crystals.from_structures(structures, list("abcdef")))
+    crystals = Crystals.from_structures(structures, list("abcdef"))
+    found = duplicates_of(crystals, crystals.formulas())
     assert [(one, other) for one, other in found] == [(2, 0), (4, 0), (5, 0)]
 
 
@@ -56,7 +57,7 @@ def test_histograms_of_odd_columns() -> None:
         "huge": np.array([1.0, 1e308, -1e308, 2.0]),
         "missing": np.full(4, np.nan),
     }
-    summary = summarise(crystals, columns, {"usual": "eV"}, [{"id": "x", "reason": "empty CIF"}])
+    summary = summarise(crystals, crystals.formulas(), columns, {"usual": "eV"}, [{"id": "x", "reason": "empty CIF"}])
     json.dumps(summary, allow_nan=False)
     found = summary["properties"]
     assert sum(found["usual"]["histogram"]["counts"]) == 3
