@@ -45,7 +45,7 @@ def show_training(node: ProcessNode) -> None:
 
 def exit_as(node: ProcessNode) -> None:
     """End with exit code 1 and the real reason where a run did not end well."""
-    from ..campaigns.causes import cause_of
+    from ..campaigns.running.causes import cause_of
 
     cause = cause_of(node)
     if cause is None:

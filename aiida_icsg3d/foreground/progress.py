@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from aiida import orm
 
-from ..campaigns.snapshot import Snapshot, take_snapshot
+from ..campaigns.running.snapshot import Snapshot, take_snapshot
 from .interruption import MESSAGE, ForegroundRunner, Interruption
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiida.orm import AbstractCode
 
-from ..campaigns.durations import Kind, earlier_seconds
+from ..campaigns.running.durations import Kind, earlier_seconds
 from ..foreground.progress import duration
 from ..workflows.protocols import load_protocol
 from ..workflows.train_all import NETWORKS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STAGES = {"sample": "SampleCalculation", "segment": "SegmentCalculation", "rebuild": "RebuildCalculation",
           "screen": "ScreenCalculation"}  # fmt: skip
-RELAXATION = "PwRelaxWorkChain"
+RELAXATION, VERDICT = "PwRelaxWorkChain", "VerdictWorkChain"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Step:
     :param where: label of the computer.
     :param seconds: what earlier ones of this kind and size took, the newest first.
     :param at_once: how many run side by side.
+    :param unknown: what is said of the time where there are no earlier ones.
     """
 
     words: str
@@ -40,6 +41,7 @@ class Step:
     where: str
     seconds: tuple[float, ...] = ()
     at_once: int = 1
+    unknown: str = "no earlier run"
 
     @property
     def expected(self) -> float | None:
@@ -50,7 +52,7 @@ class Step:
     def time(self) -> str:
         """The expected time in words."""
         if self.expected is None:
-            return "no earlier run"
+            return self.unknown
         runs = f"{len(self.seconds)} earlier" if len(self.seconds) > 1 else "one earlier"
         return f"about {duration(self.expected)} (by {runs})"
 
@@ -96,7 +98,7 @@ class Plan:
         if len(known) == len(self.expected):
             total = f"about {duration(sum(known))} in all, and the waiting in queues"
         else:
-            total = "how long it takes in all cannot be told: not every kind of job has run in this profile"
+            total = "how long it takes in all cannot be told before every kind of job has run in this profile"
         return f"{table}\n{total}\nstored: {self.stored}\n"
 
 
@@ -116,6 +118,10 @@ def plan_generation(request: Generation, found: Resolved) -> Plan:
         seconds = earlier_seconds(Kind(RELAXATION, where, inputs=precision))
         words = f"relax the best by DFT ({request.protocol}), {at_once} at once, several pw.x jobs each"
         steps.append(Step(words, RELAXATION, request.n_relaxations, where, tuple(seconds), at_once))
+        verdict = load_protocol("discover", request.protocol)["verdict"]
+        if verdict["judge"] and verdict["compute"]:
+            words = "compute the energies of elements and competing phases that this profile lacks"
+            steps.append(Step(words, VERDICT, 1, where, unknown="as many pw.x jobs as it lacks"))
     stored = f"up to {request.n_samples} crystals, the table of the screening"
     if request.n_relaxations:
         stored += f", up to {request.n_relaxations} relaxed crystals"
@@ -147,6 +153,14 @@ def plan_training(request: Training, builder: Any) -> Plan:
         alike = {"network": network, "optimiser.max_epochs": epochs}
         # how long depends on how many crystals there are, which is not known before the dataset is built
         seconds = earlier_seconds(Kind("TrainCalculation", where, size, settings=alike)) if size else []
-        steps.append(Step(f"train the {network}, {epochs} epochs", "TrainCalculation", 1, where, tuple(seconds)))
+        steps.append(
+            Step(
+                f"train the {network}, {epochs} epoch{'s' if epochs != 1 else ''}",
+                "TrainCalculation",
+                1,
+                where,
+                tuple(seconds),
+            )
+        )
     return Plan(tuple(steps), "the dataset, the models with their cards, and the provenance of each; checkpoints stay "
                 f"on {steps[-1].where}")  # fmt: skip

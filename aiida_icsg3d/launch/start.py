@@ -7,7 +7,7 @@ from typing import Any
 from aiida import engine
 from aiida.orm import Group, ProcessNode
 
-from ..campaigns.runner_mark import mark
+from ..campaigns.running.runner_mark import mark
 from ..foreground.console import quiet_console
 from ..foreground.progress import Reporter, run_with_progress
 from .plan import Plan

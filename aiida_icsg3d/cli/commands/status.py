@@ -12,7 +12,7 @@ from ..errors import in_one_sentence, needs_profile
 from ..tables import print_table
 
 if TYPE_CHECKING:
-    from ...campaigns.overview import Overview
+    from ...campaigns.running.overview import Overview
 
 
 @click.command("status")
@@ -27,8 +27,8 @@ def cmd_status(runs: tuple[Any, ...], group: Any, limit: int) -> None:
 
     RUN is the PK or UUID of a WorkChain of this plugin.
     """
-    from ...campaigns.overview import overview
-    from ...campaigns.overview import runs as all_runs
+    from ...campaigns.running.overview import overview
+    from ...campaigns.running.overview import runs as all_runs
     from ...report.console import funnel_line
 
     with in_one_sentence():

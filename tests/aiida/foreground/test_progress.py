@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from aiida_icsg3d.campaigns.snapshot import Snapshot
+from aiida_icsg3d.campaigns.running.snapshot import Snapshot
 from aiida_icsg3d.foreground.progress import Reporter, duration, time_left
 
 PLANNED = {"SampleCalculation": 1, "PwRelaxWorkChain": 2}

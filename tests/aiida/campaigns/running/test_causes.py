@@ -12,7 +12,7 @@ from aiida.common.log import AIIDA_LOGGER
 from aiida.engine import ProcessState
 from aiida.orm.utils.log import create_logger_adapter
 
-from aiida_icsg3d.campaigns.causes import cause_of, pause_reason
+from aiida_icsg3d.campaigns.running.causes import cause_of, pause_reason
 from tests.aiida.process_nodes import process
 
 pytestmark = pytest.mark.usefixtures("aiida_profile_clean")

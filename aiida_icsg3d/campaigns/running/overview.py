@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ..graph import is_stage
+from ..unfinished import funnel_so_far
 from .causes import Cause, cause_of, pause_reason
-from .graph import is_stage
 from .runner_mark import is_left
 from .snapshot import take_snapshot
-from .unfinished import funnel_so_far
 
 if TYPE_CHECKING:
     from aiida.orm import Group, ProcessNode

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..calculations.exit_codes import label_of
-from ..dft.quantum_espresso.pw_failures import innermost_failure
+from ...calculations.exit_codes import label_of
+from ...dft.quantum_espresso.pw_failures import innermost_failure
 
 if TYPE_CHECKING:
     from aiida.orm import CalcJobNode, ProcessNode
@@ -105,7 +105,7 @@ def stderr_of(node: ProcessNode) -> tuple[str, list[str]] | None:
 
 def retrieved_text(node: CalcJobNode, name: str) -> str:
     """Return the text of a retrieved file, empty where it was not retrieved."""
-    from .graph import output
+    from ..graph import output
 
     folder = output(node, "retrieved")
     if folder is None or name not in folder.base.repository.list_object_names():

@@ -9,7 +9,7 @@ from typing import Any
 from aiida import orm
 from aiida.orm.nodes.caching import NodeCaching
 
-from .graph import output
+from ..graph import output
 
 REMEMBERED = 5
 """How many earlier processes of a kind are looked at, the newest first."""

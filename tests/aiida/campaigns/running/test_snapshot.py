@@ -9,7 +9,7 @@ import pytest
 from aiida import orm
 from aiida.schedulers import JobState
 
-from aiida_icsg3d.campaigns.snapshot import Snapshot, read_progress, take_snapshot
+from aiida_icsg3d.campaigns.running.snapshot import Snapshot, read_progress, take_snapshot
 from tests.aiida.process_nodes import process
 
 PLANNED = {"SampleCalculation": 1, "PwRelaxWorkChain": 2}

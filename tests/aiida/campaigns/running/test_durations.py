@@ -9,7 +9,7 @@ import pytest
 from aiida import orm
 from aiida.common.links import LinkType
 
-from aiida_icsg3d.campaigns.durations import REMEMBERED, Kind, earlier_seconds
+from aiida_icsg3d.campaigns.running.durations import REMEMBERED, Kind, earlier_seconds
 from tests.aiida.process_nodes import process
 
 pytestmark = pytest.mark.usefixtures("aiida_profile_clean")

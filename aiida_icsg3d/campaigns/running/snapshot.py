@@ -20,6 +20,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "RebuildCalculation": ("rebuilding", "jobs"),
     "ScreenCalculation": ("screening", "jobs"),
     "PwRelaxWorkChain": ("relaxing", "crystals"),
+    "VerdictWorkChain": ("judging", "verdicts"),
 }
 
 
