@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from .granted import granted_threads
 from .results import Report, StageError
 from .settings import StageSettings
 
@@ -13,8 +14,9 @@ def select_device(settings: StageSettings, report: Report) -> torch.device:
 
     :raises StageError: a GPU is asked for and none is there.
     """
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
+    granted = settings.threads or granted_threads()
+    if granted is not None and (settings.threads or granted < torch.get_num_threads()):
+        torch.set_num_threads(granted)
     available = torch.cuda.is_available()
     if settings.device == "cuda" and not available:
         raise StageError(

@@ -6,6 +6,7 @@ closed list that they map to exit codes.
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import json
 import os
@@ -13,6 +14,7 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,11 @@ class Report:
     inputs: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     quiet: bool = False
+    note: str = ""
+    """What a stage that completed has to say beside its figures; the message of results.json."""
+    silent: bool = False
+    """Whether another process writes the files: one of a team does."""
+    _bar: Any = field(default=None, repr=False)
 
     @property
     def elapsed(self) -> float:
@@ -76,6 +83,8 @@ class Report:
 
     def progress(self, done: int, total: int, **values: float | str) -> None:
         """Append one line to ``progress.jsonl`` and, on a terminal, show it."""
+        if self.silent:
+            return
         line = {
             "stage": self.stage,
             "done": done,
@@ -86,15 +95,20 @@ class Report:
         with open(self.directory / PROGRESS_FILE, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
         if sys.stderr.isatty() and not self.quiet:
-            left = self.elapsed / max(done, 1) * (total - done)
-            extra = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
-            end = "\n" if done >= total else ""
-            print(
-                f"\r\033[K{self.stage} {done}/{total}  {self.elapsed:.0f} s, {left:.0f} s left  {extra}",
-                end=end,
-                file=sys.stderr,
-                flush=True,
-            )
+            self._show(done, total, values)
+
+    def _show(self, done: int, total: int, values: dict[str, float | str]) -> None:
+        """Draw the line of a terminal: a bar, the time it took and has left, and the values."""
+        from tqdm import tqdm  # not needed where no one looks
+
+        if self._bar is None or self._bar.total != total or done < self._bar.n:
+            tqdm.monitor_interval = 0  # no thread beside the stage: some of them fork
+            self._bar = tqdm(total=total, desc=self.stage, file=sys.stderr, dynamic_ncols=True, mininterval=0)
+        words = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
+        self._bar.set_postfix_str(" ".join(words), refresh=False)
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self._bar.close()
 
     def write(self, status: str, message: str = "") -> dict[str, Any]:
         """Write ``results.json`` atomically and return its content."""
@@ -113,8 +127,38 @@ class Report:
             "wall_time_seconds": round(self.elapsed, 3),
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
-        write_json(self.directory / RESULTS_FILE, content)
+        if not self.silent:
+            write_json(self.directory / RESULTS_FILE, content)
         return content
+
+
+def try_outputs(directory: Path, files: Mapping[str, str | None], folders: Mapping[str, str] | None = None) -> None:
+    """Try to write where a stage will write, so that no work is done in vain.
+
+    :param files: setting -> path relative to the directory, None where nothing is written.
+    :param folders: the same of folders, which are made where they are not there.
+    :raises StageError: an output cannot be written.
+    """
+    folders = folders or {}
+    for name, path in {**files, **folders}.items():
+        if path is None:
+            continue
+        target = directory / path
+        try:
+            if name in folders:
+                target.mkdir(parents=True, exist_ok=True)
+                trial = target / f".try.{os.getpid()}"
+            elif target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder, where a file is to be written")
+            else:
+                trial = target.with_name(f".{target.name}.try.{os.getpid()}")
+            trial.touch()
+            trial.unlink()
+        except OSError as exception:
+            if exception.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            reason = os.strerror(exception.errno or 0).lower() if exception.filename else exception.strerror
+            raise StageError("settings_rejected", f"`{name}`: {path} cannot be written ({reason})") from None
 
 
 def write_json(path: Path, content: Any) -> None:

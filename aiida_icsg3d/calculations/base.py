@@ -30,7 +30,6 @@ class StageCalculation(CalcJob):
 
     :cvar stage: the subcommand.
     :cvar files: the table of the input files.
-    :cvar owned: settings that name outputs; the CalcJob leaves them at their defaults.
     :cvar retrieved_files: what to retrieve beside results.json and progress.jsonl.
     """
 
@@ -39,7 +38,6 @@ class StageCalculation(CalcJob):
     CACHE_VERSION = 3
     stage: ClassVar[str]
     files: ClassVar[tuple[InputFile, ...]] = ()
-    owned: ClassVar[tuple[str, ...]] = ()
     retrieved_files: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -143,7 +141,8 @@ class StageCalculation(CalcJob):
     @classmethod
     def named_by_us(cls) -> set[str]:
         """Return the settings that name files, which are not taken from outside."""
-        return {*(row.setting for row in cls.files), *cls.owned}
+        model = STAGES[cls.stage]
+        return {*(row.setting for row in cls.files), *model.outputs, *model.output_folders}
 
     def final_settings(self) -> StageSettings:
         """Return the settings that are written for the program."""

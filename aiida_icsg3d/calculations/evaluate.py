@@ -35,7 +35,6 @@ class EvaluateCalculation(StageCalculation):
         InputFile("stability", "stability", "stability{suffix}", assumed=False),
         InputFile("unconditioned_folder", "unconditioned", "unconditioned.h5", path=CRYSTALS, assumed=False),
     )
-    owned = ("cache", "evaluation", "table", "details")
     retrieved_files = ("evaluation.json", "evaluation.md", "evaluation.csv")
 
     @classmethod

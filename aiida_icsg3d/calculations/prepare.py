@@ -18,7 +18,6 @@ class PrepareCalculation(StageCalculation):
     CACHE_VERSION = 4
     stage = "prepare"
     files = (InputFile("source", "source", "source_{file}", path="."),)
-    owned = ("dataset",)
     retrieved_files = ("dataset.h5",)
 
     @classmethod

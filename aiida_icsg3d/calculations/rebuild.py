@@ -19,7 +19,6 @@ class RebuildCalculation(StoresCrystals, StageCalculation):
         InputFile("fields_folder", "fields", "fields.h5"),
         InputFile("segments_folder", "segments", "segments.h5"),
     )
-    owned = ("crystals",)
     retrieved_files = ("crystals.h5",)
 
     @classmethod

@@ -29,7 +29,6 @@ class SampleCalculation(StageCalculation):
         InputFile("base", "base", BASE_FILE, written=True),
         InputFile("dataset", "base", BASE_FILE),
     )
-    owned = ("fields",)
 
     @classmethod
     def define(cls, spec: Any) -> None:

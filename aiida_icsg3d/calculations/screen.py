@@ -29,7 +29,6 @@ class ScreenCalculation(StageCalculation):
         InputFile("base", "base", BASE_FILE, written=True),
         InputFile("known_formulas", "known_formulas", "known_formulas{suffix}"),  # and whether a list is compressed
     )
-    owned = ("table",)
     retrieved_files = ("screening.csv",)
 
     @classmethod

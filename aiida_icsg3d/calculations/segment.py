@@ -20,7 +20,6 @@ class SegmentCalculation(StageCalculation):
         InputFile("unet", "unet", "unet.safetensors"),
         InputFile("fields_folder", "fields", "fields.h5"),
     )
-    owned = ("segments",)
 
     @classmethod
     def define(cls, spec: Any) -> None:

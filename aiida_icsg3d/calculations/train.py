@@ -30,7 +30,6 @@ class TrainCalculation(StageCalculation):
         InputFile("vae", "vae", "vae.safetensors"),
         InputFile("checkpoint_folder", "resume_from", "resume", path=CHECKPOINT),
     )
-    owned = ("output", "checkpoint")
     retrieved_files = ("model.safetensors", "metrics.csv", FINGERPRINT)
 
     @classmethod

@@ -148,19 +148,12 @@ def plan_training(request: Training, builder: Any) -> Plan:
     for network in NETWORKS:
         job = builder[network].train
         settings = job.settings.get_dict()
-        epochs = settings["optimiser"]["max_epochs"]
+        epochs, least = settings["optimiser"]["max_epochs"], settings["optimiser"].get("min_steps")
+        words = f"train the {network}, {epochs} epochs" + (f" and at least {least} steps" if least else "")
         where = computer_of(job.code)
         alike = {"network": network, "optimiser.max_epochs": epochs}
         # how long depends on how many crystals there are, which is not known before the dataset is built
         seconds = earlier_seconds(Kind("TrainCalculation", where, size, settings=alike)) if size else []
-        steps.append(
-            Step(
-                f"train the {network}, {epochs} epoch{'s' if epochs != 1 else ''}",
-                "TrainCalculation",
-                1,
-                where,
-                tuple(seconds),
-            )
-        )
+        steps.append(Step(words, "TrainCalculation", 1, where, tuple(seconds)))
     return Plan(tuple(steps), "the dataset, the models with their cards, and the provenance of each; checkpoints stay "
                 f"on {steps[-1].where}")  # fmt: skip

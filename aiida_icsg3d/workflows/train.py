@@ -73,7 +73,7 @@ class TrainWorkChain(BaseRestartWorkChain):
         :param options: AiiDA's ``metadata.options`` of the job, above those of the protocol.
         :raises ValueError: an unknown network, protocol or key.
         """
-        inputs = load_protocol("train", protocol, overrides)
+        inputs = training_protocol(protocol, overrides)
         builder: Any = cls.get_builder()
         fill_training(builder, code, network, inputs, seed, targets, options)
         builder.train.dataset = dataset
@@ -178,6 +178,19 @@ class TrainWorkChain(BaseRestartWorkChain):
         """Go on from the last checkpoint after a signal, a kill, a node failure or a stall."""
         self.report(f"TrainCalculation<{node.pk}> was cut off ({node.exit_message}); going on {self.go_on_from(node)}")
         return ProcessHandlerReport(True)
+
+
+def training_protocol(protocol: str | None, overrides: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the inputs of the protocol ``train`` with overrides merged in.
+
+    Whoever asks for a number of epochs gets it: the least number of steps of the protocol holds for its own epochs.
+    """
+    merged = load_protocol("train", protocol, overrides)
+    for network in NETWORKS:
+        asked = (overrides or {}).get(network, {}).get("settings", {}).get("optimiser", {})
+        if "max_epochs" in asked and "min_steps" not in asked:
+            merged[network]["settings"]["optimiser"].pop("min_steps", None)
+    return merged
 
 
 def fill_training(

@@ -12,8 +12,7 @@ from aiida.orm import AbstractCode, FolderData, ProcessNode, SinglefileData
 from ..calculations.exit_codes import declare, failed_child
 from ..calculations.prepare import PrepareCalculation
 from ..data import CrystalDatasetData, TrainedModelData
-from .protocols import load_protocol
-from .train import TrainWorkChain, fill_training
+from .train import TrainWorkChain, fill_training, training_protocol
 
 NETWORKS = ("unet", "vae", "prior", "cgcnn")
 
@@ -54,7 +53,12 @@ class TrainAllWorkChain(WorkChain):
             steps.wait_for_cgcnn,
             steps.results,
         )
-        declare(spec, "ERROR_PREPARE_FAILED", *(f"ERROR_{network.upper()}_FAILED" for network in NETWORKS))
+        declare(
+            spec,
+            "ERROR_PREPARE_FAILED",
+            "ERROR_NOTHING_REBUILT",
+            *(f"ERROR_{network.upper()}_FAILED" for network in NETWORKS),
+        )
 
     @classmethod
     def get_builder_from_protocol(
@@ -101,7 +105,7 @@ class TrainAllWorkChain(WorkChain):
             raise ValueError(f"dataset {name!r} has no property for the cgcnn to predict")
         if lost := sorted({*targets, *(conditions or ())} - set(properties)):
             raise ValueError(f"dataset {name!r} has no {', '.join(lost)}; it has {', '.join(properties) or 'nothing'}")
-        inputs = load_protocol("train", protocol, overrides)
+        inputs = training_protocol(protocol, overrides)
         for network in NETWORKS:
             wanted = {"cgcnn": targets, "prior": conditions}.get(network)
             fill_training(builder[network], code, network, inputs, seed, wanted, options)
@@ -155,14 +159,15 @@ class TrainAllWorkChain(WorkChain):
         return self.next_training("unet", "vae")
 
     def train_prior(self) -> ToContext | None:
-        """Train the prior upon the VAE."""
-        return self.next_training("vae", "prior")
+        """Train the prior upon the VAE; with the U-Net, the set is tried at its end."""
+        return self.next_training("vae", "prior", "unet")
 
-    def next_training(self, before: str, network: str) -> ToContext | None:
+    def next_training(self, before: str, network: str, *others: str) -> ToContext | None:
         """Train a network upon the one before; nothing where that one failed, so that the CGCNN is not lost."""
         if before not in self.ctx or not self.ctx[before].is_finished_ok:
             return None
-        return ToContext(**{network: self.submit_training(network, **{before: self.ctx[before].outputs.model})})
+        models = {name: self.ctx[name].outputs.model for name in (before, *others)}
+        return ToContext(**{network: self.submit_training(network, **models)})
 
     def wait_for_cgcnn(self) -> ToContext:
         """Wait for the CGCNN, which ran beside the others."""
@@ -176,7 +181,20 @@ class TrainAllWorkChain(WorkChain):
                 self.out(network, self.ctx[network].outputs.model)
         if "fingerprint" in self.ctx.cgcnn.outputs:
             self.out("fingerprint", self.ctx.cgcnn.outputs.fingerprint)
-        return next(filter(None, map(self.failure, trained)), None)
+        return next(filter(None, map(self.failure, trained)), None) or self.outcome_of_the_trial()
+
+    def outcome_of_the_trial(self) -> ExitCode | None:
+        """Report how the trained set did, and return an exit code where nothing came out of it."""
+        node = self.ctx.prior
+        results = node.outputs.results.get_dict() if "results" in node.outputs else {}
+        trial = results.get("tables", {}).get("trial")
+        if trial is None:
+            return None
+        self.report(results["message"])
+        if trial["prior"]:
+            return None
+        name, message = node.process_label, results["message"]
+        return self.exit_codes.ERROR_NOTHING_REBUILT.format(label=name, pk=node.pk, message=message)
 
 
 def validate_data(inputs: Mapping[str, Any], ports: Any) -> str | None:

@@ -13,7 +13,7 @@ from types import FrameType
 
 from ..crystals.batch import CrystalError
 from ..networks.model_file import ModelFileError
-from ..results import Report, StageError
+from ..results import RESULTS_FILE, Report, StageError, try_outputs
 from .arguments import Places, parse
 from .settings_file import all_settings, read_file, validated, with_options
 
@@ -65,11 +65,16 @@ def main(arguments: list[str] | None = None) -> int:
     report = Report(stage, Path.cwd())
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        try_outputs(report.directory, {"results": RESULTS_FILE})
         content = with_options(read_file(stage, path) if path else {}, places, given)
         settings = validated(stage, content, str(path) if path and not given else "settings")
         report.seed = settings.seed
+        files, folders = (
+            {name: getattr(settings, name) for name in names} for names in (settings.outputs, settings.output_folders)
+        )
+        try_outputs(report.directory, files, folders)
         importlib.import_module(MODULES[stage]).run(settings, report)
-        status, message = "completed", ""
+        status, message = "completed", report.note
     except (Exception, KeyboardInterrupt) as exception:
         status, message = classify(exception)
         if status == "failed":
@@ -79,6 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as exception:
         print(f"icsg3d {stage}: cannot write results.json: {exception}", file=sys.stderr)
         return 1
+    if report.silent:  # another process speaks for all
+        return 0 if status == "completed" else 1
     counts = ", ".join(f"{k} {v}" for k, v in report.counts.items())
     print(
         f"icsg3d {stage}: {status}" + (f" ({counts})" if counts else "") + (f"\n{message}" if message else ""),

@@ -3,6 +3,10 @@
 A model file is one ``.safetensors``; its header holds ``format``, ``format_version``, ``network``, ``class``,
 ``config`` (JSON) and ``card`` (JSON). Nothing in it can run code. Reading the header needs no torch. Files of earlier
 releases are read as if this one had written them, see upgrade.py.
+
+The header is read here and not by ``safetensors.safe_open``: nodes are checked by it where safetensors is not
+installed, and what it says ("header too large" of a pickle) names neither the fault nor what to do. The tensors are read by
+safetensors, which checks all that is not looked at here.
 """
 
 from __future__ import annotations
@@ -115,10 +119,14 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     :raises ModelFileError: as :func:`read_header`, or a weight that is not finite.
     """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     header = read_header(path)
-    weights = restored(load_file(path))
+    try:
+        weights = restored(load_file(path))
+    except SafetensorError as exception:
+        raise ModelFileError(f"{path}: the weights are damaged ({exception}); copy the file again") from exception
     for name, value in weights.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise ModelFileError(f"{path}: the weight {name} holds NaN or infinity; the training diverged, train again")

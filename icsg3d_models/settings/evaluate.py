@@ -14,6 +14,8 @@ from .conditions import ConditionSettings
 class EvaluateSettings(ConditionSettings, StageSettings):
     """Score crystals by the published metrics, beside what the reference set itself scores."""
 
+    outputs = ("cache", "evaluation", "table", "details")
+
     mode: Literal["reconstruction", "generation"] = "generation"
     """`reconstruction`: each crystal against its true one; `generation`: the batch against the set."""
     paired_by: Literal["id", "order"] = "id"

@@ -31,6 +31,8 @@ class Split(Strict):
 class PrepareSettings(StageSettings):
     """Build a dataset file from crystals of any source: CIF, POSCAR, CSV of CIFs, JSON, extxyz, ASE."""
 
+    outputs = ("dataset",)
+
     source: str | Annotated[list[str], Field(min_length=1)]
     """A .csv with a column of CIFs; a .cif or .mcif; a folder or .zip of CIFs, POSCARs and JSON, with the properties in
     properties.csv; an .extxyz; a .json of pymatgen; a .db of ASE; any file that ASE reads; each also as .gz; or the

@@ -13,6 +13,8 @@ from .base import StageSettings
 class RebuildSettings(StageSettings):
     """Turn fields and their segments into crystals with sub-voxel sites."""
 
+    outputs = ("crystals",)
+
     fields: str = "fields.h5"
     segments: str = "segments.h5"
     crystals: str = "crystals.h5"

@@ -16,6 +16,8 @@ from .conditions import ConditionSettings
 class SampleSettings(ConditionSettings, StageSettings):
     """Draw latents and decode them into fields."""
 
+    outputs = ("fields",)
+
     mode: Literal["prior", "base", "interpolate", "reconstruct"] = "prior"
     """`prior`: new crystals; `base`: around base crystals; `interpolate`: on the line between two base crystals;
     `reconstruct`: every base crystal once, encoded and decoded, in their order."""

@@ -14,6 +14,8 @@ from .conditions import ConditionSettings
 class ScreenSettings(ConditionSettings, StageSettings):
     """Predict properties, test crystals by one criterion after another, and rank those who pass."""
 
+    outputs = ("table",)
+
     crystals: str = "crystals.h5"
     predictors: list[str] = ["cgcnn.safetensors"]
     """Property models; several for the same property are averaged and their spread is the uncertainty."""

@@ -14,6 +14,8 @@ from .base import StageSettings
 class SegmentSettings(StageSettings):
     """Segment fields into regions, one an atom, and name the species of every voxel."""
 
+    outputs = ("segments",)
+
     unet: str = "unet.safetensors"
     fields: str = "fields.h5"
     segments: str = "segments.h5"

@@ -45,13 +45,16 @@ class Optimiser(Strict):
 class TrainSettings(StageSettings):
     """Train one network."""
 
+    outputs = ("output",)
+    output_folders = ("checkpoint",)
+
     network: Literal["unet", "vae", "prior", "cgcnn", "voxelnet"]
     """`unet` segments fields, `vae` needs a trained unet, `prior` needs a trained vae, `cgcnn` and
     `voxelnet` predict properties."""
     dataset: str = "dataset.h5"
     """Dataset file of `icsg3d prepare`."""
     unet: str | None = None
-    """Model file of the U-Net (for `vae`)."""
+    """Model file of the U-Net (for `vae`; for `prior`, that the trained set is tried at the end)."""
     vae: str | None = None
     """Model file of the VAE (for `prior`)."""
     output: str = "model.safetensors"
@@ -61,8 +64,16 @@ class TrainSettings(StageSettings):
     resume_from: str | None = None
     """Folder of a checkpoint to go on from; may be the one that is written."""
     optimiser: Optimiser = Optimiser()
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """Of products and convolutions: `float32` as torch does it by default, `tf32` on NVIDIA GPUs, `bfloat16` by
+    autocast. Weights are kept in float32."""
+    compile: bool = False
+    """Compile the network by torch.compile: minutes at the start, faster steps; needs a C++ compiler."""
     deadline_seconds: Annotated[float, Field(gt=0)] | None = None
     """Stop cleanly, with a checkpoint and status `walltime`, this long after the start."""
+    trial_samples: Annotated[int, Field(ge=0)] = 16
+    """Crystals of the dataset to encode and rebuild, and samples to draw, after the training of a `prior` whose `unet`
+    is given too: the outcome says which network needs more. 0: none."""
     targets: list[str] = []
     """Properties to predict (`cgcnn`, `voxelnet`) or to condition on (`prior`)."""
     conditions: list[str] | None = None

@@ -23,7 +23,10 @@ class Task(ABC, Generic[Network]):
     :ivar module: what is trained; its state_dict is what is saved.
     :ivar config: JSON-able configuration from which the module is rebuilt.
     :ivar n_train: number of training crystals; batches are indices below it.
+    :cvar compiled: methods of the module that do the work, for `compile`.
     """
+
+    compiled: tuple[str, ...] = ("forward",)
 
     kind: str
     module: Network

@@ -10,11 +10,14 @@ import torch
 
 from ..data.datasets import PARTS, read_dataset
 from ..devices import select_device
-from ..networks.model_file import ModelHeader, file_hash, save_model
+from ..networks.model_file import PREDICTORS, ModelFileError, ModelHeader, file_hash, save_model
 from ..results import Report, StageError, versions
 from ..settings import TrainSettings
 from .loop import State, Trainer
+from .loop.parallel import team
+from .targets import check_targets
 from .task import Task
+from .trial import run_trial
 
 # network -> what makes its task
 TASKS = {
@@ -37,6 +40,8 @@ def run(settings: TrainSettings, report: Report) -> None:
     report.inputs["dataset"] = digest
     models = {k: report.directory / v for k, v in (("unet", settings.unet), ("vae", settings.vae)) if v is not None}
     report.inputs.update({name: file_hash(path) for name, path in models.items()})
+    if settings.network not in PREDICTORS:
+        check_targets(settings.targets, dataset, validated=False)
     torch.manual_seed(settings.seed)
     module, _, name = TASKS[settings.network].partition(":")
     task: Task[Any] = attrgetter(name)(importlib.import_module(module))(
@@ -44,20 +49,34 @@ def run(settings: TrainSettings, report: Report) -> None:
     )
     parameters = sum(p.numel() for p in task.module.parameters())
     report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)}, parameters=parameters)
-    trainer = Trainer(task, settings, report, device)
-    try:
-        state = trainer.run()
-    except StageError:
-        if trainer.state.best:
-            _finish(task, trainer.state, settings, report, digest, dataset.name, dataset.citation)
-        raise
-    _finish(task, state, settings, report, digest, dataset.name, dataset.citation)
+    with team(device) as all_of_us:
+        report.silent = not all_of_us.leads
+        report.counts.update({"processes": all_of_us.size} if all_of_us.size > 1 else {})
+        trainer = Trainer(task, settings, report, device, all_of_us)
+        try:
+            state = trainer.run()
+        except StageError:
+            if trainer.state.best and all_of_us.leads:
+                _finish(task, trainer.state, settings, report, digest, dataset.name, dataset.citation)
+            raise
+    if not all_of_us.leads:
+        return
+    card = _finish(task, state, settings, report, digest, dataset.name, dataset.citation)
+    if settings.network == "prior" and settings.unet is not None and settings.trial_samples:
+        try:
+            trial = run_trial(settings, report, dataset, device)
+        except (StageError, ModelFileError, RuntimeError, MemoryError) as exception:  # the model is worth keeping
+            report.note = f"trained, but the set could not be tried: {exception}"
+            return
+        report.tables["trial"] = trial.table()
+        report.note = trial.words()
+        _write(task, state, settings, report, {**card, "trial": trial.table()})
 
 
 def _finish(
     task: Task[Any], state: State, settings: TrainSettings, report: Report, digest: str, name: str, citation: str
-) -> None:
-    """Test the best weights and write them with their card."""
+) -> dict[str, Any]:
+    """Test the best weights, write them with their card and return the card."""
     task.module.load_state_dict(state.best)
     task.module.eval()
     test = task.test(task.module)
@@ -68,7 +87,8 @@ def _finish(
         "data": {"name": name, "content_hash": digest, "citation": citation},
         "inputs": dict(report.inputs),
         "split": {part: report.counts[part] for part in PARTS},
-        "settings": settings.model_dump(),
+        # of the options what was given: all of them are in the configuration
+        "settings": {**settings.model_dump(), "options": settings.options.model_dump(exclude_unset=True)},
         "seed": settings.seed,
         "parameters": report.counts["parameters"],
         "steps": state.step,
@@ -78,10 +98,13 @@ def _finish(
         "device": report.device,
         "versions": versions(),
     }
-    digest = save_model(
-        report.directory / settings.output,
-        ModelHeader(task.kind, task.config, card, type(task.module).__name__),
-        state.best,
-    )
-    report.tables["model"] = {"file": settings.output, "sha256": digest, "network": task.kind}
+    _write(task, state, settings, report, card)
     task.save_extras(report.directory)
+    return card
+
+
+def _write(task: Task[Any], state: State, settings: TrainSettings, report: Report, card: dict[str, Any]) -> None:
+    """Write the model file."""
+    header = ModelHeader(task.kind, task.config, card, type(task.module).__name__)
+    digest = save_model(report.directory / settings.output, header, state.best)
+    report.tables["model"] = {"file": settings.output, "sha256": digest, "network": task.kind}

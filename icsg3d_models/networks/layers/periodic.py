@@ -46,6 +46,8 @@ class PeriodicConv(nn.Conv3d):
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, nx, ny, nz) to (B, O, nx, ny, nz)."""
         nx, ny, nz = input.shape[2:]
+        if torch.is_autocast_enabled(input.device.type):  # Fourier transforms have no half precision
+            return functional.conv3d(wrap(input), self.weight, self.bias)
         if nx * ny * nz <= MOST_POINTS:
             return spectral_conv(input, self.weight, self.bias)
         if planes_pay(input, self.weight):

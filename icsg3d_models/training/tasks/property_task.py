@@ -14,6 +14,7 @@ from ...data.datasets import Dataset
 from ...networks.layers.ensemble import PropertyEnsemble
 from ...results import StageError
 from ...settings import TrainSettings
+from ..targets import check_targets
 from ..task import Task
 
 KNEE = 0.1  # standardised error at which the loss turns from quadratic to linear
@@ -95,6 +96,8 @@ class PropertyTask(Task[PropertyEnsemble]):
             uncertainty = module.uncertainty(spread)
             for index, name in enumerate(self.config["targets"]):
                 known = torch.isfinite(errors[:, index])
+                if not known.any():
+                    continue
                 ratio = errors[known, index] / uncertainty[known, index]
                 metrics[f"within_1_sigma_{name}"] = float((ratio < 1).float().mean())
                 metrics[f"within_2_sigma_{name}"] = float((ratio < 2).float().mean())
@@ -108,8 +111,10 @@ class PropertyTask(Task[PropertyEnsemble]):
         return torch.cat([mean for mean, _ in pairs]), torch.cat([spread for _, spread in pairs])
 
     def _errors(self, errors: Tensor) -> dict[str, float]:
-        """Return the mean absolute error of each target, in its unit."""
-        return {f"mae_{n}": float(torch.nanmean(errors[:, i])) for i, n in enumerate(self.config["targets"])}
+        """Return the mean absolute error of each target that is known of some crystal, in its unit."""
+        known = torch.isfinite(errors).any(dim=0).tolist()
+        names = enumerate(self.config["targets"])
+        return {f"mae_{name}": float(torch.nanmean(errors[:, i])) for i, name in names if known[i]}
 
 
 def target_columns(settings: TrainSettings, dataset: Dataset) -> np.ndarray:
@@ -122,16 +127,8 @@ def target_columns(settings: TrainSettings, dataset: Dataset) -> np.ndarray:
         raise StageError(
             "settings_rejected", f"`targets` is empty; name properties to predict (the dataset has {known})"
         )
-    columns = np.stack([dataset.values(name) for name in settings.targets], axis=1)
-    for name, column in zip(settings.targets, columns[dataset.part("train")].T, strict=True):
-        known_values = column[np.isfinite(column)]
-        if len(known_values) < 2 or known_values.std() == 0:
-            raise StageError(
-                "input_incompatible",
-                f"target {name!r} has {len(known_values)} known values in the training part, all alike; "
-                "nothing can be learned from them",
-            )
-    return columns
+    check_targets(settings.targets, dataset, validated=True)
+    return np.stack([dataset.values(name) for name in settings.targets], axis=1)
 
 
 def standardise(module: PropertyEnsemble, train: np.ndarray) -> None:

@@ -28,6 +28,7 @@ class UNetTask(FieldTask[UNet]):
     """Segment fields with noise, blur and random origins, so that decoded fields are segmented too."""
 
     kind = "unet"
+    compiled = ("features",)
 
     def __init__(self, module: UNet, data: GridBatches, device: torch.device) -> None:
         self.module, self.data = module, data

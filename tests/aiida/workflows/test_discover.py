@@ -9,7 +9,6 @@ from aiida.common.links import LinkType
 from aiida.engine import run_get_node
 from aiida.engine.processes.utils import prune_mapping
 from aiida.orm import (
-    CalcFunctionNode,
     CalcJobNode,
     Dict,
     QueryBuilder,
@@ -29,6 +28,7 @@ from aiida_icsg3d.workflows.train import TrainWorkChain
 from aiida_icsg3d.workflows.train_all import TrainAllWorkChain
 from aiida_icsg3d.workflows.validate import ValidateWorkChain
 from tests.aiida import made_up
+from tests.aiida.process_nodes import finished
 
 
 @pytest.fixture
@@ -76,22 +76,6 @@ def test_whole_chain(fake_code: Any, dataset: Any) -> None:
     assert [(link.node.pk, link.link_label) for link in links] == [(rebuild.pk, "crystals__s000002")]
     assert {link.node.pk for link in crystal.base.links.get_outgoing().all()} == {outputs["summary"].creator.pk}
     assert rebuild.outputs.crystals.s000000.base.links.get_outgoing().all() == []
-
-
-def finished(process: Any, outputs: dict[str, Any], exit_status: int = 0, message: str = "") -> WorkChainNode:
-    """Return a stored WorkChain that ended with these outputs (`a__b` for namespaces)."""
-    node = WorkChainNode(process_type=process.build_process_type())
-    node.set_process_label(process.__name__)
-    node.set_process_state("finished")
-    node.set_exit_status(exit_status)
-    node.set_exit_message(message)
-    node.store()
-    for label, output in outputs.items():
-        creator = CalcFunctionNode().store()
-        output.base.links.add_incoming(creator, link_type=LinkType.CREATE, link_label="result")
-        output.store()
-        output.base.links.add_incoming(node, link_type=LinkType.RETURN, link_label=label)
-    return node
 
 
 def structure(a: float) -> StructureData:

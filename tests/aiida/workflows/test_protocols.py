@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiida_icsg3d.workflows.protocols import describe_protocols, load_protocol, merge, read_protocols
+from aiida_icsg3d.workflows.train import training_protocol
 
 NAMES = ("train", "generate", "screen", "discover")
 
@@ -60,3 +61,15 @@ def test_inputs_are_left_as_they_are() -> None:
     merged = merge(inputs, {"a": {"b": 2}}, "test", ())
     merged["a"]["b"] = 3
     assert inputs == {"a": {"b": 1}}
+
+
+def test_who_asks_for_epochs_gets_them() -> None:
+    """A protocol asks for steps at least, which few crystals need; a number of epochs asked for stands above it."""
+    own = training_protocol("fast", {})
+    assert own["vae"]["settings"]["optimiser"]["min_steps"] == 2000
+    asked = training_protocol("fast", {"vae": {"settings": {"optimiser": {"max_epochs": 2}}}})
+    assert asked["vae"]["settings"]["optimiser"]["max_epochs"] == 2
+    assert "min_steps" not in asked["vae"]["settings"]["optimiser"]
+    assert asked["unet"] == own["unet"]
+    both = training_protocol("fast", {"vae": {"settings": {"optimiser": {"max_epochs": 2, "min_steps": 10}}}})
+    assert both["vae"]["settings"]["optimiser"]["min_steps"] == 10

@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 from aiida import orm
+from aiida.orm import Dict
 from aiida.common.links import LinkType
 
-from aiida_icsg3d.workflows.train_all import TrainAllWorkChain
+from aiida_icsg3d.data import TrainedModelData
+from aiida_icsg3d.workflows.train import TrainWorkChain
+from aiida_icsg3d.workflows.train_all import NETWORKS, TrainAllWorkChain
+from tests.aiida import made_up
+from tests.aiida.process_nodes import finished
 
 
 @pytest.fixture
@@ -63,3 +68,45 @@ def test_either_a_dataset_or_a_source(fake_code: Any, dataset: Any) -> None:
     builder.prepare.code, builder.prepare.source = builder.unet.train.code, source
     with pytest.raises(ValueError, match="either the `dataset` to train on, or `prepare`"):
         builder._validate() if hasattr(builder, "_validate") else TrainAllWorkChain(inputs=builder._inputs(prune=True))
+
+
+def trained(
+    workchain: Any, code: Any, dataset: Any, folder: Any, trial: dict[str, Any] | None
+) -> tuple[Any, list[str]]:
+    """Return a WorkChain whose networks are trained, and its reports."""
+    process = workchain(TrainAllWorkChain, TrainAllWorkChain.get_builder_from_protocol(code, dataset))
+    reports: list[str] = []
+    process.report = reports.append
+    process.out = lambda *_: None
+    for number, network in enumerate(NETWORKS):
+        outputs = {"model": TrainedModelData(made_up.write_model(folder / network, network, number))}
+        if network == "prior" and trial is not None:
+            outputs["results"] = Dict({"message": "of 16 samples some", "tables": {"trial": trial}})
+        process.ctx[network] = finished(TrainWorkChain, outputs)
+    return process, reports
+
+
+def test_the_prior_gets_the_unet_for_the_trial(workchain: Any, fake_code: Any, dataset: Any, tmp_path: Any) -> None:
+    process, _ = trained(workchain, fake_code(), dataset, tmp_path, None)
+    handed: dict[str, Any] = {}
+    process.submit_training = lambda network, **models: handed.update({network: sorted(models)})
+    process.train_vae()
+    process.train_prior()
+    assert handed == {"vae": ["unet"], "prior": ["unet", "vae"]}
+
+
+def test_a_set_that_makes_nothing_is_no_success(workchain: Any, fake_code: Any, dataset: Any, tmp_path: Any) -> None:
+    process, reports = trained(workchain, fake_code(), dataset, tmp_path, {"prior": 0, "needs_more": "vae"})
+    exit_code = process.results()
+    assert exit_code.status == 420
+    assert "of 16 samples some" in exit_code.message
+    assert reports == ["of 16 samples some"]
+
+
+def test_a_set_that_makes_something_is_one(workchain: Any, fake_code: Any, dataset: Any, tmp_path: Any) -> None:
+    process, reports = trained(workchain, fake_code(), dataset, tmp_path, {"prior": 3, "needs_more": "prior"})
+    assert process.results() is None
+    assert reports == ["of 16 samples some"]
+    process, reports = trained(workchain, fake_code(), dataset, tmp_path, None)
+    assert process.results() is None
+    assert reports == []

@@ -108,6 +108,11 @@ def test_model_files_that_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("hello, I am a text file, not a model")
     with pytest.raises(ModelFileError, match="not a safetensors file"):
         read_header(tmp_path / "text.safetensors")
+    # what the header alone does not show, safetensors finds
+    (tmp_path / "shape.safetensors").write_bytes(whole.replace(b'"shape":[100]', b'"shape":[101]'))
+    assert read_header(tmp_path / "shape.safetensors").network == "vae"
+    with pytest.raises(ModelFileError, match=r"shape\.safetensors: the weights are damaged"):
+        load_weights(tmp_path / "shape.safetensors")
     with pytest.raises(ModelFileError, match="NaN or infinity"):
         load_weights(save(tmp_path / "nan.safetensors", value=float("nan")))
     with pytest.raises(ModelFileError, match="no such model file"):

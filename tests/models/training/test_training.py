@@ -18,13 +18,13 @@ from icsg3d_models.data.datasets import Dataset
 from icsg3d_models.fields.batches import to_batch
 from icsg3d_models.fields.grids import grid_sizes
 from icsg3d_models.fields.occupancy import occupancy_field
-from icsg3d_models.networks.model_file import ModelHeader, load_weights, read_header, save_model
+from icsg3d_models.networks.model_file import ModelHeader, file_hash, load_weights, read_header, save_model
 from icsg3d_models.networks.vae import VAE, VAEConfig
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import TrainSettings
 from icsg3d_models.training.augmentation import DECORATED, decorated, moved, repeated
-from icsg3d_models.training.checkpoint import LAST, load_checkpoint
 from icsg3d_models.training.loop import Trainer
+from icsg3d_models.training.loop.checkpoint import LAST, load_checkpoint
 from icsg3d_models.training.task import Task
 from icsg3d_models.training.tasks.prior_task import PriorTask, valid_rows
 from icsg3d_models.training.train import run
@@ -212,7 +212,8 @@ def test_unet_then_vae_then_prior_on_a_small_set(dataset_file: Path) -> None:
          "options": {"width": 8, "latent": 8}, "unet": "unet.safetensors"},
         {
             "network": "prior", "output": "prior.safetensors", "options": {"width": 16, "depth": 1},
-            "vae": "vae.safetensors", "targets": ["formation_energy_per_atom"],
+            "vae": "vae.safetensors", "targets": ["formation_energy_per_atom"], "unet": "unet.safetensors",
+            "trial_samples": 3,
         },
     ]  # fmt: skip
     for extra in wanted:
@@ -222,6 +223,12 @@ def test_unet_then_vae_then_prior_on_a_small_set(dataset_file: Path) -> None:
         assert header.card["data"]["content_hash"] == report.inputs["dataset"]
         assert header.card["test"]["loss"] > 0
         assert load_weights(folder / str(extra["output"]))
+    # two epochs are too few, and the trial says so in results and card
+    trial = read_header(folder / "prior.safetensors", "prior").card["trial"]
+    assert trial == report.tables["trial"]
+    assert (trial["part"], trial["tried"], trial["needs_more"]) == ("test", 3, "unet")
+    assert "the unet needs more steps" in report.note
+    assert report.tables["model"]["sha256"] == file_hash(folder / "prior.safetensors")
     lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
     assert [line["done"] for line in lines] == [1, 2] * 3
 

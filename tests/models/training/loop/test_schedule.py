@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from icsg3d_models.settings import Optimiser
-from icsg3d_models.training.schedule import FINAL_RATE, WARM_UP_STEPS, Schedule, plan_steps
+from icsg3d_models.training.loop.schedule import FINAL_RATE, WARM_UP_STEPS, Schedule, plan_steps
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..settings import Optimiser
+from ...settings import Optimiser
 
 WARM_UP_STEPS = 50
 FINAL_RATE = 0.02  # of the peak learning rate, at the end of the cosine

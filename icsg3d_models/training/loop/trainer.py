@@ -19,14 +19,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ..results import Report, StageError
-from ..settings import TrainSettings
+from ...results import Report, StageError
+from ...settings import TrainSettings
+from ..task import Task
+from .acceleration import compiled, precision
 from .checkpoint import load_checkpoint, save_checkpoint
 from .loss_guard import LossGuard
+from .parallel import Team
 from .schedule import plan_steps
-from .task import Task
 
 SAVE_SECONDS = 60.0  # at most this much work is lost when the process is killed, once the first epoch is done
 TELL_SECONDS = (1.0, 30.0)  # at least between two lines of progress at ends of epochs; at most within an epoch
@@ -70,8 +72,12 @@ class Trainer:
     :param directory: where metrics.csv is written; checkpoints go to ``settings.checkpoint`` below it.
     """
 
-    def __init__(self, task: Task[Any], settings: TrainSettings, report: Report, device: torch.device) -> None:
+    def __init__(
+        self, task: Task[Any], settings: TrainSettings, report: Report, device: torch.device, team: Team | None = None
+    ) -> None:
         self.task, self.settings, self.report, self.device = task, settings, report, device
+        self.team = team or Team()
+        self.arithmetic = precision(settings, device)
         options = settings.optimiser
         self.batch = min(options.batch_size, task.n_train)
         self.schedule = plan_steps(options, len(task.batches(self.batch, np.random.default_rng(0))))
@@ -86,6 +92,8 @@ class Trainer:
         self.state = State()
         self.guard = LossGuard(self.optimiser, device)
         self.checkpoint = report.directory / settings.checkpoint
+        self._received: list[int] = []  # signals
+        self._wishes = torch.zeros(())  # processes of the team that are to stop
         self._epoch: int | None = None
         self._batches_of_epoch: list[np.ndarray] = []
         self._last_loss = torch.tensor(math.nan)
@@ -101,7 +109,8 @@ class Trainer:
         if self.settings.resume_from is not None:
             self._resume(self.report.directory / self.settings.resume_from)
         started = self.report.elapsed
-        with deferred_signals() as received:
+        methods = self.task.compiled, self.settings.compile
+        with deferred_signals() as self._received, compiled(self.task.module, *methods):
             while self.state.step < self.schedule.total and not self._out_of_patience():
                 epoch, position = divmod(self.state.step, self.schedule.steps_per_epoch)
                 self._step(self._batches(epoch)[position])
@@ -110,12 +119,16 @@ class Trainer:
                     self._end_of_epoch(epoch + 1)
                 elif self.report.elapsed - self._told > TELL_SECONDS[1]:
                     self._tell(epoch)
-                self._obey(received)
+                self._obey(ended)
                 # A run that is killed within its first minute has at least its first epoch behind it.
                 first = ended and self._saved is None
+                if not self.team.leads:
+                    continue
                 if first or self.report.elapsed - (self._saved or started) > SAVE_SECONDS:
                     self._save()
-        self._save()
+        self._stop_where_diverged()
+        if self.team.leads:
+            self._save()
         return self.state
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
@@ -128,16 +141,12 @@ class Trainer:
     def _step(self, indices: np.ndarray) -> None:
         """Take one optimiser step and move the average of the weights."""
         options, step = self.settings.optimiser, self.state.step
-        generator = torch.Generator(self.device).manual_seed((self.settings.seed * 1_000_003 + step) % 2**63)
+        seed = self.settings.seed * 1_000_003 + step + (self.team.rank << 40)
+        generator = torch.Generator(self.device).manual_seed(seed % 2**63)
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.rate(step, options.learning_rate)
         self.task.module.train()
-        loss, logged = self.task.loss(indices, generator, step / self.schedule.total)
-        self.guard.watch(loss, logged, step)
-        if self.guard.is_due(step):
-            self._stop_where_diverged()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = self._gradient(indices, generator)
         nn.utils.clip_grad_norm_(self.task.module.parameters(), options.gradient_clip)
         self.optimiser.step()
         # The decay ramps up so that the first epochs are not averaged with the random start.
@@ -147,7 +156,37 @@ class Trainer:
             for mine, theirs in zip(self.average.buffers(), self.task.module.buffers(), strict=True):
                 mine.copy_(theirs)
         self.state.step += 1
-        self._last_loss = loss.detach()
+        self._last_loss = loss
+
+    def _gradient(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+        """Leave the gradient of a batch in the parameters and return its loss.
+
+        :raises StageError: a loss was not finite.
+        """
+        step, share = self.state.step, self.team.share(indices)
+        loss: Tensor | None = None
+        logged: dict[str, Tensor] = {}
+        if len(share):
+            with self.arithmetic:
+                loss, logged = self.task.loss(share, generator, step / self.schedule.total)
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.team.size == 1:
+            assert loss is not None
+            self._watch(loss, logged)
+            loss.backward()
+            return loss.detach()
+        if loss is not None:
+            loss.backward()
+        weight, stop = len(share) / len(indices), bool(self._received) or self._late()
+        whole, self._wishes = self.team.sum_gradients(self.task.module, loss, weight, stop)
+        self._watch(whole, {})
+        return whole
+
+    def _watch(self, loss: Tensor, logged: dict[str, Tensor]) -> None:
+        """Hand the loss of this step to the guard."""
+        self.guard.watch(loss, logged, self.state.step)
+        if self.guard.is_due(self.state.step):
+            self._stop_where_diverged()
 
     def _stop_where_diverged(self) -> None:
         """Save the state before the first loss that is not finite, and raise; nothing where all were finite."""
@@ -155,7 +194,8 @@ class Trainer:
         if diverged is None:
             return
         self.state.step, loss, parts = diverged
-        self._write_checkpoint()
+        if self.team.leads:
+            self._write_checkpoint()
         raise StageError(
             "loss_not_finite",
             f"the loss became {loss} at step {self.state.step + 1} of {self.schedule.total} ({parts}); "
@@ -185,7 +225,8 @@ class Trainer:
                 self._tell(epoch)
             return
         self._stop_where_diverged()
-        metrics = self.task.validate(self.average)
+        metrics = self.task.validate(self.average) if self.team.leads else {}
+        metrics["loss"] = self.team.agreed(metrics.get("loss", math.nan), self.device)
         row = {
             "epoch": epoch,
             "step": self.state.step,
@@ -200,7 +241,8 @@ class Trainer:
                 f"the loss of the validation is {metrics['loss']} after step {self.state.step}, where that of the "
                 f"training is {float(self._last_loss):.3g}; look for values that are missing or far off",
             )
-        self._write_metrics(self.report.directory / "metrics.csv")
+        if self.team.leads:
+            self._write_metrics(self.report.directory / "metrics.csv")
         if metrics["loss"] < self.state.best_loss:
             self.state.best_loss, self.state.best_step = metrics["loss"], self.state.step
             self.state.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
@@ -211,20 +253,32 @@ class Trainer:
         since = [row for row in self.state.history if row["step"] > self.state.best_step]
         return patience is not None and len(since) >= patience
 
-    def _obey(self, received: list[int]) -> None:
+    def _late(self) -> bool:
+        """Tell whether the deadline came."""
+        deadline = self.settings.deadline_seconds
+        return deadline is not None and self.report.elapsed > deadline
+
+    def _obey(self, ended: bool) -> None:
         """Save and end the training where the deadline or a signal came before the last step.
 
+        A team stops where one of it is to, after the same step; on a device that means waiting for it now and then.
+
+        :param ended: whether an epoch has just ended.
         :raises StageError: ``walltime`` or ``interrupted``.
         """
-        deadline = self.settings.deadline_seconds
-        late = deadline is not None and self.report.elapsed > deadline
-        if self.state.step >= self.schedule.total or not (received or late):
+        if self.team.size == 1:
+            wished = bool(self._received) or self._late()
+        else:
+            wished = (ended or self.guard.is_due(self.state.step)) and bool(self._wishes > 0)
+        if self.state.step >= self.schedule.total or not wished:
             return
-        self._save()
+        if self.team.leads:
+            self._save()
         done = f"after {self.state.step} of {self.schedule.total} steps; go on with `resume_from`"
-        if late:
-            raise StageError("walltime", f"the deadline of {deadline:.0f} s came {done}")
-        raise StageError("interrupted", f"{signal.Signals(received[0]).name} came {done}")
+        if self._late():
+            raise StageError("walltime", f"the deadline of {self.settings.deadline_seconds:.0f} s came {done}")
+        name = signal.Signals(self._received[0]).name if self._received else "the end of another process"
+        raise StageError("interrupted", f"{name} came {done}")
 
     def _seconds(self) -> float:
         """Return the time spent training, over all runs of this training."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ..results import StageError
+from ...results import StageError
 
 FORMAT_VERSION = 1
 LAST = "last.pt"
