@@ -5,8 +5,8 @@ A model file is one ``.safetensors``; its header holds ``format``, ``format_vers
 releases are read as if this one had written them, see upgrade.py.
 
 The header is read here and not by ``safetensors.safe_open``: nodes are checked by it where safetensors is not
-installed, and what it says ("header too large" of a pickle) names neither the fault nor what to do. The tensors are read by
-safetensors, which checks all that is not looked at here.
+installed, and what it says ("header too large" of a pickle) names neither the fault nor what to do. The tensors are
+read by safetensors, which checks all that is not looked at here.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from aiida import orm
-from aiida.orm import Dict
 from aiida.common.links import LinkType
+from aiida.orm import Dict
 
 from aiida_icsg3d.data import TrainedModelData
 from aiida_icsg3d.workflows.train import TrainWorkChain
