@@ -175,6 +175,7 @@ class Autoencoder(nn.Module, ABC):
 
         :param mean: (B, Z, ...) of a batch.
         """
+        mean = mean.float()  # a difference of squares, which half precision would lose
         over = (0, *range(2, mean.dim()))
         count = mean[:, 0].numel()
         if count < 2:

@@ -40,7 +40,7 @@ class VAETask(FieldTask[Autoencoder]):
     """Encode and decode the fields of crystals in the setting in which the dataset holds them."""
 
     kind = "vae"
-    compiled = ("encode", "decode")
+    compiled = ("encode_fields", "decode_fields")
 
     def __init__(
         self,

@@ -49,6 +49,27 @@ def test_a_format_of_gpus_is_refused_elsewhere() -> None:
     assert refused.value.status == "settings_rejected"
 
 
+def test_what_is_compiled_is_what_the_loss_calls(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Methods are named by their tasks; one that no loss calls would be compiled for nothing."""
+    called: list[str] = []
+
+    def watched(method: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            called.append(method.__name__)
+            return method(*arguments, **named)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", watched)
+    folder = dataset_file.parent
+    for network, chosen in SMALL.items():
+        called.clear()
+        common = {"network": network, "output": f"{network}.safetensors", "device": "cpu", "compile": True}
+        run(TrainSettings.model_validate({**common, **chosen, "optimiser": {"max_epochs": 1}}), Report("train", folder))
+        wanted = {"unet": {"features"}, "vae": {"encode_fields", "decode_fields"}}.get(network, {"forward"})
+        assert set(called) == wanted
+
+
 def test_a_compiled_network_is_itself_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Traced by torch.compile; the code generator behind it is left out, which takes a minute."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
