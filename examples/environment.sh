@@ -44,23 +44,39 @@ make_venv() {
     export PATH="$ROOT/.venv/bin:$PATH"
 }
 
+# install_packages WHAT ELSE PACKAGE...: install Debian packages; where there is no apt-get, say what else to do.
+install_packages() {
+    local what="$1" else="$2" sudo=()
+    shift 2
+    command -v apt-get >/dev/null || fail "$what is not there: $else."
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || fail "$what is not there: have an administrator run \`apt-get install $*\`."
+        sudo=(sudo)
+    fi
+    say "installing $*"
+    "${sudo[@]}" apt-get -qq update
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "$@" >/dev/null
+}
+
 # Find pw.x, or install it where apt-get is there.
 find_pw() {
-    local sudo=()
     if ! command -v pw.x >/dev/null; then
-        command -v apt-get >/dev/null ||
-            fail "pw.x of Quantum ESPRESSO is not there: get it with \`conda install -c conda-forge qe\` and put it on the PATH."
-        if [ "$(id -u)" != 0 ]; then
-            command -v sudo >/dev/null || fail "pw.x is not there: have an administrator run \`apt-get install quantum-espresso\`."
-            sudo=(sudo)
-        fi
-        say "installing quantum-espresso"
-        "${sudo[@]}" apt-get -qq update
-        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y \
-            quantum-espresso quantum-espresso-data libopenblas0-pthread >/dev/null
+        install_packages "pw.x of Quantum ESPRESSO" \
+            "get it with \`conda install -c conda-forge qe\` and put it on the PATH" \
+            quantum-espresso quantum-espresso-data libopenblas0-pthread
     fi
     PW="$(command -v pw.x)" || fail "pw.x was installed but is not on the PATH."
     export PW
+}
+
+# Find Chromium and its driver, in which the tests look at reports, or install them where apt-get is there.
+find_chromium() {
+    if ! command -v chromedriver >/dev/null ||
+        ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then
+        install_packages "Chromium with chromedriver" \
+            "install Chromium or Chrome with the chromedriver of its version, and put both on the PATH" \
+            chromium chromium-driver
+    fi
 }
 
 # make_profile NAME: an AiiDA configuration inside the checkout, with localhost, codes, caching and pseudopotentials.

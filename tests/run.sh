@@ -7,6 +7,7 @@ source "$ROOT/examples/environment.sh"
 
 make_venv models,relax,report,tests
 find_pw
+find_chromium
 cd "$ROOT"
 # the tests make profiles of their own; nobody's configuration is read
 AIIDA_PATH="$(mktemp -d)"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from icsg3d_models.conditions import BY_NAME
+from icsg3d_models.conditions import BY_NAME, fulfilled
+from icsg3d_models.crystals.batch import Crystals
 
+from .candidate import PREDICTED, Candidate
 from .graph import is_stage
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
+    from pymatgen.core import Structure
 
 # The settings that say what was asked for, in the order of reports.
 SETTINGS = ("mode", "n_samples", *BY_NAME, "targets", "guidance", "spread", "seed")
@@ -34,3 +38,44 @@ def in_words(asked: dict[str, Any]) -> str:
 
     labels = {name: condition.label for name, condition in BY_NAME.items()}
     return " · ".join(f"{labels.get(name, name.replace('_', ' '))} {words(value)}" for name, value in asked.items())
+
+
+class Delivered(NamedTuple):
+    """A wish, and what became of it among the crystals that were looked at."""
+
+    wish: str
+    asked: str
+    delivered: str
+    kept: bool | None
+
+
+def delivered(wishes: dict[str, Any], crystals: Sequence[tuple[Candidate, Structure]]) -> list[Delivered]:
+    """Return what was asked beside what was delivered, judged on the crystals themselves by the list of conditions.
+
+    :param wishes: from :func:`asked_for`.
+    :param crystals: the candidates to look at, with their generated crystals.
+    """
+    found = []
+    total = len(crystals)
+    asked = {name: value for name, value in wishes.items() if name in BY_NAME}
+    if asked and total:
+        batch = Crystals.from_structures([s for _, s in crystals], [c.id for c, _ in crystals])
+        for name, right in fulfilled(batch, asked).items():
+            condition, count = BY_NAME[name], int(right.sum())
+            words = condition.words(condition.read(asked[name]))
+            found.append(Delivered(condition.label, words, f"{count} of {total}", count == total))
+    for name, target in (wishes.get("targets") or {}).items():
+        values = [c.row[PREDICTED + name] for c, _ in crystals if isinstance(c.row.get(PREDICTED + name), (int, float))]
+        label = f"predicted {name.replace('_', ' ')}"
+        if values:
+            words = f"{min(values):.2f} to {max(values):.2f}, off by {mean_of(abs(v - target) for v in values):.2f}"
+            found.append(Delivered(label, f"{target:g}", words, None))
+        else:
+            found.append(Delivered(label, f"{target:g}", "not predicted, so not judged", None))
+    return found
+
+
+def mean_of(values: Any) -> float:
+    """Return the mean of at least one number."""
+    numbers = list(values)
+    return float(sum(numbers) / len(numbers))

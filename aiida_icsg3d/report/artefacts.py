@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-import re
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icsg3d_models.data.writers import write_cif
+
 from ..campaigns.asked import asked_for
 from ..campaigns.campaign import Campaign
-from ..campaigns.candidate import Candidate
 from ..campaigns.graph import output
+from .export import entries_of
 
 if TYPE_CHECKING:
-    from aiida.orm import ProcessNode, StructureData
+    from aiida.orm import ProcessNode
 
 RELAX_COLUMNS = (
     "status", "exit_status", "reason", "energy_eV", "energy_per_atom_eV", "a", "b", "c", "spacegroup_symbol",
@@ -42,36 +42,9 @@ def write_candidates(campaign: Campaign, path: Path) -> Path:
     return path
 
 
-def safe_name(text: str) -> str:
-    """Return a text fit for a file name: letters, digits, dots and dashes only."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip(".-") or "x"
-
-
-def cif_name(rank: int, candidate: Candidate, kind: str) -> str:
-    """Return the file name of a CIF: rank, formula, id, and whether it is generated or relaxed."""
-    return f"{rank:03d}_{safe_name(candidate.formula)}_{safe_name(candidate.id)}_{kind}.cif"
-
-
-def to_cif(structure: StructureData, title: str) -> str:
-    """Return a CIF that says which node it came from; symmetry is left for the reader to find."""
-    from pymatgen.io.cif import CifWriter
-
-    text = str(CifWriter(structure.get_pymatgen(), significant_figures=6))
-    return f"# {safe_name(title)}, AiiDA StructureData {structure.uuid}\n{text}"
-
-
 def write_cifs(campaign: Campaign, path: Path) -> Path:
-    """Write the generated and relaxed crystals of the selected candidates into a zip."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for rank, candidate in enumerate(campaign.selected, start=1):
-            pair = (
-                ("generated", campaign.structure(candidate)),
-                ("relaxed", campaign.relaxed.get(candidate.id)),
-            )
-            for kind, structure in pair:
-                if structure is not None:
-                    text = to_cif(structure, f"{candidate.formula}-{candidate.id}-{kind}")
-                    archive.writestr(cif_name(rank, candidate, kind), text)
+    """Write the generated and relaxed crystals of the selected candidates into a zip, with the symmetry found."""
+    write_cif(entries_of(campaign, campaign.best), path)
     return path
 
 

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..campaigns.campaign import FUNNEL, Campaign, read_campaign
 from ..campaigns.candidate import Candidate
+from ..campaigns.predicted import meanings
+from ..campaigns.verdict import ENERGIES, energy_of
+from ..campaigns.verdict import in_words as verdict_in_words
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
 SHOWN = 10
-HEADERS = ("formula", "space group", "a (Å)", "predicted E_f\n(eV/atom)", "DFT energy\n(eV/atom)", "volume\n(%)",
-           "RMSD\n(Å)", "relaxed\nPK")  # fmt: skip
+HEADERS = ("formula", "space group", "a (Å)", "predicted", "DFT", "volume\n(%)", "RMSD\n(Å)",
+           "relaxed\nPK")  # fmt: skip
 
 
 def number(value: Any, pattern: str = ".3f") -> str:
@@ -29,9 +32,9 @@ def table_row(campaign: Campaign, candidate: Candidate, target: str | None) -> t
     relaxed = campaign.relaxed.get(candidate.id)
     a = relax.get("a") if well else row.get("a")
     group = (relax if well else row).get("spacegroup_symbol") or row.get("spacegroup_symbol") or "-"
-    energy = number(relax.get("energy_per_atom_eV")) if well else failure_word(candidate)
+    done = "relaxed" if well else failure_word(candidate)
     return (
-        candidate.formula, str(group), number(a), number(row.get(f"predicted_{target}"), "+.3f"), energy,
+        candidate.formula, str(group), number(a), number(row.get(f"predicted_{target}"), "+.3f"), done,
         number(relax.get("volume_change_percent"), "+.1f"), number(relax.get("rmsd_angstrom")),
         str(relaxed.pk) if relaxed else "-",
     )  # fmt: skip
@@ -66,25 +69,29 @@ def main_property(campaign: Campaign) -> str | None:
     return next((n for n in names if "formation_energy" in n), names[0] if names else None)
 
 
-def readable(name: str) -> str:
-    """Return the name of a property in words, an energy per atom with its unit."""
-    if "energy" in name and name.endswith("_per_atom"):
-        return name.removesuffix("_per_atom").replace("_", " ") + " (eV/atom)"
-    return name.replace("_", " ")
-
-
 def candidate_table(campaign: Campaign, limit: int = SHOWN) -> str:
-    """Return the table of the best candidates."""
+    """Return the table of the best candidates: energies of the verdict first, where there are any."""
     from tabulate import tabulate
 
-    target = main_property(campaign)
-    rows = [table_row(campaign, candidate, target) for candidate in campaign.best[:limit]]
-    if not rows:
+    best = campaign.best[:limit]
+    if not best:
         return "No candidate passed the screening."
-    headers = list(HEADERS)
-    if target and "formation_energy" not in target:
-        headers[3] = f"predicted\n{target}"
-    return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", "left", *["right"] * 6))
+    target = main_property(campaign)
+    shown = [energy for energy in ENERGIES if any(energy_of(c, energy) is not None for c in best)]
+    rows = []
+    for candidate in best:
+        formula, *rest = table_row(campaign, candidate, target)
+        rows.append([formula, *(number(energy_of(candidate, energy), "+.3f") for energy in shown), *rest])
+    headers = [HEADERS[0], *(f"{energy.label.replace(', ', chr(10))}\n(eV/atom)" for energy in shown), *HEADERS[1:]]
+    notes = []
+    if target is not None:
+        meaning = meanings(campaign.node, [target])[target]
+        headers[headers.index("predicted")] = "\n".join(
+            ["predicted", meaning.short, *([f"({meaning.unit})"] * bool(meaning.unit))]
+        )
+        notes = ["", f"predicted {meaning.short}: {meaning.sentence}"]
+    align = ["left", *["right"] * len(shown), "left", *["right"] * 6]
+    return "\n".join([tabulate(rows, headers=headers, disable_numparse=True, colalign=align), *notes])
 
 
 def summarise(workchain: ProcessNode) -> str:
@@ -98,6 +105,10 @@ def summarise(workchain: ProcessNode) -> str:
     if workchain.exit_status:
         ended += f" [{workchain.exit_status}] {workchain.exit_message}"
     lines = [funnel_line(campaign.funnel), "", candidate_table(campaign)]
+    if campaign.best:
+        lines = [verdict_in_words(campaign.best[0]), *lines]
+    if "novel" in campaign.funnel:
+        lines.append("novel: not in the data that the models were trained on, which does not mean unknown")
     failures = failure_lines(campaign)
     if failures:
         lines += ["", "Relaxations that failed:", *failures]

@@ -1,250 +1,255 @@
-"""The offline page of a run: funnel, candidates, turning fields and crystals, predictions against DFT, failures."""
+"""The page of a run: one HTML file that can be mailed, with plotly, pictures and files inside.
+
+Everything that comes from a run passes through jinja2, which escapes it; only what this package made itself is marked
+as safe. plotly.js is put in whole (4.8 MB of the page, 1.4 MB zipped): a page that loads it is empty without a network.
+"""
 
 from __future__ import annotations
 
-from html import escape
+import base64
+import json
+import re
+from importlib.resources import files as resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..campaigns.asked import asked_for, in_words
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup, escape
+
+from icsg3d_models.data.writers import cif_text, safe_name
+
+from ..campaigns.asked import asked_for, delivered, in_words
 from ..campaigns.campaign import FUNNEL, Campaign
-from ..campaigns.candidate import PREDICTED, Candidate
+from ..campaigns.predicted import meanings
+from ..campaigns.questions import failures
+from ..campaigns.verdict import ENERGIES, hull_in_words
+from ..campaigns.verdict import in_words as verdict_in_words
 from .artefacts import state
-from .console import failure_word, main_property, number, readable
+from .charts import histogram, parity
+from .console import main_property
+from .export import entry_of
+from .generated import generated_occupancy
+from .pictures.field import LEVEL
+from .rows import Row, colours, make_row, rejections
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-YES_NO = {"True": "yes", "False": "no"}
-SHOWN_ROWS, SHOWN_CRYSTALS = 200, 4
-INK, ACCENT, SOFT = "#1f2430", "#3b6fb6", "#9bb7dc"
-STYLE = """
-:root { color-scheme: light }
-body { font: 15px/1.5 system-ui, sans-serif; color: #1f2430; max-width: 1120px; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-.muted { color: #5d6675 } code { background: #f1f3f7; padding: .1em .35em; border-radius: 4px }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { padding: .32rem .6rem; text-align: right; border-bottom: 1px solid #e3e6ec; white-space: nowrap }
-th { font-weight: 600; color: #4a5263 } th.l, td.l { text-align: left }
-td.w { white-space: normal; text-align: left }
-tbody tr:hover { background: #f6f8fb } .bad { color: #b3382c } .good { color: #2c7a4b }
-.wide { overflow-x: auto }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 1rem }
-.card { min-width: 0; overflow: hidden; border: 1px solid #e3e6ec; border-radius: 8px; padding: .8rem }
-.card h3 { margin: 0 0 .3rem; font-size: 1rem }
-img { max-width: 100% }
-"""
+SHOWN_ROWS, SHOWN_CRYSTALS = 300, 6
+INLINE = 4_000_000  # bytes; a larger file of the report is linked, not put into the page
+PICTURE_DPI = 110
+PART_WORDS = {"field": "field", "generated": "generated", "relaxed": "DFT", "both": "both in one frame"}
+
+
+class Head(NamedTuple):
+    """The head of a column."""
+
+    words: str
+    unit: str = ""
+    kind: str = "h"
+    sort: bool = True
+
+
+class Card(NamedTuple):
+    """A crystal on the page: what is drawn of it."""
+
+    row: Row
+    picture: Markup | None
+    figure: Markup
+    parts: list[str]
+    field: str
+    colours: list[tuple[str, str]]
+
+
+class Attachment(NamedTuple):
+    """A file of the report, inside the page or beside it."""
+
+    name: str
+    href: Markup
+    inline: bool
 
 
 def write_page(campaign: Campaign, path: Path, files: dict[str, Path]) -> Path:
-    """Write ``index.html`` and, beside it, plotly.js; nothing is loaded from a network.
+    """Write the page; nothing is loaded from a network or from another file.
 
-    :param files: name -> other files of the report in the same folder, to link.
+    :param files: name -> other files of the report.
     """
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(loader=PackageLoader("aiida_icsg3d.report"), autoescape=True, trim_blocks=True)
+    environment.filters |= {
+        "formula": formula_html,
+        "spacegroup": spacegroup_html,
+        "lengths": lengths,
+        "angles": angles,
+    }
+    folder = resources("aiida_icsg3d.report") / "templates"
+    page = environment.get_template("page.html.j2").render(
+        **run_facts(campaign), **candidate_facts(campaign), **chart_facts(campaign),
+        rejections=rejections(campaign), failures=failures(campaign.node),
+        provenance=svg_inside(files.get("provenance_svg")), files=[attachment(p) for p in files.values()],
+        style=Markup((folder / "page.css").read_text(encoding="utf-8")),
+        script=Markup((folder / "page.js").read_text(encoding="utf-8")),
+        plotly=Markup(get_plotlyjs()),
+    )  # fmt: skip
+    size = len(page.encode("utf-8"))
+    path.write_text(page.replace("@SIZE@", f"{size / 1e6:.1f} MB", 1), encoding="utf-8")
+    return path
+
+
+def run_facts(campaign: Campaign) -> dict[str, Any]:
+    """Return what is said of the run as a whole."""
     node = campaign.node
     ended = state(node)
     if node.exit_status:
         ended += f" [{node.exit_status}] {node.exit_message or ''}"
-    minutes = (node.mtime - node.ctime).total_seconds() / 60
-    asked = asked_for(node)
-    title = f"{node.label or 'Discovery run'} · {node.pk}"
-    body = [
-        f"<h1>{escape(title)}</h1>",
-        f"<p class='muted'>{escape(ended)} · started {node.ctime:%Y-%m-%d %H:%M} · {minutes:.1f} min · "
-        f"<code>{escape(node.uuid)}</code></p>",
-        f"<p>{escape(node.description)}</p>" if node.description else "",
-        f"<p>Asked for: {escape(in_words(asked))}</p>" if asked else "",
-        "<p>" + " · ".join(f"<a href='{escape(p.name)}'>{escape(p.name)}</a>" for p in files.values()) + "</p>",
-        "<h2>Funnel</h2>", embed(funnel_figure(campaign.funnel), first=True),
-        "<h2>Candidates</h2>", candidate_table(campaign),
-        "<h2>Fields and crystals</h2>", crystal_cards(campaign),
+    wishes = asked_for(node)
+    chosen = [(c, s.get_pymatgen()) for c in campaign.selected if (s := campaign.structure(c)) is not None]
+    counts = [(name, campaign.funnel[name]) for name in FUNNEL if name in campaign.funnel]
+    most = max((count for _, count in counts), default=0) or 1
+    best = campaign.best
+    return {
+        "title": f"{node.label or 'Discovery run'} · {node.pk}", "pk": node.pk, "uuid": node.uuid, "ended": ended,
+        "started": f"{node.ctime:%Y-%m-%d %H:%M}", "minutes": f"{(node.mtime - node.ctime).total_seconds() / 60:.1f}",
+        "description": node.description, "verdict": verdict_in_words(best[0]) if best else "No candidate was selected.",
+        "wishes": in_words(wishes), "delivered": delivered(wishes, chosen),
+        "funnel": [(name, count, round(100 * count / most, 1)) for name, count in counts],
+        "novel_note": "novel" in campaign.funnel,
+    }  # fmt: skip
+
+
+def candidate_facts(campaign: Campaign) -> dict[str, Any]:
+    """Return the table, the cards and the CIFs."""
+    best = campaign.best
+    ids = {c.id for c in best}
+    everything = [*best, *(c for c in campaign.candidates if c.id not in ids)]
+    rows = [make_row(campaign, c) for c in everything[:SHOWN_ROWS]]
+    shown = [n for n in range(len(ENERGIES)) if any(row.energies[n] is not None for row in rows)]
+    meant = list(meanings(campaign.node, campaign.properties).values())
+    notes = dict.fromkeys(
+        f"{ENERGIES[n].label}: {words}" for n in shown for c in best if (words := hull_in_words(c, ENERGIES[n]))
+    )
+    heads = [
+        Head("#", kind="l"), Head("candidate", kind="l"),
+        *(Head(ENERGIES[n].label, "eV/atom") for n in shown),
+        *(Head(f"predicted {m.short}", m.unit) for m in meant),
+        Head("", kind="l", sort=False), Head("space group", kind="l"), Head("a, b, c", "Å"), Head("angles", "°"),
+        Head("c/a"), Head("volume, moved"), Head("known?", kind="l"), Head("nodes, files", kind="l"),
     ]  # fmt: skip
-    for name, label in (
-        ("picture", "The best candidates"),
-        ("provenance_svg", "Where the best candidate comes from"),
-    ):
-        if name in files:
-            body.append(
-                f"<h2>{label}</h2><a href='{files[name].name}'><img src='{files[name].name}' alt='{label}'></a>"
+    cards = [make_card(campaign, row) for row in rows[:SHOWN_CRYSTALS] if row.generated and row.generated.node]
+    return {
+        "rows": rows, "left_out": len(everything) - len(rows), "heads": heads, "energies": shown,
+        "energy_labels": [energy.label for energy in ENERGIES], "energy_notes": list(notes), "meanings": meant,
+        "cifs": {row.candidate.id: cifs_of(n, row) for n, row in enumerate(rows, start=1) if row.selected},
+        "cards": cards, "part_words": PART_WORDS, "provenance_of": best[0].formula if best else "",
+    }  # fmt: skip
+
+
+def chart_facts(campaign: Campaign) -> dict[str, Any]:
+    """Return the charts, and why there is none of a kind."""
+    meant = meanings(campaign.node, campaign.properties)
+    target = main_property(campaign)
+    figures = [figure for figure in [histogram(campaign, meant[target]) if target else None] if figure is not None]
+    pairs = parity(campaign, meant)
+    notes = []
+    if not pairs and any(c.relaxed_well for c in campaign.candidates):
+        notes.append("No parity plot: no two energies of this run count from the same zero. DFT total energies have no "
+                     "zero in common with a prediction.")  # fmt: skip
+    if campaign.candidates:
+        notes.append("No map of latents: the models keep none of their training crystals; those of the samples stay "
+                     "with the fields where they were made.")  # fmt: skip
+    return {"charts": [as_json(figure) for figure in [*figures, *pairs]], "chart_notes": notes}
+
+
+def make_card(campaign: Campaign, row: Row) -> Card:
+    """Return what is drawn of a candidate: a picture, and a figure that turns where the browser can."""
+    from .panels import make_panel, match_cell
+    from .pictures.turning import turning_figure
+
+    node = row.generated.node if row.generated else None
+    if node is None:
+        raise ValueError(f"{row.candidate.id}: its crystal is not in the graph")
+    generated = node.get_pymatgen()
+    after = row.relaxed.node if row.relaxed else None
+    relaxed = match_cell(generated, after.get_pymatgen()) if after is not None else None
+    values = generated_occupancy(node)
+    figure = turning_figure(generated, relaxed, values)
+    parts = list(dict.fromkeys(trace.meta for trace in figure.data))
+    picture = None
+    if find_spec("matplotlib") is not None and find_spec("skimage") is not None:
+        from .pictures.picture import draw_picture
+
+        with TemporaryDirectory() as folder:
+            image = draw_picture(
+                [make_panel(campaign, row.candidate)], Path(folder) / "row.png", dpi=PICTURE_DPI, detail=3
             )
-    figures = prediction_figures(campaign)
-    if figures:
-        body += ["<h2>Predictions</h2>", *(embed(figure) for figure in figures)]
-    body += ["<h2>What failed</h2>", failure_table(campaign)]
-    head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{escape(title)}</title>"
-    page = (
-        f"<!doctype html><html lang='en'><head>{head}<style>{STYLE}</style></head><body>{''.join(body)}</body></html>"
-    )
-    path.write_text(page, encoding="utf-8")
-    write_plotly(path.parent)
-    return path
-
-
-def write_plotly(folder: Path) -> None:
-    """Put plotly.js beside the page, once."""
-    from plotly.offline import get_plotlyjs
-
-    target = folder / "plotly.min.js"
-    if not target.exists():
-        target.write_text(get_plotlyjs(), encoding="utf-8")
-
-
-def embed(figure: go.Figure, first: bool = False) -> str:
-    """Return a figure as HTML; the first one loads plotly.js from the folder of the page."""
-    source = "directory" if first else False
-    return str(
-        figure.to_html(full_html=False, include_plotlyjs=source, config={"displaylogo": False, "responsive": True})
-    )
-
-
-def style(figure: go.Figure, height: int = 300) -> go.Figure:
-    """Give a flat figure the look of the page."""
-    return figure.update_layout(
-        template="plotly_white", height=height, margin={"l": 60, "r": 20, "t": 30, "b": 50},
-        font={"family": "system-ui, sans-serif", "color": INK},
+            picture = data_uri(image.read_bytes(), "image/png")
+    words = "" if "field" not in parts else ("as generated" if values is not None else "of the rebuilt crystal")
+    order = [part for part in ("field", "generated", "relaxed") if part in parts]
+    return Card(
+        row, picture, as_json(figure), [*order, "both"] if relaxed is not None else order,
+        f"{words}, occupancy {LEVEL:g}" if words else "", colours(row.elements),
     )  # fmt: skip
 
 
-def funnel_figure(funnel: dict[str, int]) -> go.Figure:
-    """Return how many crystals were left after each stage."""
-    import plotly.graph_objects as go
-
-    names = [name for name in FUNNEL if name in funnel]
-    figure = go.Figure(go.Funnel(y=names, x=[funnel[name] for name in names], marker={"color": ACCENT},
-                                 textinfo="value+percent initial"))  # fmt: skip
-    return style(figure, 90 + 38 * max(len(names), 1))
-
-
-def cell(value: Any, pattern: str = ".3f") -> str:
-    """Return a table cell: numbers formatted, everything else escaped."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f"<td>{number(value, pattern)}</td>"
-    return f"<td class='l'>{escape(str(value))}</td>" if value not in (None, "") else "<td class='muted'>–</td>"
+def cifs_of(rank: int, row: Row) -> dict[str, Attachment]:
+    """Return the CIFs of the generated and the relaxed crystal, inside the page."""
+    found = {}
+    for kind, line in (("generated", row.generated), ("relaxed", row.relaxed)):
+        if line is not None and line.node is not None:
+            entry = entry_of(row.candidate, line.node, kind, rank)
+            href = data_uri(cif_text(entry).encode("utf-8"), "chemical/x-cif")
+            found[kind] = Attachment(f"{safe_name(entry.id)}.cif", href, True)
+    return found
 
 
-def candidate_table(campaign: Campaign) -> str:
-    """Return the table of the best candidates with what was predicted and what DFT said."""
-    if not campaign.candidates:
-        return "<p>No crystal was screened.</p>"
-    properties = campaign.properties
-    heads = ["id", "formula", "space group", "a (Å)", *(f"predicted {readable(p)}" for p in properties), "novel",
-             "DFT energy (eV/atom)", "DFT space group", "DFT a (Å)", "volume (%)", "moved (Å)", "PK",
-             "relaxed PK"]  # fmt: skip
-    left = {"id", "formula", "space group", "novel", "DFT space group"}
-    rows = []
-    best = campaign.best
-    shown = [*best, *(c for c in campaign.candidates if c not in best)][:SHOWN_ROWS]
-    for c in shown:
-        row, relax = c.row, c.relax or {}
-        generated, relaxed = campaign.structure(c), campaign.relaxed.get(c.id)
-        energy = cell(relax.get("energy_per_atom_eV"))
-        if c.failed:
-            energy = f"<td class='bad'>{escape(failure_word(c))}</td>"
-        rows.append("<tr>" + "".join([
-            cell(c.id), cell(c.formula), cell(row.get("spacegroup_symbol")), cell(row.get("a")),
-            *(predicted_cell(row, p) for p in properties),
-            cell(YES_NO.get(str(row.get("novel")))), energy, cell(relax.get("spacegroup_symbol")),
-            cell(relax.get("a")), cell(relax.get("volume_change_percent"), "+.1f"), cell(relax.get("rmsd_angstrom")),
-            cell(generated.pk if generated else None, "d"), cell(relaxed.pk if relaxed else None, "d"),
-        ]) + "</tr>")  # fmt: skip
-    head = "".join(f"<th{' class=l' if h in left else ''}>{escape(h)}</th>" for h in heads)
-    note = ""
-    if len(campaign.candidates) > len(shown):
-        note = (
-            f"<p class='muted'>The best {len(shown)} of {len(campaign.candidates)}; all of them in candidates.csv.</p>"
-        )
-    return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{note}"
+def attachment(path: Path) -> Attachment:
+    """Return a file as a link: into the page where it is small enough, else to the file beside the page."""
+    kinds = {".csv": "text/csv", ".json": "application/json", ".zip": "application/zip", ".png": "image/png",
+             ".svg": "image/svg+xml"}  # fmt: skip
+    if path.stat().st_size > INLINE:
+        return Attachment(path.name, Markup(escape(path.name)), False)
+    return Attachment(path.name, data_uri(path.read_bytes(), kinds[path.suffix]), True)
 
 
-def predicted_cell(row: dict[str, Any], name: str) -> str:
-    """Return a prediction with its uncertainty, where there is one."""
-    value, spread = row.get(f"{PREDICTED}{name}"), row.get(f"uncertainty_{name}")
-    if isinstance(value, (int, float)) and isinstance(spread, (int, float)):
-        return f"<td>{value:+.3f} ± {spread:.3f}</td>"
-    return cell(value, "+.3f")
+def data_uri(content: bytes, kind: str) -> Markup:
+    """Return content as the address of a link or a picture."""
+    return Markup(f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}")
 
 
-def crystal_cards(campaign: Campaign) -> str:
-    """Return turning figures of the best candidates, generated (with field) and relaxed."""
-    from .generated import generated_occupancy
-    from .pictures.picture import LEVEL
-    from .pictures.scene3d import crystal_figure
-
-    with_field = find_spec("skimage") is not None
-    cards = []
-    for c in campaign.best[:SHOWN_CRYSTALS]:
-        pair = (("generated", campaign.structure(c)), ("relaxed by DFT", campaign.relaxed.get(c.id)))
-        for kind, structure in pair:
-            if structure is None:
-                continue
-            field = with_field and kind == "generated"
-            values = generated_occupancy(structure) if field else None
-            figure = crystal_figure(structure.get_pymatgen(), values, with_field=field)
-            note = f"PK {structure.pk}"
-            if field:
-                what = "generated field" if values is not None else "field of the rebuilt crystal"
-                note += f" · {what}, occupancy {LEVEL:g}"
-            cards.append(f"<div class='card'><h3>{escape(c.formula)}, {kind}</h3><span class='muted'>{escape(c.id)} · "
-                         f"{note}</span>{embed(figure)}</div>")  # fmt: skip
-    missing = "" if with_field else "<p class='muted'>Install aiida-icsg3d[report] to see the fields.</p>"
-    return f"{missing}<div class='cards'>{''.join(cards)}</div>" if cards else "<p>No candidate was selected.</p>"
+def as_json(figure: go.Figure) -> Markup:
+    """Return a figure as JSON that cannot end the script element it stands in."""
+    content = json.loads(figure.to_json())
+    return Markup(json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"))
 
 
-def prediction_figures(campaign: Campaign) -> list[go.Figure]:
-    """Return the histogram of the predicted property, and predicted against DFT where there are two points or more."""
-    import plotly.graph_objects as go
-
-    target = main_property(campaign)
-    if target is None:
-        return []
-    key = f"{PREDICTED}{target}"
-
-    def values(candidates: list[Candidate]) -> list[float]:
-        return [c.row[key] for c in candidates if isinstance(c.row.get(key), (int, float))]
-
-    histogram = go.Figure()
-    everything, chosen = values(campaign.candidates), values(campaign.selected)
-    histogram.add_histogram(x=everything, name="all screened", marker_color=SOFT, nbinsx=40)
-    histogram.add_histogram(x=chosen, name="selected", marker_color=ACCENT, nbinsx=40)
-    label = f"predicted {escape(readable(target))}"
-    histogram.update_layout(barmode="overlay", xaxis_title=label, yaxis_title="crystals")
-    figures = [style(histogram)]
-    pairs = [c for c in campaign.selected if c.relaxed_well and isinstance(c.row.get(key), (int, float))]
-    if len(pairs) > 1:
-        scatter = go.Figure(go.Scatter(
-            x=[c.row[key] for c in pairs], y=[(c.relax or {})["energy_per_atom_eV"] for c in pairs],
-            text=[escape(c.formula) for c in pairs], mode="markers+text", textposition="top center",
-            marker={"size": 10, "color": ACCENT},
-        ))  # fmt: skip
-        # total energies of different compositions share no zero: the page says so, instead of a line
-        scatter.update_layout(xaxis_title=label,
-                              yaxis_title="DFT total energy (eV/atom), no common zero of compositions")  # fmt: skip
-        figures.append(style(scatter, 380))
-    return figures
+def svg_inside(path: Path | None) -> Markup | None:
+    """Return a drawing without its XML head, to stand in the page."""
+    if path is None:
+        return None
+    text = path.read_text(encoding="utf-8")
+    return Markup(text[text.index("<svg") :])
 
 
-def failure_table(campaign: Campaign) -> str:
-    """Return what failed, with the reason."""
-    from ..campaigns.questions import failures
+def formula_html(formula: str) -> Markup:
+    """Return a formula with lowered numbers."""
+    return Markup(re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", str(escape(formula))))
 
-    found = failures(campaign.node)
-    reasons: dict[str, int] = {}
-    for c in campaign.candidates:
-        if c.row.get("reason"):
-            reasons[str(c.row["reason"])] = reasons.get(str(c.row["reason"]), 0) + 1
-    rows = [
-        f"<tr>{cell(f.id)}{cell(f.formula)}{cell(f.exit_status, 'd')}<td class='w'>{escape(f.reason)}</td></tr>"
-        for f in found
-    ]
-    jobs = (
-        "<table><thead><tr><th class=l>id or stage</th><th class=l>formula</th><th>exit status</th>"
-        f"<th class=l>reason</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
-        if rows
-        else "<p>No relaxation and no job failed.</p>"
-    )
-    tally = "".join(
-        f"<tr><td>{n}</td><td class='w'>{escape(r)}</td></tr>" for r, n in sorted(reasons.items(), key=lambda x: -x[1])
-    )
-    screened = f"<h3>Set aside by the screening</h3><table><tbody>{tally}</tbody></table>" if tally else ""
-    return jobs + screened
+
+def spacegroup_html(symbol: str) -> Markup:
+    """Return a Hermann-Mauguin symbol with bars and screw axes."""
+    text = re.sub(r"_(\d)", r"<sub>\1</sub>", str(escape(symbol)))
+    barred = re.sub(r"-(\d)", r'<span class="over">\1</span>', text)
+    return Markup(f"<em>{barred}</em>")
+
+
+def lengths(values: tuple[float, float, float]) -> str:
+    """Return three lengths in Å."""
+    return "  ".join(f"{value:.3f}" for value in values)
+
+
+def angles(values: tuple[float, float, float]) -> str:
+    """Return three angles in degrees; whole ones without decimals."""
+    return "  ".join(f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}" for value in values)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from icsg3d_models.properties.meaning import Meaning
+
 from ..campaigns.campaign import Campaign
 from ..campaigns.candidate import PREDICTED, Candidate
+from ..campaigns.predicted import meanings
+from ..campaigns.verdict import ENERGIES, energy_of
 from .console import main_property, number
 from .generated import generated_occupancy
-from .pictures.picture import LEVEL, Panel, mathtext_formula, mathtext_spacegroup
+from .pictures.field import LEVEL
+from .pictures.picture import Panel, mathtext_formula, mathtext_spacegroup
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -37,7 +42,7 @@ def make_panel(campaign: Campaign, candidate: Candidate) -> Panel:
     head = label_line(candidate.formula, row.get("spacegroup_symbol"), row.get("a") or generated.lattice.a)
     lines = [head]
     if target is not None:
-        lines.append(prediction_line(target, row))
+        lines.append(prediction_line(meanings(campaign.node, [target])[target], row))
     values = generated_occupancy(node)
     origin = "" if values is not None else "of the rebuilt crystal, "
     return Panel(
@@ -56,17 +61,15 @@ def label_line(formula: str, symbol: Any, a: Any) -> str:
     return f"{mathtext_formula(formula)}   {group}   $a$ = {number(a, '.3f')} Å"
 
 
-def prediction_line(target: str, row: dict[str, Any]) -> str:
-    """Return the prediction with its uncertainty."""
-    energy = "formation_energy" in target
-    name = "predicted $E_\\mathrm{f}$" if energy else f"predicted {target.replace('_', ' ')}"
-    value, spread = row.get(f"{PREDICTED}{target}"), row.get(f"uncertainty_{target}")
+def prediction_line(meaning: Meaning, row: dict[str, Any]) -> str:
+    """Return the prediction with its uncertainty, under the name of what it is."""
+    value, spread = row.get(f"{PREDICTED}{meaning.name}"), row.get(f"uncertainty_{meaning.name}")
     if value is None:
         return "no prediction"
     text = number(value, "+.2f").replace("-", "−")
     if isinstance(spread, (int, float)):
         text += f" ± {spread:.2f}"
-    return f"{name} = {text}" + (" eV/atom" if energy else "")
+    return f"predicted {meaning.short} = {text}" + (f" {meaning.unit}" if meaning.unit else "")
 
 
 def relaxed_note(candidate: Candidate) -> str:
@@ -82,7 +85,7 @@ def relaxed_note(candidate: Candidate) -> str:
     far = "another structure now" if moved is None else f"atoms moved {number(moved, '.3f')} Å"
     lines = [
         label_line(candidate.formula, relax.get("spacegroup_symbol"), relax.get("a")),
-        f"$E$ = {number(relax.get('energy_per_atom_eV'), '.3f').replace('-', '−')} eV/atom",
+        *verdict_lines(candidate),
         f"volume {change} %, {far}",
     ]
     return "\n".join(lines)
@@ -102,3 +105,12 @@ def match_cell(generated: Structure, relaxed: Structure) -> Structure:
         # a cell that is no supercell of the other
         return relaxed
     return matched if matched is not None else relaxed
+
+
+def verdict_lines(candidate: Candidate) -> list[str]:
+    """Return the most trusted energy of the verdict; none where there is no verdict: a total energy says nothing."""
+    for energy in ENERGIES:
+        value = energy_of(candidate, energy)
+        if value is not None:
+            return [f"{energy.label}: {number(value, '+.2f').replace('-', '−')} eV/atom"]
+    return []

@@ -78,17 +78,20 @@ def ship(folder: Path, target: Path, commands: list[str]) -> None:
 def card_page(folder: Path, commands: list[str]) -> str:
     """Return the model card of a set as Markdown; every number comes from the cards in the model files."""
     from icsg3d_models.networks.model_file import file_hash, read_header
+    from icsg3d_models.properties.meaning import meaning_of
 
     files = {name: folder / f"{name}.safetensors" for name in NETWORKS}
     headers = {name: read_header(path, name) for name, path in files.items() if path.is_file()}
     judged = "; novelty is judged by `fingerprint.h5`" if (folder / "fingerprint.h5").is_file() else ""
     first = headers["unet"].card
+    predicted = {name: h.card for h in headers.values() for name in h.config.get("targets") or []}
     parts = ", ".join(f"{count} {part}" for part, count in first["split"].items())
     lines = [
         f"# Models of {first['data']['name']}",
         "",
         f"Trained on {parts} crystals; content hash of the dataset `{first['data']['content_hash']}`.",
         f"Data: {first['data']['citation']}. The data are not in this package{judged}.",
+        *(f"Predicted `{name}`: {meaning_of(name, card).sentence}." for name, card in predicted.items()),
         "",
         f"Weights are stored in half precision, those of the prior in eight bits. Seed {first['seed']}; "
         "trained and shipped by",

@@ -1,4 +1,4 @@
-"""`aiida-icsg3d candidates`: list, show, lineage, failures, duplicates."""
+"""`aiida-icsg3d candidates`: list, show, lineage, failures, duplicates, export."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aiida.cmdline.params import arguments, options, types
 
 from ..errors import in_one_sentence, needs_profile
 from ..tables import print_table
+from .export import cmd_export
 
 RUNS = click.argument("runs", nargs=-1, type=types.WorkflowParamType(), metavar="[RUN]...")
 GROUP = options.GROUP(help="All runs of this group.")
@@ -30,7 +31,10 @@ def given_or_all(runs: tuple[Any, ...], group: Any) -> list[Any]:
 
 @click.group("candidates", cls=VerdiCommandGroup)
 def cmd_candidates() -> None:
-    """Ask for candidates: the best, one of them, its history, what failed, what was found twice."""
+    """Ask for candidates: the best, one of them, its history, what failed, what was found twice; export them."""
+
+
+cmd_candidates.add_command(cmd_export)
 
 
 @cmd_candidates.command("list")
@@ -63,13 +67,13 @@ def cmd_list(
             raise ValueError(exception.args[0]) from None
         rows = []
         for campaign, candidate in found[:limit]:
-            formula_, group, a, _, energy, volume, rmsd, relaxed = table_row(campaign, candidate, None)
+            formula_, group, a, _, done, volume, rmsd, relaxed = table_row(campaign, candidate, None)
             value = candidate.value(key)
             node = campaign.structure(candidate)
             rows.append([campaign.node.pk, candidate.id, node.pk if node else "-", formula_, group, a, number(value),
-                         energy, volume, rmsd, relaxed])  # fmt: skip
+                         done, volume, rmsd, relaxed])  # fmt: skip
     headers = ["run", "id", "PK", "formula", "space group", "a (Å)", key.replace("_per_atom", "\n(per atom)"),
-               "DFT energy\n(eV/atom)", "volume\n(%)", "RMSD\n(Å)", "relaxed\nPK"]  # fmt: skip
+               "DFT", "volume\n(%)", "RMSD\n(Å)", "relaxed\nPK"]  # fmt: skip
     print_table(rows, headers, "no candidate fits; runs are listed by `verdi process list -a -L DiscoverWorkChain`")
 
 

@@ -70,6 +70,23 @@ def best_origin(structure: Structure) -> np.ndarray:
     return np.asarray(structure.frac_coords[int(np.argmax(distances.min(axis=1)))]) % 1.0
 
 
+def matching_origin(generated: Structure, relaxed: Structure, origin: np.ndarray) -> np.ndarray:
+    """Return the origin of the relaxed crystal: moved with the atom that sits at the origin before."""
+    if len(generated) != len(relaxed):
+        return origin if len(relaxed) == 0 else best_origin(relaxed)
+    offset = np.asarray(generated.frac_coords) - origin
+    site = int(np.argmin(np.abs(offset - np.round(offset)).sum(axis=1)))
+    return np.asarray(relaxed.frac_coords[site])
+
+
+def upright(structure: Structure) -> Structure:
+    """Return the crystal turned so that equal cells lie equally, whatever their cartesian axes were."""
+    from pymatgen.core import Lattice, Structure
+
+    lattice = Lattice.from_parameters(*structure.lattice.abc, *structure.lattice.angles)
+    return Structure(lattice, structure.species, structure.frac_coords)
+
+
 def build_scene(structure: Structure, origin: np.ndarray) -> Scene:
     """Choose atoms, bonds and polyhedra of the cell that starts at a fractional ``origin``."""
     cell = np.asarray(structure.lattice.matrix)

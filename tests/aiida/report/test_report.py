@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
+import re
 import shutil
 import zipfile
 from html.parser import HTMLParser
@@ -16,8 +18,8 @@ import pytest
 from aiida import orm
 from pymatgen.core import Structure
 
+from aiida_icsg3d.campaigns.campaign import read_campaign
 from aiida_icsg3d.report import write_report
-from aiida_icsg3d.report.artefacts import safe_name
 from aiida_icsg3d.report.console import summarise
 from aiida_icsg3d.report.generated import generated_occupancy
 from aiida_icsg3d.report.pictures.provenance import draw_provenance
@@ -53,7 +55,7 @@ def test_all_files_are_there(report: dict[str, Path]) -> None:
     assert {path.name for path in report.values()} == names
     assert all(path.stat().st_size > 0 for path in report.values())
     folder = report["index"].parent
-    assert {path.name for path in folder.iterdir()} == names | {"plotly.min.js"}
+    assert {path.name for path in folder.iterdir()} == names
 
 
 def test_table_has_all_candidates_best_first(report: dict[str, Path], run: Discovery) -> None:
@@ -80,12 +82,9 @@ def test_cifs_can_be_read_back(report: dict[str, Path], tmp_path: Path) -> None:
     crystal = Structure.from_file(tmp_path / "001_PbTiO3_s000002_relaxed.cif")
     assert crystal.composition.reduced_formula == "TiPbO3"
     assert crystal.lattice.a == pytest.approx(3.88)
-
-
-def test_file_names_hold_no_paths() -> None:
-    assert safe_name("../../etc/passwd") == "etc-passwd"
-    assert safe_name("Ba(OH)2 x") == "Ba-OH-2-x"
-    assert safe_name("//") == "x"
+    text = (tmp_path / "001_PbTiO3_s000002_generated.cif").read_text()
+    assert re.search(r"_symmetry_space_group_name_H-M\s+Pm-3m", text)
+    assert "sites moved onto it" in text
 
 
 def test_metrics(report: dict[str, Path], run: Discovery) -> None:
@@ -116,24 +115,62 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_page_is_offline_and_escaped(report: dict[str, Path]) -> None:
+def test_page_is_one_file_and_escaped(report: dict[str, Path]) -> None:
     html = report["index"].read_text()
     page = Page()
     page.feed(html)
-    sources = [attrs["src"] for tag, attrs in page.tags if tag in ("script", "img") and "src" in attrs]
-    assert set(sources) == {"plotly.min.js", "picture.png", "provenance.svg"}
-    links = [attrs["href"] for tag, attrs in page.tags if tag in ("a", "link")]
-    assert all((report["index"].parent / link).is_file() for link in links)
+    addresses = [attrs[key] for tag, attrs in page.tags for key in ("src", "href") if key in attrs]
+    assert len(addresses) > 8
+    assert all(address.startswith("data:") for address in addresses)
     assert EVIL not in html
     assert "&lt;script&gt;alert(" in html
+    assert f"{len(html.encode()) / 1e6:.1f} MB" in page.text
     for text in (
         "elements O Pb · targets gap = 1.5 · guidance 2.0",
-        "PbTiO3",
+        "PbTiO3, relaxed by DFT, no energy above a hull, not in the training data",
         "failed [401]",
-        "-1024.100",
-        "Set aside by the screening",
+        "not predicted, so not judged",
+        "Ti: 6 O at 1.94 Å",
+        "No parity plot: no two energies of this run count from the same zero",
     ):
         assert text in page.text
+    assert "-1024" not in page.text  # a total energy says nothing
+    assert "O3PbTi" not in page.text
+
+
+def test_cif_of_the_page_is_the_one_of_the_zip(report: dict[str, Path]) -> None:
+    page = Page()
+    page.feed(report["index"].read_text())
+    links = {attrs["download"]: attrs["href"] for tag, attrs in page.tags if tag == "a" and "download" in attrs}
+    with zipfile.ZipFile(report["cifs"]) as archive:
+        for name in archive.namelist():
+            assert base64.b64decode(links[name].split(",", 1)[1]) == archive.read(name)
+
+
+VERDICT = {"dft_e_above_hull": 0.0, "dft_formation_energy": -2.54, "dft_hull": {"functional": "LDA", "phases": 9},
+           "estimated_e_above_hull": 0.02, "known": True}  # fmt: skip
+
+
+def test_verdict_comes_first_where_there_is_one(
+    run: Discovery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiida_icsg3d.report.pictures.picture.DPI", 30)
+    campaign = read_campaign(run.workchain)
+    for candidate, shift in zip(campaign.candidates[:2], (0.0, 0.3), strict=True):
+        candidate.row.update(VERDICT | {"dft_e_above_hull": shift, "estimated_e_above_hull": shift + 0.02})
+    monkeypatch.setattr("aiida_icsg3d.campaigns.campaign.read_campaign", lambda node: campaign)
+    monkeypatch.setattr("aiida_icsg3d.report.console.read_campaign", lambda node: campaign)
+    page = Page()
+    page.feed(write_report(run.workchain, tmp_path)["index"].read_text())
+    first = "PbTiO3, 0.00 eV/atom above the hull (LDA, 9 phases), known"
+    assert first in page.text
+    assert page.text.index("above hull, DFT") < page.text.index("predicted formation energy")
+    assert "estimated energy above hull (eV/atom)" in page.text  # of the parity plot
+    assert "No parity plot" not in page.text
+    lines = summarise(run.workchain).splitlines()
+    assert lines[0] == first
+    row = next(line for line in lines if line.startswith("PbTiO3  "))
+    assert row.split()[1:4] == ["+0.000", "-2.540", "+0.020"]
 
 
 def test_report_of_a_running_run(
@@ -157,39 +194,26 @@ def test_summary_for_the_terminal(run: Discovery) -> None:
     text = summarise(run.workchain)
     pk = run.workchain.pk
     assert "sampled 8 → rebuilt 4 → valid 3 → unique 3 → novel 2 → selected 2 → relaxed 1 (1 failed)" in text
-    line = next(line for line in text.splitlines() if line.startswith("PbTiO3"))
+    line = next(line for line in text.splitlines() if line.startswith("PbTiO3  "))
     relaxed = str(run.relaxed["s000002"].pk)
-    assert line.split() == ["PbTiO3", "Pm-3m", "3.880", "-1.120", "-1024.100", "-6.6", "0.016", relaxed]
+    assert line.split() == ["PbTiO3", "Pm-3m", "3.880", "-1.120", "relaxed", "-6.6", "0.016", relaxed]
     assert "failed [401]" in text
     for command in (f"verdi process status {pk}", f"verdi node graph generate {pk}", f"aiida-icsg3d report {pk}"):
         assert command in text
 
 
-@pytest.mark.parametrize("program", ["matplotlib", "graphviz"])
-def test_provenance_is_drawn_with_and_without_dot(
-    program: str, run: Discovery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Graphviz itself may be missing where the tests run; what is handed to it is looked at instead."""
-    sources: list[str] = []
-
-    def pipe(self: Any, format: str) -> bytes:
-        sources.append(self.source)
-        return b"drawn"
-
-    monkeypatch.setattr("graphviz.Digraph.pipe", pipe)
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if program == "graphviz" else None)
+def test_provenance_is_drawn_with_the_nodes_of_the_way(run: Discovery, tmp_path: Path) -> None:
     svg, png = tmp_path / "p.svg", tmp_path / "p.png"
-    assert draw_provenance(run.relaxed["s000002"], svg, png) == program
-    if program == "graphviz":
-        assert run.dataset is not None
-        crystals = (run.crystals["s000002"], run.relaxed["s000002"])
-        wanted = [run.dataset, *run.models.values(), *crystals, run.jobs["screen"]]
-        assert all(f"({node.pk})" in sources[0] for node in wanted)
-        assert f"({run.crystals['s000005'].pk})" not in sources[0]
-        assert "cgcnn model" in sources[0]
-    else:
-        assert svg.read_text().startswith("<?xml")
-        assert png.read_bytes().startswith(b"\x89PNG")
+    draw_provenance(run.relaxed["s000002"], svg, png)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    text = svg.read_text()
+    assert run.dataset is not None
+    crystals = (run.crystals["s000002"], run.relaxed["s000002"])
+    for node in [run.dataset, *run.models.values(), *crystals, run.jobs["screen"]]:
+        assert f"PK {node.pk} ·" in text
+    assert f"PK {run.crystals['s000005'].pk} ·" not in text
+    assert "crystal PbTiO3" in text
+    assert "cgcnn model" in text
 
 
 def test_generated_field_is_read_where_it_is_on_this_machine(unfinished: tuple[Discovery, Path]) -> None:

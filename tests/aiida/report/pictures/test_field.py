@@ -1,4 +1,4 @@
-"""Fields, surfaces and the renderer, against what can be worked out by hand."""
+"""Fields and their surfaces, against what can be worked out by hand."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import itertools
 
 import numpy as np
 import pytest
+from pymatgen.core import Lattice, Structure
 
-from aiida_icsg3d.report.pictures.isosurface import Field, draw_field, nearest_site, periodic_gaussians, refine
-from aiida_icsg3d.report.pictures.render import Camera, Canvas, look
-from aiida_icsg3d.report.pictures.scene3d import mesh_of
+from aiida_icsg3d.report.pictures.field import (
+    LEVEL,
+    SIGMA,
+    Field,
+    nearest_site,
+    periodic_gaussians,
+    refine,
+    surface,
+    surface_meshes,
+)
 
 SHEARED = np.array([[4.0, 0.0, 0.0], [1.3, 3.8, 0.0], [-0.7, 0.9, 4.4]])
 
@@ -71,86 +79,40 @@ def test_nearest_site_goes_through_the_faces_of_the_cell() -> None:
 def test_mesh_has_the_volume_of_the_ball() -> None:
     cell, sigma, level = np.eye(3) * 5.0, 0.7, 0.3
     field = Field(periodic_gaussians(cell, np.array([[0.5, 0.5, 0.5]]), np.ones(1), 40, sigma), cell)
-    mesh = mesh_of(field, level, np.zeros(3))
+    mesh = surface(field, level, np.zeros(3))
     assert mesh is not None
-    vertices, faces = mesh
+    vertices, faces, normals = mesh
     a, b, c = (vertices @ cell)[faces].transpose(1, 0, 2)
-    volume = abs(np.einsum("ij,ij->i", a, np.cross(b, c)).sum()) / 6
+    volume = np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6  # positive: corners run as the normals say
     radius = sigma * np.sqrt(-2 * np.log(level))
     assert volume == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.01)
+    outward = (vertices - 0.5) @ cell
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+    np.testing.assert_allclose(normals, outward, atol=0.05)
 
 
 def test_mesh_of_a_ball_on_a_corner_is_closed_by_the_faces_of_the_cell() -> None:
     cell = np.eye(3) * 5.0
     field = Field(periodic_gaussians(cell, np.zeros((1, 3)), np.ones(1), 40, 0.7), cell)
-    mesh = mesh_of(field, 0.3, np.zeros(3))
+    mesh = surface(field, 0.3, np.zeros(3))
     assert mesh is not None
     edges = np.sort(mesh[1][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
     assert set(np.unique(edges, axis=0, return_counts=True)[1]) == {2}
 
 
 def test_no_surface_where_the_field_never_reaches_the_level() -> None:
-    assert mesh_of(Field(np.full((8, 8, 8), 0.1), np.eye(3)), 0.5, np.zeros(3)) is None
+    assert surface(Field(np.full((8, 8, 8), 0.1), np.eye(3)), 0.5, np.zeros(3)) is None
 
 
-def camera(pixels: int = 200, scale: float = 40.0, centre: float = 0.0) -> Camera:
-    """Return a camera that looks down the z axis."""
-    return Camera(np.eye(3), np.full(3, centre), scale, (pixels, pixels))
-
-
-def test_ball_covers_the_area_of_its_disc_and_has_its_depth() -> None:
-    canvas = Canvas(camera())
-    canvas.sphere(np.zeros(3), 2.0, np.array([1.0, 0.0, 0.0]))
-    assert canvas.alpha.sum() == pytest.approx(np.pi * (2.0 * 40) ** 2, rel=0.01)
-    assert canvas.depth.max() == pytest.approx(2.0, abs=0.01)
-
-
-def test_what_is_in_front_hides_what_is_behind_in_any_order() -> None:
-    images = []
-    balls = [(np.array([0, 0, 1.0]), np.array([1.0, 0, 0])), (np.array([0.3, 0, -1.0]), np.array([0, 0, 1.0]))]
-    for order in (balls, balls[::-1]):
-        canvas = Canvas(camera())
-        for centre, colour in order:
-            canvas.sphere(centre, 0.8, colour)
-        images.append(canvas.image(2))
-    np.testing.assert_allclose(images[0], images[1])
-    middle = images[0][50, 50]
-    assert middle[0] > 3 * middle[2]  # red in front
-
-
-def test_rod_has_its_width() -> None:
-    canvas = Canvas(camera())
-    canvas.rod(np.array([-2.0, 0, 0]), np.array([2.0, 0, 0]), 0.25, np.array([0.2, 0.2, 0.2]), flat=True)
-    assert canvas.alpha[:, 100].sum() == pytest.approx(2 * 0.25 * 40, abs=1)
-    np.testing.assert_allclose(canvas.colour[100, 100], 0.2)
-
-
-def test_facet_shows_what_is_behind_it() -> None:
-    canvas = Canvas(camera())
-    canvas.sphere(np.zeros(3), 1.0, np.array([0.0, 0.0, 1.0]))
-    before = canvas.colour[100, 100].copy()
-    corners = np.array([[[-3.0, -3, 2], [3, -3, 2], [0, 3, 2]]])
-    canvas.facets(corners, np.array([1.0, 0, 0]), 0.3)
-    after = canvas.colour[100, 100]
-    assert after[0] > before[0]
-    assert canvas.alpha[100, 100] == 1
-    assert canvas.alpha[150, 100] == pytest.approx(0.3)  # nothing behind
-
-
-def test_marched_surface_lies_where_the_ball_is() -> None:
-    cell, sigma, level = np.eye(3) * 5.0, 0.7, 0.3
-    frac = np.array([[0.5, 0.5, 0.5]])
-    field = Field(periodic_gaussians(cell, frac, np.ones(1), 48, sigma), cell)
-    canvas = Canvas(camera(120, 20.0, 2.5))
-    draw_field(canvas, field, level, frac, np.array([[1.0, 0, 0]]), np.zeros(3))
-    radius = sigma * np.sqrt(-2 * np.log(level))
-    assert canvas.alpha.sum() == pytest.approx(np.pi * (radius * 20) ** 2, rel=0.03)
-    assert canvas.depth.max() == pytest.approx(radius, abs=0.02)
-
-
-def test_look_is_a_rotation_with_z_up() -> None:
-    rotation = look(30.0, 20.0)
-    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
-    assert np.linalg.det(rotation) == pytest.approx(1)
-    assert rotation[1] @ [0, 0, 1] > 0.9
-    assert rotation[2] @ [0, 0, 1] == pytest.approx(np.sin(np.radians(20)))
+def test_surface_is_cut_where_the_cell_ends_and_the_cut_is_tinted() -> None:
+    crystal = Structure(Lattice.cubic(5.0), ["Na"], [[0, 0, 0]])
+    (found,) = surface_meshes(crystal, None, np.array([0.5, 0.5, 0.0]), 40)
+    assert found.name == "field of Na"
+    caps = found.points[found.faces[~found.lit]]  # half a ball at the bottom and half a ball at the top
+    assert len(caps)
+    np.testing.assert_allclose(np.minimum(caps[..., 2], 5 - caps[..., 2]), 0, atol=1e-3)
+    area = np.linalg.norm(np.cross(caps[:, 1] - caps[:, 0], caps[:, 2] - caps[:, 0]), axis=1).sum() / 2
+    radius = SIGMA * np.sqrt(-2 * np.log(LEVEL))
+    assert area == pytest.approx(2 * np.pi * radius**2, rel=0.03)
+    assert len(np.unique(found.colours[~found.lit], axis=0)) > 10
+    assert len(np.unique(found.colours[found.lit], axis=0)) == 1

@@ -1,0 +1,66 @@
+"""What a predicted number is: its name in words, its unit, against what it is counted, with which functional, by whom.
+
+A model predicts what its data hold, under whatever name the data set gives it. The heat of Perov-5 is the usual trap:
+it is called a formation energy, but counts from the most stable competing phases, not from the elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+UNKNOWN = "not stated by the data"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What one predicted property is.
+
+    :param name: of the property in tables.
+    :param label: in words.
+    :param short: in a word or two, for the head of a column.
+    :param unit: of the values, empty where it has none or it is not known.
+    :param reference: what the zero is.
+    :param functional: with which the data were computed.
+    :param source: of the data.
+    :param from_elements: whether the zero is the elements in their ground states: only then does it compare with a
+        formation energy.
+    """
+
+    name: str
+    label: str
+    short: str
+    unit: str
+    reference: str
+    functional: str
+    source: str
+    from_elements: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one sentence."""
+        unit = f" in {self.unit}" if self.unit else ""
+        return f"{self.label}{unit}; zero: {self.reference}; functional: {self.functional}; data: {self.source}"
+
+
+PEROV5_DOI = "10.1039/c1ee02717d"
+PEROV5_HEAT = Meaning(
+    "formation_energy_per_atom", "heat relative to competing phases", "heat", "eV/atom",
+    "the most stable competing phases (elements, oxides and the like) that the source took, not the elements",
+    "RPBE (GPAW)", "Perov-5: Castelli et al., Energy Environ. Sci. 5, 5814 (2012), 10.1039/C1EE02717D",
+)  # fmt: skip
+
+
+def meaning_of(name: str, card: Mapping[str, Any]) -> Meaning:
+    """Return what a property means in a model, by the card of the model."""
+    data = card.get("data")
+    facts: Mapping[str, Any] = data if isinstance(data, Mapping) else {"name": data}
+    citation = str(facts.get("citation") or "")
+    if name == PEROV5_HEAT.name and PEROV5_DOI in citation.lower():
+        return PEROV5_HEAT
+    energy = "energy" in name and name.endswith("_per_atom")
+    words = (name.removesuffix("_per_atom") if energy else name).replace("_", " ")
+    source = ": ".join(str(part) for part in (facts.get("name"), citation) if part) or UNKNOWN
+    unit = "eV/atom" if energy else ""
+    return Meaning(name, words, words, unit, "as in the data, " + UNKNOWN if energy else UNKNOWN, UNKNOWN, source)

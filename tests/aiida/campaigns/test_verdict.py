@@ -1,0 +1,46 @@
+"""The verdict in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from aiida_icsg3d.campaigns.candidate import Candidate
+from aiida_icsg3d.campaigns.verdict import in_words
+
+RELAXED = {"status": "relaxed", "exit_status": 0, "energy_eV": -10.0}
+
+
+def words(relax: dict[str, Any] | None = None, **row: Any) -> str:
+    """Return the verdict on PbTiO3."""
+    return in_words(Candidate("s000001", {"formula": "TiPbO3", **row}, None, relax))
+
+
+def test_dft_comes_before_the_estimate() -> None:
+    hull = {"functional": "LDA", "phases": 9}
+    relax = {**RELAXED, "dft_e_above_hull": 0.0, "dft_hull": hull}
+    found = words(relax, estimated_e_above_hull=0.05, known="Materials Project")
+    assert found == "PbTiO3, 0.00 eV/atom above the hull (LDA, 9 phases), known (Materials Project)"
+
+
+def test_an_estimate_is_called_one_and_what_the_hull_lacks_is_said() -> None:
+    hull = {"source": "Materials Project", "phases": 1, "missing": ["PbO2"]}
+    found = words(estimated_e_above_hull=0.123, estimated_hull=hull, novel=True)
+    assert found == (
+        "PbTiO3, 0.12 eV/atom above the hull (estimate, Materials Project, 1 phase, without PbO2), "
+        "not in the training data"
+    )
+
+
+@pytest.mark.parametrize(
+    ("relax", "row", "end"),
+    [
+        (RELAXED, {"novel": False}, "relaxed by DFT, no energy above a hull, in the training data"),
+        (None, {}, "not relaxed, no energy above a hull, not compared with the training data"),
+        ({"status": "failed"}, {"novel": True}, "relaxation failed, not in the training data"),
+        ({**RELAXED, "dft_formation_energy": -2.5}, {"known": True}, "-2.50 eV/atom formation energy, known"),
+    ],
+)
+def test_without_a_hull_nothing_is_claimed(relax: dict[str, Any] | None, row: dict[str, Any], end: str) -> None:
+    assert words(relax, **row) == f"PbTiO3, {end}"

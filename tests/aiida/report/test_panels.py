@@ -1,0 +1,37 @@
+"""Which candidates are drawn, and what stands under them."""
+
+from __future__ import annotations
+
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from aiida_icsg3d.campaigns.candidate import Candidate
+from aiida_icsg3d.report.panels import match_cell, prediction_line, relaxed_note
+from icsg3d_models.properties.meaning import meaning_of
+
+PEROVSKITE = Structure(
+    Lattice.cubic(3.9), ["Pb", "Ti", "O", "O", "O"], [[0.5] * 3, [0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]
+)
+
+
+def test_relaxed_crystal_is_drawn_in_the_setting_of_the_generated_one() -> None:
+    moved = Structure(Lattice.cubic(3.8), PEROVSKITE.species[::-1], (PEROVSKITE.frac_coords[::-1] + 0.25) % 1)
+    matched = match_cell(PEROVSKITE, moved)
+    assert [s.symbol for s in matched.species] == [s.symbol for s in PEROVSKITE.species]
+    assert matched.lattice.a == pytest.approx(3.8)
+    other = Structure(Lattice.cubic(3.0), ["Fe"], [[0, 0, 0]])
+    assert match_cell(PEROVSKITE, other) == other
+
+
+def test_what_is_not_known_is_said_in_words() -> None:
+    target = "formation_energy_per_atom"
+    heat = meaning_of(target, {"data": {"citation": "Castelli 2012, 10.1039/C1EE02717D"}})
+    assert prediction_line(heat, {f"predicted_{target}": None}) == "no prediction"
+    assert prediction_line(heat, {f"predicted_{target}": -1.25}) == "predicted heat = −1.25 eV/atom"
+    relax = {"workchain_uuid": "x", "a": 3.9, "energy_per_atom_eV": -10.0, "volume_change_percent": -17.0}
+    assert "another structure now" in relaxed_note(Candidate("s1", {"formula": "C"}, None, relax))
+    moved = relaxed_note(Candidate("s1", {"formula": "C"}, None, {**relax, "rmsd_angstrom": 0.02}))
+    assert "volume −17.0 %, atoms moved 0.020 Å" in moved
+    assert "eV/atom" not in moved  # a total energy says nothing
+    judged = relaxed_note(Candidate("s1", {"formula": "C"}, None, {**relax, "dft_e_above_hull": 0.031}))
+    assert "above hull, DFT: +0.03 eV/atom" in judged
