@@ -41,30 +41,30 @@ def in_words(asked: dict[str, Any]) -> str:
 
 
 class Delivered(NamedTuple):
-    """A wish, and what became of it among the crystals that were looked at."""
+    """One thing that was asked for, and what became of it among the crystals that were looked at."""
 
-    wish: str
+    label: str
     asked: str
     delivered: str
     kept: bool | None
 
 
-def delivered(wishes: dict[str, Any], crystals: Sequence[tuple[Candidate, Structure]]) -> list[Delivered]:
+def delivered(asked: dict[str, Any], crystals: Sequence[tuple[Candidate, Structure]]) -> list[Delivered]:
     """Return what was asked beside what was delivered, judged on the crystals themselves by the list of conditions.
 
-    :param wishes: from :func:`asked_for`.
+    :param asked: from :func:`asked_for`.
     :param crystals: the candidates to look at, with their generated crystals.
     """
     found = []
     total = len(crystals)
-    asked = {name: value for name, value in wishes.items() if name in BY_NAME}
-    if asked and total:
+    conditions = {name: value for name, value in asked.items() if name in BY_NAME}
+    if conditions and total:
         batch = Crystals.from_structures([s for _, s in crystals], [c.id for c, _ in crystals])
-        for name, right in fulfilled(batch, asked).items():
+        for name, right in fulfilled(batch, conditions).items():
             condition, count = BY_NAME[name], int(right.sum())
-            words = condition.words(condition.read(asked[name]))
+            words = condition.words(condition.read(conditions[name]))
             found.append(Delivered(condition.label, words, f"{count} of {total}", count == total))
-    for name, target in (wishes.get("targets") or {}).items():
+    for name, target in (asked.get("targets") or {}).items():
         values = [c.row[PREDICTED + name] for c, _ in crystals if isinstance(c.row.get(PREDICTED + name), (int, float))]
         label = f"predicted {name.replace('_', ' ')}"
         if values:

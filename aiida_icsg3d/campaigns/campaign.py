@@ -100,7 +100,8 @@ def read_campaign(node: ProcessNode) -> Campaign:
     for row in sorted(rows, key=rank_key) or list(known.values()):
         entry = known.get(row["id"], {})
         relax = entry.get("relax") or relaxations.get(row["id"])
-        candidates.append(Candidate(row["id"], row, entry.get("uuid") or uuids.get(row["id"]), relax))
+        uuid = entry.get("uuid") or uuids.get(row["id"])
+        candidates.append(Candidate(row["id"], row, uuid, relax, entry.get("verdict")))
     relaxed = {}
     for candidate in candidates:
         if candidate.relaxed_well and candidate.relax is not None:

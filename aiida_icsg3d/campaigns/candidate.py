@@ -18,12 +18,14 @@ class Candidate:
     :param row: its row of the screening table, numbers and booleans converted.
     :param uuid: UUID of the StructureData, None where the crystal is not in the graph.
     :param relax: what the relaxation said (status, energies, lattice ...), None where there was none.
+    :param verdict: what the hull of the run says of it, None where none was asked.
     """
 
     id: str
     row: dict[str, Any]
     uuid: str | None = None
     relax: dict[str, Any] | None = None
+    verdict: dict[str, Any] | None = None
 
     @property
     def formula(self) -> str:

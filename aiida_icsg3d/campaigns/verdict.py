@@ -20,9 +20,10 @@ class Energy(NamedTuple):
     hull: str
 
 
+FORMATION = "dft_formation_energy"
 ENERGIES = (
     Energy("dft_e_above_hull", "above hull, DFT", "dft_hull"),
-    Energy("dft_formation_energy", "formation energy, DFT", "dft_hull"),
+    Energy(FORMATION, "formation energy, DFT", "dft_hull"),
     Energy("estimated_e_above_hull", "above hull, estimate", "estimated_hull"),
 )
 """In the order of trust; those that no candidate has are not shown."""
@@ -51,13 +52,17 @@ def hull_in_words(candidate: Candidate, energy: Energy) -> str:
 
 def familiarity(candidate: Candidate) -> str:
     """Return whether the crystal is known, as far as was looked; never more than was looked up."""
-    known = candidate.row.get("known")
-    if known not in (None, False, "", "False"):
-        return "known" if known in (True, "True") else f"known ({known})"
-    novel = candidate.row.get("novel")
-    if novel is None:
-        return "not compared with the training data"
-    return "not in the training data" if novel else "in the training data"
+    listed, novel = candidate.row.get("known_formula"), candidate.row.get("novel")
+    trained = {
+        None: "not compared with the training data",
+        True: "not in the training data",
+        False: "in the training data",
+    }
+    if listed is True:
+        return "known" if novel is not False else "known, in the training data"
+    if listed is False:
+        return f"formula in no list of known compounds, {trained[novel]}"
+    return trained[novel]
 
 
 def in_words(candidate: Candidate) -> str:
@@ -68,11 +73,14 @@ def in_words(candidate: Candidate) -> str:
             continue
         kind = "estimate, " if "estimate" in energy.label else ""
         words = f"{kind}{hull_in_words(candidate, energy)}".rstrip(", ")
-        what = "above the hull" if "hull" in energy.label.split(",")[0] else "formation energy"
-        return (
-            f"{candidate.formula}, {value:.2f} eV/atom {what}{f' ({words})' if words else ''}, {familiarity(candidate)}"
-        )
+        about = f" ({words})" if words else ""
+        if energy.key == FORMATION:
+            return f"{candidate.formula}, formation energy {value:.2f} eV/atom{about}, {familiarity(candidate)}"
+        place = "above the hull" if round(value, 2) >= 0 else "below all phases of the hull"
+        return f"{candidate.formula}, {abs(round(value, 2)):.2f} eV/atom {place}{about}, {familiarity(candidate)}"
     if candidate.failed:
         return f"{candidate.formula}, relaxation failed, {familiarity(candidate)}"
     done = "relaxed by DFT" if candidate.relaxed_well else "not relaxed"
-    return f"{candidate.formula}, {done}, no energy above a hull, {familiarity(candidate)}"
+    reason = (candidate.verdict or {}).get("reason")
+    why = f": {reason}" if reason else ""
+    return f"{candidate.formula}, {done}, {familiarity(candidate)}; no energy above a hull{why}"

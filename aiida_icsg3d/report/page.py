@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 SHOWN_ROWS, SHOWN_CRYSTALS = 300, 6
+LONG = 25  # rows; of a longer table the selected alone are shown at first
 INLINE = 4_000_000  # bytes; a larger file of the report is linked, not put into the page
 PICTURE_DPI = 110
 PART_WORDS = {"field": "field", "generated": "generated", "relaxed": "DFT", "both": "both in one frame"}
@@ -105,7 +106,7 @@ def run_facts(campaign: Campaign) -> dict[str, Any]:
     ended = state(node)
     if node.exit_status:
         ended += f" [{node.exit_status}] {node.exit_message or ''}"
-    wishes = asked_for(node)
+    asked = asked_for(node)
     chosen = [(c, s.get_pymatgen()) for c in campaign.selected if (s := campaign.structure(c)) is not None]
     counts = [(name, campaign.funnel[name]) for name in FUNNEL if name in campaign.funnel]
     most = max((count for _, count in counts), default=0) or 1
@@ -114,7 +115,7 @@ def run_facts(campaign: Campaign) -> dict[str, Any]:
         "title": f"{node.label or 'Discovery run'} · {node.pk}", "pk": node.pk, "uuid": node.uuid, "ended": ended,
         "started": f"{node.ctime:%Y-%m-%d %H:%M}", "minutes": f"{(node.mtime - node.ctime).total_seconds() / 60:.1f}",
         "description": node.description, "verdict": verdict_in_words(best[0]) if best else "No candidate was selected.",
-        "wishes": in_words(wishes), "delivered": delivered(wishes, chosen),
+        "asked": in_words(asked), "delivered": delivered(asked, chosen),
         "funnel": [(name, count, round(100 * count / most, 1)) for name, count in counts],
         "novel_note": "novel" in campaign.funnel,
     }  # fmt: skip
@@ -140,7 +141,7 @@ def candidate_facts(campaign: Campaign) -> dict[str, Any]:
     ]  # fmt: skip
     cards = [make_card(campaign, row) for row in rows[:SHOWN_CRYSTALS] if row.generated and row.generated.node]
     return {
-        "rows": rows, "left_out": len(everything) - len(rows), "heads": heads, "energies": shown,
+        "rows": rows, "long": LONG, "left_out": len(everything) - len(rows), "heads": heads, "energies": shown,
         "energy_labels": [energy.label for energy in ENERGIES], "energy_notes": list(notes), "meanings": meant,
         "cifs": {row.candidate.id: cifs_of(n, row) for n, row in enumerate(rows, start=1) if row.selected},
         "cards": cards, "part_words": PART_WORDS, "provenance_of": best[0].formula if best else "",

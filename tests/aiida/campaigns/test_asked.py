@@ -14,18 +14,18 @@ def pair(id: str, structure: Structure, **row: float) -> tuple[Candidate, Struct
     return Candidate(id, {"formula": structure.composition.reduced_formula, **row}), structure
 
 
-def test_wishes_are_judged_on_the_crystals() -> None:
+def test_what_was_asked_is_judged_on_the_crystals() -> None:
     crystals = [
         pair("a", perovskite("Pb", "Ti", "O", 3.9), predicted_heat=0.1),
         pair("b", perovskite("Ba", "Nb", "N", 4.1), predicted_heat=0.4),
     ]
-    wishes = {
+    asked = {
         "elements": ["Pb", "Ti", "O"],
         "anonymous_formula": "ABC3",
         "targets": {"heat": 0.2, "gap": 1.0},
         "seed": 1,
     }
-    found = {line.wish: line for line in delivered(wishes, crystals)}
+    found = {line.label: line for line in delivered(asked, crystals)}
     assert (found["elements"].delivered, found["elements"].kept) == ("1 of 2", False)
     assert (found["anonymous formula"].delivered, found["anonymous formula"].kept) == ("2 of 2", True)
     assert found["predicted heat"].delivered == "0.10 to 0.40, off by 0.15"

@@ -20,8 +20,10 @@ def words(relax: dict[str, Any] | None = None, **row: Any) -> str:
 def test_dft_comes_before_the_estimate() -> None:
     hull = {"functional": "LDA", "phases": 9}
     relax = {**RELAXED, "dft_e_above_hull": 0.0, "dft_hull": hull}
-    found = words(relax, estimated_e_above_hull=0.05, known="Materials Project")
-    assert found == "PbTiO3, 0.00 eV/atom above the hull (LDA, 9 phases), known (Materials Project)"
+    found = words(relax, estimated_e_above_hull=0.05, known_formula=True)
+    assert found == "PbTiO3, 0.00 eV/atom above the hull (LDA, 9 phases), known"
+    lower = words({**relax, "dft_e_above_hull": -0.031})
+    assert lower.startswith("PbTiO3, 0.03 eV/atom below all phases of the hull (LDA, 9 phases)")
 
 
 def test_an_estimate_is_called_one_and_what_the_hull_lacks_is_said() -> None:
@@ -36,11 +38,23 @@ def test_an_estimate_is_called_one_and_what_the_hull_lacks_is_said() -> None:
 @pytest.mark.parametrize(
     ("relax", "row", "end"),
     [
-        (RELAXED, {"novel": False}, "relaxed by DFT, no energy above a hull, in the training data"),
-        (None, {}, "not relaxed, no energy above a hull, not compared with the training data"),
+        (RELAXED, {"novel": False}, "relaxed by DFT, in the training data; no energy above a hull"),
+        (None, {}, "not relaxed, not compared with the training data; no energy above a hull"),
         ({"status": "failed"}, {"novel": True}, "relaxation failed, not in the training data"),
-        ({**RELAXED, "dft_formation_energy": -2.5}, {"known": True}, "-2.50 eV/atom formation energy, known"),
+        ({**RELAXED, "dft_formation_energy": -2.5}, {"known_formula": True}, "formation energy -2.50 eV/atom, known"),
     ],
 )
 def test_without_a_hull_nothing_is_claimed(relax: dict[str, Any] | None, row: dict[str, Any], end: str) -> None:
     assert words(relax, **row) == f"PbTiO3, {end}"
+
+
+def test_why_there_is_no_verdict_is_said() -> None:
+    found = in_words(Candidate("a", {"formula": "TiPbO3", "novel": True}, None, RELAXED, {"reason": "no energy of Pb"}))
+    assert found == "PbTiO3, relaxed by DFT, not in the training data; no energy above a hull: no energy of Pb"
+
+
+def test_a_formula_in_no_list_is_not_called_new() -> None:
+    assert words(RELAXED, known_formula=False, novel=True).startswith(
+        "PbTiO3, relaxed by DFT, formula in no list of known compounds, not in the training data"
+    )
+    assert "new" not in words(RELAXED, known_formula=False, novel=True)

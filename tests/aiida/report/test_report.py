@@ -127,7 +127,7 @@ def test_page_is_one_file_and_escaped(report: dict[str, Path]) -> None:
     assert f"{len(html.encode()) / 1e6:.1f} MB" in page.text
     for text in (
         "elements O Pb · targets gap = 1.5 · guidance 2.0",
-        "PbTiO3, relaxed by DFT, no energy above a hull, not in the training data",
+        "PbTiO3, relaxed by DFT, not in the training data; no energy above a hull",
         "failed [401]",
         "not predicted, so not judged",
         "Ti: 6 O at 1.94 Å",
@@ -148,7 +148,7 @@ def test_cif_of_the_page_is_the_one_of_the_zip(report: dict[str, Path]) -> None:
 
 
 VERDICT = {"dft_e_above_hull": 0.0, "dft_formation_energy": -2.54, "dft_hull": {"functional": "LDA", "phases": 9},
-           "estimated_e_above_hull": 0.02, "known": True}  # fmt: skip
+           "estimated_e_above_hull": 0.02, "known_formula": True}  # fmt: skip
 
 
 def test_verdict_comes_first_where_there_is_one(
