@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = {
     "icsg3d_models": (
-        ("strict", "results", "granted"),
+        ("strict", "results", "granted", "workers"),
         ("crystals",),
         ("conditions", "comparison", "fields", "phases"),
         ("settings",),
