@@ -34,7 +34,6 @@ class RelaxCalculation(StoresCrystals, StageCalculation):
         InputFile("references", "references", "references{suffix}", assumed=False),  # the suffix tells the format
         InputFile("parent_folder", "resume_from", "earlier.jsonl", path=JOURNAL),
     )
-    owned = ("relaxed", "table", "journal")
     retrieved_files = (RELAXED, TABLE)
 
     @classmethod

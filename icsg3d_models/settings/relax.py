@@ -66,6 +66,8 @@ class PhononSettings(Strict):
 class RelaxSettings(StageSettings):
     """Relax crystals with a machine-learned potential and estimate their energies above the hull."""
 
+    outputs = ("relaxed", "table", "journal")
+
     crystals: str = "crystals.h5"
     only: list[str] | None = None
     """Ids of the crystals to relax; null: all."""
