@@ -110,6 +110,22 @@ class Report:
         if done >= total:
             self._bar.close()
 
+    def leave_out(self, where: str, total: int, problems: Mapping[str, str | None]) -> None:
+        """Record crystals that are left out while the others are used, and say so.
+
+        :param where: the file, or the figures, that they are left out of.
+        :param total: how many there are with them.
+        :param problems: id -> why it is left out, None for those that are not.
+        """
+        found = [{"id": name, "where": where, "reason": why} for name, why in problems.items() if why is not None]
+        if not found:
+            return
+        self.tables.setdefault("left_out", []).extend(found)
+        shown = "; ".join(f"{entry['id']}: {entry['reason']}" for entry in found[:3]) + ("; ..." if found[3:] else "")
+        words = f"{where}: {len(found)} of {total} crystals left out: {shown}"
+        self.tables.setdefault("notes", []).append(words)
+        print(f"warning: {words}", file=sys.stderr)
+
     def write(self, status: str, message: str = "") -> dict[str, Any]:
         """Write ``results.json`` atomically and return its content."""
         content = {

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 
 from .batch import Crystals
+from .elements import MAX_Z
 from .neighbours import closest_distances
 
 SHORTEST = 0.5  # Å, between any two atoms, periodic images included
@@ -19,26 +20,33 @@ SMALLEST = 0.1  # Å³ a cell
 OXIDATION_STATES = "smact14"  # the set that SMACT had when the published figures were made
 
 
-def structure_problems(crystals: Crystals) -> list[str | None]:
-    """Return for every crystal why its structure is not valid, None where it is.
-
-    Valid means: finite numbers, a volume of at least 0.1 Å³, and every distance above 0.5 Å.
-    """
+def unusable(crystals: Crystals) -> list[str | None]:
+    """Return for every crystal why nothing at all can be said of it, None where something can."""
     problems: list[str | None] = [None] * len(crystals)
-    sound = []
-    with np.errstate(invalid="ignore"):
-        volumes = crystals.volumes  # NaN for a cell that is not finite, which is found below
     for index in range(len(crystals)):
         frac, numbers = crystals.sites(index)
         if len(numbers) == 0:
             problems[index] = "no sites"
         elif not np.isfinite(crystals.cell[index]).all() or not np.isfinite(frac).all():
             problems[index] = "the cell or the coordinates hold NaN or infinity"
-        elif volumes[index] < SMALLEST:
-            problems[index] = f"volume {volumes[index]:.3g} Å³, less than {SMALLEST} Å³"
-        elif numbers.min() < 1:
+        elif numbers.min() < 1 or numbers.max() > MAX_Z:
             problems[index] = "a site without an element"
-        else:
+    return problems
+
+
+def structure_problems(crystals: Crystals) -> list[str | None]:
+    """Return for every crystal why its structure is not valid, None where it is.
+
+    Valid means: finite numbers, a volume of at least 0.1 Å³, and every distance above 0.5 Å.
+    """
+    problems = unusable(crystals)
+    sound = []
+    with np.errstate(invalid="ignore"):
+        volumes = crystals.volumes  # NaN for a cell that is not finite, which has been found
+    for index, problem in enumerate(problems):
+        if problem is None and volumes[index] < SMALLEST:
+            problems[index] = f"volume {volumes[index]:.3g} Å³, less than {SMALLEST} Å³"
+        elif problem is None:
             sound.append(index)
     shortest = closest_distances(crystals.take(sound), SHORTEST)
     for index, distance in zip(sound, shortest, strict=True):

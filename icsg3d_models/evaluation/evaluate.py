@@ -15,7 +15,7 @@ from ..results import Report, StageError, write_json
 from ..settings import EvaluateSettings
 from ..workers import Progress, worker_count
 from .figures import Evaluation
-from .inputs import is_dataset, named_by_order, read_batch, read_flags
+from .inputs import is_dataset, named_by_order, read_batch, read_flags, without_broken
 from .metrics import reconstruction
 from .metrics import uniqueness_novelty as novelty
 from .metrics.coverage import CUTOFFS
@@ -44,6 +44,13 @@ def run(settings: EvaluateSettings, report: Report) -> None:
     reference = _read(settings.reference, report, settings.part)
     if len(reference) == 0:
         raise StageError("input_incompatible", f"{settings.reference}: no crystals to compare with")
+    if settings.mode == "reconstruction":
+        crystals, reference = _paired(settings, report, crystals, reference)
+    else:
+        # a sample that cannot be used was asked for all the same
+        settings = settings.model_copy(update={"samples": settings.samples or len(crystals)})
+        crystals = without_broken(crystals, settings.crystals, report)
+        reference = without_broken(reference, settings.reference, report)
     means = Means(
         worker_count(settings.threads),
         None if settings.cache is None else report.directory / settings.cache,
@@ -79,9 +86,15 @@ def _common(settings: EvaluateSettings, report: Report, n_reference: int, means:
     }
 
 
-def _reconstruction(
-    settings: EvaluateSettings, report: Report, crystals: Crystals, reference: Crystals, means: Means
-) -> tuple[Evaluation, Rows]:
+def _paired(
+    settings: EvaluateSettings, report: Report, crystals: Crystals, reference: Crystals
+) -> tuple[Crystals, Crystals]:
+    """Return predictions and true crystals under the same ids, without those that cannot be used.
+
+    A prediction that cannot be used counts as missing; a true crystal that cannot be used does not count at all.
+
+    :raises StageError: a prediction has no true crystal.
+    """
     if settings.paired_by == "order":
         crystals = named_by_order(crystals, reference)
     strangers = sorted(set(crystals.ids) - set(reference.ids))
@@ -92,6 +105,15 @@ def _reconstruction(
             f"{settings.part}; first {strangers[0]!r}; give crystals with the ids of their true ones, or the numbered "
             "ones of `icsg3d sample` with `paired_by` order",
         )
+    reference = without_broken(reference, settings.reference, report)
+    known = set(reference.ids)
+    crystals = crystals.take([index for index, name in enumerate(crystals.ids) if name in known])
+    return without_broken(crystals, settings.crystals, report), reference
+
+
+def _reconstruction(
+    settings: EvaluateSettings, report: Report, crystals: Crystals, reference: Crystals, means: Means
+) -> tuple[Evaluation, Rows]:
     gate = settings.fingerprint_gate
     values, rows = score_reconstruction(describe(crystals, means, "predictions", gate), reference, means)
     ceiling, _ = score_reconstruction(describe(reference, means, "reference", gate), reference, means)
@@ -99,11 +121,13 @@ def _reconstruction(
         matched=sum(row["rms"] is not None for row in rows), missing=sum(not row["rebuilt"] for row in rows)
     )
     matcher = f"stol {reconstruction.STOL}, angle_tol {reconstruction.ANGLE_TOL}, ltol {reconstruction.LTOL}"
-    notes = {
+    notes: dict[str, Any] = {
         "matcher": matcher,
         "paired by": settings.paired_by,
         "a crystal without a fingerprint": "not valid" if gate else "not tested",
     }
+    if "notes" in report.tables:
+        notes["left out"] = "; ".join(report.tables["notes"])
     return Evaluation(values, {"reference": ceiling}, notes), rows
 
 
@@ -121,17 +145,17 @@ def _generation(
     if settings.stability is not None:
         stable = read_flags(report.directory / settings.stability, settings.stable_column, crystals.ids)
     truth = describe(reference, means, "reference")
-    expected = predicted_property(truth, settings, report) if settings.predictors else None
+    expected = predicted_property(truth, settings, report, "the reference") if settings.predictors else None
 
-    def score(batch: Described, total: int) -> Values:
+    def score(batch: Described, total: int, name: str) -> Values:
         found = None
         if expected is not None:
-            found = (expected if batch is truth else predicted_property(batch, settings, report), expected)
+            found = (expected if batch is truth else predicted_property(batch, settings, report, name), expected)
         figures = score_generation(batch, truth, means, total, found, settings.target)
         return figures | score_conditions(batch.crystals, total, settings.asked)[0] if settings.asked else figures
 
     batch = describe(crystals, means, "samples")
-    values, ceilings = score(batch, asked), {"reference": score(truth, len(reference))}
+    values, ceilings = score(batch, asked, "the samples"), {"reference": score(truth, len(reference), "the reference")}
     novel, rows = score_novelty(batch, training, means, asked, stable)
     values |= novel
     if settings.asked:
@@ -140,10 +164,13 @@ def _generation(
     if training is not None:
         ceilings["reference"] |= score_novelty(truth, training, means, len(reference))[0]
         chosen = draw(np.ones(len(training), dtype=bool), max(asked, len(reference)), settings.seed)
-        ceilings["training"] = score(describe(training.take(chosen), means, "training"), len(chosen))
+        some = describe(training.take(chosen), means, "training")
+        ceilings["training"] = score(some, len(chosen), "the training data")
     if settings.unconditioned is not None:
         free = _read(settings.unconditioned, report)
-        ceilings["unconditioned"] = score(describe(free, means, "samples of which nothing was asked"), len(free))
+        name = "samples of which nothing was asked"
+        usable = describe(without_broken(free, settings.unconditioned, report), means, name)
+        ceilings["unconditioned"] = score(usable, len(free), name)
     for name in (*settings.predictors, *filter(None, [settings.stability])):
         report.inputs[name] = file_hash(report.directory / name)
     n_valid = int(batch.valid.sum())
@@ -155,6 +182,8 @@ def _generation(
         "uniqueness and novelty": f"{min(asked, means.novelty_samples)} samples, matcher ltol "
         f"{novelty.LTOL}, stol {novelty.STOL}, angle_tol {novelty.ANGLE_TOL}",
     }
+    if "notes" in report.tables:
+        notes["left out"] = "; ".join(report.tables["notes"])
     if settings.asked:
         notes["asked for"] = ", ".join(f"{name} {value}" for name, value in settings.asked.items())
     if settings.predictors:
@@ -171,7 +200,7 @@ def _training(settings: EvaluateSettings, report: Report) -> Crystals | None:
         if not is_dataset(report.directory / settings.reference) or settings.part in ("train", "all"):
             return None
         path = settings.reference
-    return _read(path, report, "train")
+    return without_broken(_read(path, report, "train"), path, report)
 
 
 def _read(name: str, report: Report, part: str = "all") -> Crystals:

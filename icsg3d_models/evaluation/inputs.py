@@ -11,8 +11,9 @@ import h5py
 import numpy as np
 
 from ..crystals.batch import CrystalError, Crystals, read_crystals
+from ..crystals.validity import unusable
 from ..data.datasets import FORMAT, PARTS, read_dataset
-from ..results import StageError
+from ..results import Report, StageError
 
 
 def is_dataset(path: str | Path) -> bool:
@@ -46,6 +47,19 @@ def read_batch(path: str | Path, part: str = "all") -> Crystals:
     if len(set(crystals.ids)) != len(crystals):
         raise StageError("input_incompatible", f"{path}: an id is there twice; name each crystal once")
     return crystals
+
+
+def without_broken(crystals: Crystals, path: str, report: Report) -> Crystals:
+    """Return the crystals that figures can be computed of; the others are named in the report and on the terminal.
+
+    :raises StageError: none is left.
+    """
+    problems = unusable(crystals)
+    kept = [index for index, problem in enumerate(problems) if problem is None]
+    if not kept and len(crystals):
+        raise StageError("input_unreadable", f"{path}: not one of {len(crystals)} crystals can be used: {problems[0]}")
+    report.leave_out(path, len(crystals), dict(zip(crystals.ids, problems, strict=True)))
+    return crystals.take(kept)
 
 
 def named_by_order(crystals: Crystals, truth: Crystals) -> Crystals:

@@ -202,7 +202,8 @@ def score_generation(
     values["wasserstein_elements"] = wasserstein(element_counts(some), element_counts(reference.crystals))
     if properties is not None:
         mine, theirs = (found[np.isfinite(found)] for found in properties)
-        values["wasserstein_property"] = wasserstein(properties[0][chosen], theirs)
+        drawn = properties[0][chosen]
+        values["wasserstein_property"] = wasserstein(drawn[np.isfinite(drawn)], theirs)
         values |= score_property(mine, target)
     return values
 

@@ -15,7 +15,7 @@ from ..data.datasets import read_dataset
 from ..fields.batches import to_batch
 from ..fields.grids import FINER, FINEST
 from ..networks.generator import Autoencoder
-from ..results import StageError
+from ..results import Report, StageError
 from ..settings import SampleSettings
 from .registration import errors_of, register
 
@@ -39,20 +39,30 @@ def read_base(path: Path, part: str | None = None) -> Crystals:
     return crystals
 
 
-def known_base(settings: SampleSettings, folder: Path, elements: list[int]) -> Crystals:
-    """Return the base crystals.
+def known_base(settings: SampleSettings, report: Report, elements: list[int]) -> tuple[Crystals, np.ndarray]:
+    """Return the base crystals of elements that the model knows, and their places in the file, from 0.
 
-    :raises StageError: the file is missing or empty, or holds elements that the model does not know; mode
-        ``interpolate`` and not two of them.
+    The others are named in the report; between two crystals there is no line without one of them.
+
+    :raises StageError: the file is missing or empty, or the model knows none of its crystals; mode ``interpolate`` and
+        not two of them, or one that the model does not know.
     """
-    base = read_base(folder / str(settings.base), settings.base_part)
-    unknown = sorted(set(base.numbers.tolist()) - set(elements))
-    if unknown:
-        names = ", ".join(SYMBOLS[z] for z in unknown)
-        raise StageError("input_incompatible", f"{settings.base}: the model does not know {names}")
+    base = read_base(report.directory / str(settings.base), settings.base_part)
     if settings.mode == "interpolate" and len(base) != 2:
         raise StageError("settings_rejected", f"mode `interpolate` needs two base crystals, received {len(base)}")
-    return base
+    foreign = [sorted(set(base.sites(index)[1].tolist()) - set(elements)) for index in range(len(base))]
+    known = np.flatnonzero([not numbers for numbers in foreign])
+    if len(known) == 0 or (settings.mode == "interpolate" and len(known) < 2):
+        names = ", ".join(symbol(z) for z in sorted({z for numbers in foreign for z in numbers}))
+        raise StageError("input_incompatible", f"{settings.base}: the model does not know {names}")
+    words = [f"the model does not know {', '.join(map(symbol, numbers))}" if numbers else None for numbers in foreign]
+    report.leave_out(str(settings.base), len(base), dict(zip(base.ids, words, strict=True)))
+    return base.take(known), known
+
+
+def symbol(number: int) -> str:
+    """Return the symbol of an element, or what is there in its place."""
+    return SYMBOLS[number] if 1 <= number < len(SYMBOLS) else f"the atomic number {number}"
 
 
 def spacing_of(vae: Autoencoder, settings: SampleSettings) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -83,14 +84,17 @@ def base_latents(settings: SampleSettings, report: Report, vae: Autoencoder) -> 
     :raises StageError: the base crystals do not fit the model or the mode.
     """
     device = vae.latent_std.device
-    base, errors = settled(vae, known_base(settings, report.directory, vae.config.elements), settings, device)
+    known, places = known_base(settings, report, vae.config.elements)
+    base, errors = settled(vae, known, settings, device)
     report.tables["base"] = [
         {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, errors, strict=True)
     ]
     if settings.mode == "interpolate":
         return latents_between(vae, base, settings, device), settings.n_samples
     if settings.mode == "reconstruct":
-        return latents_of_base(vae, base, settings, device), len(base)
+        # A sample has the number of its base crystal in the file, so that the two are still found together.
+        found = latents_of_base(vae, base, settings, device)
+        return (replace(some, sample=places[np.asarray(some.sample)]) for some in found), len(base)
     if not torch.isfinite(vae.latent_std).all():
         if settings.prior is None:
             raise StageError(

@@ -61,6 +61,36 @@ def test_reconstruction(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.Mo
     assert float(rows["c6"]["rms"]) == pytest.approx(0, abs=1e-6)
 
 
+def test_a_true_crystal_that_cannot_be_used_is_left_out(
+    tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = dataset.crystals.cell.copy()
+    cell[5] = np.nan
+    replace(dataset, crystals=replace(dataset.crystals, cell=cell)).write(tmp_path / "dataset.h5")
+    made = dataset.crystals.take([4, 5, 6])
+    write(tmp_path / "crystals.h5", replace(made, ids=("s000000", "s000001", "s000002")))
+    results = evaluate(tmp_path, monkeypatch, mode="reconstruction", paired_by="order", fingerprint_gate=False)
+    assert results["status"] == "completed", results["message"]
+    assert results["counts"]["reference"] == 2
+    assert results["scalars"]["match_rate_not_gated"] == 1  # s000002 is still the third of the file
+    left_out = [(entry["id"], entry["where"]) for entry in results["tables"]["left_out"]]
+    assert left_out == [("c5", "dataset.h5")]
+    assert "c5: the cell or the coordinates hold NaN" in (tmp_path / "evaluation.md").read_text()
+
+
+def test_a_sample_that_cannot_be_used_counts_as_one(
+    tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = joined(dataset.crystals.take([0, 1, 2]), perovskites("Sr Ti O"))
+    numbers = made.numbers.copy()
+    numbers[-1] = 0
+    write(tmp_path / "crystals.h5", replace(made, numbers=numbers))
+    results = evaluate(tmp_path, monkeypatch)
+    assert results["status"] == "completed", results["message"]
+    assert (results["counts"]["asked"], results["counts"]["crystals"]) == (4, 3)
+    assert results["scalars"]["structure_validity"] == 3 / 4
+
+
 def test_reconstruction_paired_by_order(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     # samples 0 and 2 of the test part c4, c5, c6; sample 1 was not rebuilt
     found = dataset.crystals.take([4, 6])

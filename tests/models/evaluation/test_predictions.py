@@ -80,6 +80,22 @@ def test_what_cannot_be_predicted_is_named(
     assert words in results["message"]
 
 
+def test_one_crystal_that_no_model_knows_does_not_cost_the_others(
+    tmp_path: Path, predictor: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "crystals.h5", perovskites("Sr Ti O", "K Nb O", "Ba Ti O"))
+    write(tmp_path / "truth.h5", perovskites("Sr Zr O", "Ba Zr O"))
+    results = evaluate(tmp_path, monkeypatch, predicted_property="heat")
+    assert results["status"] == "completed", results["message"]
+    reason = "K, Nb: not among the elements that model.safetensors knows"
+    assert results["tables"]["left_out"] == [{"id": "p1", "where": "heat of the samples", "reason": reason}]
+    assert "heat of the samples: 1 of 3 crystals left out: p1: K, Nb" in capsys.readouterr().err
+    assert "1 of 3 crystals left out" in (tmp_path / "evaluation.md").read_text()
+    kept = perovskites("Sr Ti O", "Ba Ti O")
+    mine, theirs = (np.sort(predict(b, predictor).values["heat"]) for b in (kept, perovskites("Sr Zr O", "Ba Zr O")))
+    assert results["scalars"]["wasserstein_property"] == pytest.approx(np.abs(mine - theirs).mean(), rel=1e-5)
+
+
 def test_samples_that_gave_no_crystal_fulfil_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, free = perovskites("Sr Ti O", "Ba Ti O", "Cs Cs F"), perovskites("Sr Ti O", "Sr Zr O", a=3.8)
     for name, batch in {"crystals.h5": made, "truth.h5": perovskites("Sr Zr O"), "free.h5": free}.items():

@@ -222,6 +222,28 @@ def test_one_part_of_a_dataset_is_reconstructed_in_its_order(folder: Path) -> No
     assert [row["id"] for row in report.tables["base"]] == list(kinds)
 
 
+def test_a_base_crystal_that_the_model_does_not_know_does_not_cost_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_base(folder, lead_titanate(), lead_titanate("BaTiO3", 56), lead_titanate("MgTiO3", 12))
+    report = Report("sample", folder)
+    settings = {"base": "base.h5", "register_base": False, "device": "cpu"}
+    run(SampleSettings(mode="reconstruct", **settings), report)
+    with h5py.File(folder / "fields.h5") as file:
+        assert file["sample"][()].tolist() == [0, 2]  # still the numbers of their base crystals
+    assert [row["reason"] for row in report.tables["left_out"]] == ["the model does not know Ba"]
+    assert "base.h5: 1 of 3 crystals left out" in capsys.readouterr().err
+    report = Report("sample", folder)
+    run(SampleSettings(mode="base", n_samples=4, **settings), report)
+    assert report.counts["samples"] == 4
+    write_base(folder, lead_titanate(), lead_titanate("BaTiO3", 56))
+    with pytest.raises(StageError, match="does not know Ba"):
+        run(SampleSettings(mode="interpolate", **settings), Report("sample", folder))
+    write_base(folder, lead_titanate("BaTiO3", 56))
+    with pytest.raises(StageError, match="does not know Ba"):
+        run(SampleSettings(mode="reconstruct", **settings), Report("sample", folder))
+
+
 def test_a_part_of_what_has_no_parts(folder: Path) -> None:
     write_base(folder, lead_titanate())
     with pytest.raises(DatasetError, match="no icsg3d dataset"):
