@@ -152,6 +152,7 @@ def plan_training(request: Training, builder: Any) -> Plan:
         words = f"train the {network}, {epochs} epochs" + (f" and at least {least} steps" if least else "")
         where = computer_of(job.code)
         alike = {"network": network, "optimiser.max_epochs": epochs}
+        alike |= {"optimiser.min_steps": least} if least else {}
         # how long depends on how many crystals there are, which is not known before the dataset is built
         seconds = earlier_seconds(Kind("TrainCalculation", where, size, settings=alike)) if size else []
         steps.append(Step(words, "TrainCalculation", 1, where, tuple(seconds)))

@@ -101,7 +101,10 @@ def is_queued(node: orm.ProcessNode | None) -> bool:
 
 
 def read_progress(node: orm.ProcessNode | None) -> tuple[int, int] | None:
-    """Return how much of how much a job on this machine has done, by the last line that it wrote about it."""
+    """Return how much of how much a job on this machine has done, by the last line that it wrote about it.
+
+    A training counts in epochs, but says its steps too, which tell more where an epoch is long.
+    """
     if not isinstance(node, orm.CalcJobNode) or node.is_terminated or node.computer is None:
         return None
     folder = node.get_remote_workdir()
@@ -109,6 +112,6 @@ def read_progress(node: orm.ProcessNode | None) -> tuple[int, int] | None:
         return None  # nothing is fetched from another machine just to be shown
     try:
         line = json.loads((Path(folder) / PROGRESS_FILE).read_text(encoding="utf-8").splitlines()[-1])
-        return int(line["done"]), int(line["total"])
+        return int(line.get("step", line["done"])), int(line.get("steps", line["total"]))
     except (OSError, IndexError, KeyError, ValueError):  # not written yet, or half written
         return None

@@ -42,6 +42,9 @@ def test_what_a_job_says_of_itself(localhost: orm.Computer, tmp_path: Path) -> N
     assert take_snapshot(run, PLANNED).text == "sampling, 48 of 64"
     (tmp_path / "progress.jsonl").write_text(lines[0] + "\n" + '{"stage": "sam')
     assert read_progress(job) is None
+    # in its first epoch of two, a training has no epoch behind it, but steps
+    (tmp_path / "progress.jsonl").write_text(json.dumps({"done": 0, "total": 2, "step": 30, "steps": 400}) + "\n")
+    assert read_progress(job) == (30, 400)
 
 
 @pytest.mark.usefixtures("aiida_profile_clean")
