@@ -66,7 +66,7 @@ def test_inputs_are_left_as_they_are() -> None:
 def test_who_asks_for_epochs_gets_them() -> None:
     """A protocol asks for steps at least, which few crystals need; a number of epochs asked for stands above it."""
     own = training_protocol("fast", {})
-    assert own["vae"]["settings"]["optimiser"]["min_steps"] == 2000
+    assert own["vae"]["settings"]["optimiser"]["min_steps"] == 2500
     asked = training_protocol("fast", {"vae": {"settings": {"optimiser": {"max_epochs": 2}}}})
     assert asked["vae"]["settings"]["optimiser"]["max_epochs"] == 2
     assert "min_steps" not in asked["vae"]["settings"]["optimiser"]
