@@ -2,6 +2,11 @@
 
 Every pair of sites is compared in every image that can lie within the cut-off, so nothing depends on how
 the cell was chosen. Crystals are small; many of them go through one vectorised pass.
+
+Why not vesin: both find the same pairs, but vesin takes one crystal at a time. Of 1,000 perovskites (cut-off 5 Å) a
+batch takes 0.05 ms a crystal and vesin 0.15, at 0.5 Å 0.01 and 0.22, in cells sheared out of shape 0.3 and 4. At
+200 sites vesin's cell list wins, 0.6 against 8 ms; crystals of that size are rare here
+(`python benchmarks/speed/neighbours.py`).
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import gzip
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..stability.references import known_formulas
 
 _PART = re.compile(r"([A-Z][a-z]?)(\d*)")
 _FORMULA = re.compile(rf"(?:{_PART.pattern})+")
+_GROUP = re.compile(r"\(([^()]*)\)(\d*)")
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,18 @@ def contents_key(formula: str) -> str:
 
     :raises ValueError: no formula of whole amounts.
     """
-    if _FORMULA.fullmatch(formula) is None:
+    flat = formula
+    while (group := _GROUP.search(flat)) is not None:  # Al(NO)2: groups from the inside out
+        if _FORMULA.fullmatch(group[1]) is None:
+            break
+        times = int(group[2] or 1)
+        inner = "".join(f"{symbol}{int(number or 1) * times}" for symbol, number in _PART.findall(group[1]))
+        flat = flat[: group.start()] + inner + flat[group.end() :]
+    if _FORMULA.fullmatch(flat) is None:
         raise ValueError(f"{formula!r} is no formula of whole amounts, like PbTiO3")
     amounts: dict[str, int] = {}
-    for symbol, number in _PART.findall(formula):
+    for symbol, number in _PART.findall(flat):
         amounts[symbol] = amounts.get(symbol, 0) + int(number or 1)
-    return _key(amounts, formula)
-
-
-def _key(amounts: Mapping[str, int], formula: str) -> str:
     unknown = [symbol for symbol in amounts if symbol not in NUMBER]
     if unknown or 0 in amounts.values():
         raise ValueError(f"{formula!r}: {', '.join(unknown) or 'an amount of zero'} is no element or amount")
@@ -57,13 +60,11 @@ def _key(amounts: Mapping[str, int], formula: str) -> str:
 
 @functools.lru_cache(maxsize=1)
 def shipped_known_formulas() -> KnownFormulas:
-    """Return the compounds of the Materials Project's calculations, as the package's table of phases has them."""
-    found = set()
+    """Return the elements, and the compounds of the Materials Project, as the package's table of phases has them."""
+    found = {f"{symbol}1" for symbol in NUMBER}
     for formula in known_formulas():
-        try:
+        if "." not in formula:  # amounts that are not whole are heights of a hull, no compounds
             found.add(contents_key(formula))
-        except ValueError:  # amounts that are not whole are heights of a hull, no compounds
-            continue
     return KnownFormulas("Materials Project", frozenset(found))
 
 

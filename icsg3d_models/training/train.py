@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from ..data.datasets import PARTS, read_dataset
+from ..data.datasets import PARTS, Dataset, read_dataset
 from ..devices import select_device
 from ..networks.model_file import PREDICTORS, ModelFileError, ModelHeader, file_hash, save_model
+from ..properties.chemistry import of_crystals
 from ..results import Report, StageError, versions
 from ..settings import TrainSettings
 from .loop import State, Trainer
@@ -57,11 +58,11 @@ def run(settings: TrainSettings, report: Report) -> None:
             state = trainer.run()
         except StageError:
             if trainer.state.best and all_of_us.leads:
-                _finish(task, trainer.state, settings, report, digest, dataset.name, dataset.citation)
+                _finish(task, trainer.state, settings, report, dataset)
             raise
     if not all_of_us.leads:
         return
-    card = _finish(task, state, settings, report, digest, dataset.name, dataset.citation)
+    card = _finish(task, state, settings, report, dataset)
     if settings.network == "prior" and settings.unet is not None and settings.trial_samples:
         try:
             trial = run_trial(settings, report, dataset, device)
@@ -73,9 +74,7 @@ def run(settings: TrainSettings, report: Report) -> None:
         _write(task, state, settings, report, {**card, "trial": trial.table()})
 
 
-def _finish(
-    task: Task[Any], state: State, settings: TrainSettings, report: Report, digest: str, name: str, citation: str
-) -> dict[str, Any]:
+def _finish(task: Task[Any], state: State, settings: TrainSettings, report: Report, dataset: Dataset) -> dict[str, Any]:
     """Test the best weights, write them with their card and return the card."""
     task.module.load_state_dict(state.best)
     task.module.eval()
@@ -83,8 +82,8 @@ def _finish(
     best = next(row for row in state.history if row["step"] == state.best_step)
     report.scalars.update({f"test_{k}": v for k, v in test.items()}, **{f"validation_{k}": v for k, v in best.items()})
     report.counts.update(steps=state.step)
-    card = {
-        "data": {"name": name, "content_hash": digest, "citation": citation},
+    card: dict[str, Any] = {
+        "data": {"name": dataset.name, "content_hash": report.inputs["dataset"], "citation": dataset.citation},
         "inputs": dict(report.inputs),
         "split": {part: report.counts[part] for part in PARTS},
         # of the options what was given: all of them are in the configuration
@@ -98,6 +97,8 @@ def _finish(
         "device": report.device,
         "versions": versions(),
     }
+    if task.kind in PREDICTORS:  # by it predictions of what is unlike the training are flagged
+        card["chemistry"] = of_crystals(dataset.crystals.take(dataset.part("train"))).stored()
     _write(task, state, settings, report, card)
     task.save_extras(report.directory)
     return card
