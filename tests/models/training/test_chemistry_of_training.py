@@ -16,7 +16,8 @@ from icsg3d_models.training.train import run
 def test_card_and_fingerprint_agree(dataset: Dataset, dataset_file: Path) -> None:
     folder = dataset_file.parent
     settings = {"network": "cgcnn", "targets": ["formation_energy_per_atom"], "device": "cpu",
-                "output": "m.safetensors", "optimiser": {"max_epochs": 1}, "options": {"members": 2, "width": 8, "hidden": 8}}  # fmt: skip
+                "output": "m.safetensors", "optimiser": {"max_epochs": 1},
+                "options": {"members": 2, "width": 8, "hidden": 8}}  # fmt: skip
     run(TrainSettings.model_validate(settings), Report("train", folder))
     known = chemistry.from_card(read_header(folder / "m.safetensors", "cgcnn").card)
     assert known == chemistry.of_crystals(dataset.crystals.take(dataset.part("train")))
