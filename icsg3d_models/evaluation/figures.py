@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..conditions import CONDITIONS
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -58,11 +60,7 @@ KINDS: dict[str, Kind] = {
     "sun": Kind("stable, unique and novel", SHARE, "higher"),
     "property_mean": Kind("predicted property, mean of the valid", "unit of the property", "-"),
     "target_deviation": Kind("mean absolute deviation from the target", "unit of the property", "lower"),
-    "fulfilled_elements": Kind("only elements that were asked for", SHARE, "higher"),
-    "fulfilled_composition": Kind("the composition that was asked for", SHARE, "higher"),
-    "fulfilled_anonymous_formula": Kind("the anonymous formula that was asked for", SHARE, "higher"),
-    "fulfilled_n_atoms": Kind("as many atoms in the cell as asked for", SHARE, "higher"),
-    "fulfilled_crystal_system": Kind("the crystal system that was asked for, within 0.1 Å", SHARE, "higher"),
+    **{f"fulfilled_{c.name}": Kind(f"{c.label} as asked for", SHARE, "higher") for c in CONDITIONS},
     "fulfilled": Kind("all that was asked for", SHARE, "higher"),
 }
 

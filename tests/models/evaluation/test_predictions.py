@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from icsg3d_models.cli import main
+from icsg3d_models.conditions import CONDITIONS
 from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.crystals.elements import NUMBER
 from icsg3d_models.networks.cgcnn import CGCNN, CGCNNConfig
@@ -110,6 +111,22 @@ def test_samples_that_gave_no_crystal_fulfil_nothing(tmp_path: Path, monkeypatch
     rows = list(csv.DictReader((tmp_path / "evaluation.csv").open()))
     assert [row["as_asked"] for row in rows] == ["True", "False", "False"]
     assert "asked for: elements" in (tmp_path / "evaluation.md").read_text()
+
+
+def test_every_condition_can_be_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that came last: each has a figure, with a label."""
+    write(tmp_path / "crystals.h5", perovskites("Sr Ti O", "Sr Zr O"))
+    write(tmp_path / "truth.h5", perovskites("Sr Zr O"))
+    asked = {
+        "elements": ["Sr", "Ti", "O"], "composition": "SrTiO3", "n_atoms": 5, "crystal_system": "cubic",
+        "space_group": 221, "density": 4.76,
+    }  # fmt: skip
+    assert {*asked, "anonymous_formula"} == {condition.name for condition in CONDITIONS}
+    results = evaluate(tmp_path, monkeypatch, predictors=[], **asked)
+    assert results["status"] == "completed", results["message"]
+    shares = {name: results["scalars"][f"fulfilled_{name}"] for name in asked}
+    assert shares == {**dict.fromkeys(asked, 0.5), "n_atoms": 1.0, "crystal_system": 1.0, "space_group": 1.0}
+    assert "space group as asked for" in (tmp_path / "evaluation.md").read_text()
 
 
 def test_a_reconstruction_was_not_asked_for_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
