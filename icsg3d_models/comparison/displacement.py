@@ -19,7 +19,10 @@ from .pair_distances import REACH, Separations
 # 0.03, 0.035, 0.04, 0.045 and 0.05 on half of Perov-5 (benchmarks/quality/novelty_agreement.py, --half development).
 # The lists of a fingerprint are rounded to 0.013.
 TOLERANCE = 0.03
-FAR = 0.4  # lists that differ more cannot be brought together by forgivable displacements: not tried
+# Lists that differ more cannot be brought together by forgivable displacements and are not tried. Of 700 perovskites
+# with every site displaced by up to 0.35 and cells strained by up to 20 %, the 337 that are the same differ by 0.199
+# at most, and of 600 pairs of generated crystals and those of their formula the 278 that are the same by 0.16.
+FAR = 0.25
 STARTS = 16
 AT_ONCE = [1]  # where the starts are cut into those that go side by side
 STEPS = 25

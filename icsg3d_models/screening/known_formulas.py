@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import functools
 import gzip
-import re
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
 
 from ..crystals.elements import NUMBER
+from ..crystals.formulas import whole_amounts
 from ..results import StageError
 from ..stability.references import known_formulas
-
-_PART = re.compile(r"([A-Z][a-z]?)(\d*)")
-_FORMULA = re.compile(rf"(?:{_PART.pattern})+")
-_GROUP = re.compile(r"\(([^()]*)\)(\d*)")
 
 
 @dataclass(frozen=True)
@@ -39,21 +35,7 @@ def contents_key(formula: str) -> str:
 
     :raises ValueError: no formula of whole amounts.
     """
-    flat = formula
-    while (group := _GROUP.search(flat)) is not None:  # Al(NO)2: groups from the inside out
-        if _FORMULA.fullmatch(group[1]) is None:
-            break
-        times = int(group[2] or 1)
-        inner = "".join(f"{symbol}{int(number or 1) * times}" for symbol, number in _PART.findall(group[1]))
-        flat = flat[: group.start()] + inner + flat[group.end() :]
-    if _FORMULA.fullmatch(flat) is None:
-        raise ValueError(f"{formula!r} is no formula of whole amounts, like PbTiO3")
-    amounts: dict[str, int] = {}
-    for symbol, number in _PART.findall(flat):
-        amounts[symbol] = amounts.get(symbol, 0) + int(number or 1)
-    unknown = [symbol for symbol in amounts if symbol not in NUMBER]
-    if unknown or 0 in amounts.values():
-        raise ValueError(f"{formula!r}: {', '.join(unknown) or 'an amount of zero'} is no element or amount")
+    amounts = whole_amounts(formula)
     unit = gcd(*amounts.values())
     return "".join(f"{symbol}{amounts[symbol] // unit}" for symbol in sorted(amounts))
 

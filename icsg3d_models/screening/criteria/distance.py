@@ -20,7 +20,7 @@ from ..column import Column
 from ..criterion import Batch, Criterion, Finding
 
 RATIO = Column("shortest_ratio", "number", "", "smallest distance divided by the sum of the two covalent radii")
-REACH = 2.0  # in units of the sum of radii; beyond it a crystal has no bonds and the cell stays empty
+REACH = 1.5  # in units of the sum of radii; beyond it a crystal has no bonds and the cell stays empty
 
 
 @cache
@@ -42,11 +42,13 @@ def judge(batch: Batch) -> Finding:
         size = radii()[part.numbers]
         found = neighbour_list(part, REACH * float(2 * size.max()))
         relative = found.distance / (size[found.source] + size[found.target])
-        for index, (first, last) in enumerate(zip(found.offsets[:-1], found.offsets[1:], strict=True)):
-            if last > first:
-                least = first + int(np.argmin(relative[first:last]))
-                ratio[start + index] = relative[least]
-                pair[start + index] = part.numbers[[found.source[least], found.target[least]]]
+        owner = part.owner[found.source]
+        order = np.lexsort((relative, owner))
+        present, first = np.unique(owner[order], return_index=True)
+        least = order[first]
+        ratio[start + present] = relative[least]
+        pair[start + present] = part.numbers[np.stack([found.source[least], found.target[least]], axis=1)]
+    ratio[ratio > REACH] = np.inf
     limit = batch.settings.min_distance_ratio
     words: list[str | None] = [
         None
