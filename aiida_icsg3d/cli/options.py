@@ -16,7 +16,11 @@ from icsg3d_models.conditions import CONDITIONS
 
 PROTOCOLS = ("fast", "balanced", "stringent")
 STAGES = ("sample", "segment", "rebuild", "screen")
+CODE_STAGES = (*STAGES, "relax")
 NETWORKS = ("unet", "vae", "prior", "cgcnn")
+ENGINES = ("quantum_espresso", "potential")
+SPIN_TYPES = ("auto", "none", "collinear")
+ELECTRONIC_TYPES = ("metal", "insulator")
 FILE = click.Path(path_type=Path)
 
 Decorated = Callable[..., Any]
@@ -106,6 +110,23 @@ def running_options(command: Decorated) -> Decorated:
     ])  # fmt: skip
 
 
+def method_options(command: Decorated) -> Decorated:
+    """Add the options of how energies are computed."""
+    return apply(command, [
+        click.option("--engine", type=click.Choice(ENGINES),
+                     help="What relaxes: pw.x, or a machine-learned potential (one job for all, no DFT)."),
+        click.option("--spin", type=click.Choice(SPIN_TYPES),
+                     help="auto: spin-polarised where an element carries a moment, the lower of a ferromagnetic and an "
+                     "antiferromagnetic start kept; collinear: spin-polarised all; none; otherwise the protocol's."),
+        click.option("--electronic-type", type=click.Choice(ELECTRONIC_TYPES),
+                     help="metal: smeared occupations, which do for insulators too; insulator: fixed ones."),
+        several("--hubbard", metavar="X-nl=U...", help="On-site U in eV, as in Fe-3d=5.3 O-2p=4; pw.x 7.1 or later."),
+        click.option("--overrides", type=FILE, metavar="FILE",
+                     help="YAML with keys of the protocol discover; below validation those of the DFT, as in "
+                     "validation: {relax: {base_relax: {kpoints_distance: 0.2}}}."),
+    ])  # fmt: skip
+
+
 def generation_options(command: Decorated) -> Decorated:
     """Add all options of a discovery run."""
     return apply(command, [
@@ -132,13 +153,15 @@ def generation_options(command: Decorated) -> Decorated:
         click.option("--code", type=CodeLabel(), default="icsg3d@localhost", show_default=True,
                      help="Code of icsg3d."),
         *(click.option(f"--code-{stage}", type=CodeLabel(), metavar="CODE",
-                       help=f"Another code for the stage {stage}.") for stage in STAGES),
+                       help=f"Another code for the stage {stage}"
+                       + (", which the engine potential runs." if stage == "relax" else ".")) for stage in CODE_STAGES),
         click.option("--pw-code", type=CodeLabel(), default="pw@localhost", show_default=True, help="Code of pw.x."),
         click.option("--protocol", type=click.Choice(PROTOCOLS), default="fast", show_default=True,
                      help="Cost and precision."),
         click.option("--pseudo-family", metavar="LABEL",
                      help="Pseudopotential family; otherwise SSSP or PseudoDojo where installed, SSSP where it can be "
                      "downloaded, else the LDA files of Debian's quantum-espresso-data."),
+        method_options,
         click.option("--output", type=FILE, metavar="FOLDER",
                      help="Where the report goes; otherwise results/PK."),
         running_options,

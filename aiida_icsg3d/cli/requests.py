@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from icsg3d_models.conditions import BY_NAME
 
-from .options import NETWORKS, STAGES, pairs
+from .options import CODE_STAGES, NETWORKS, pairs
 
 if TYPE_CHECKING:
     from ..launch import Generation, Training
@@ -22,9 +22,10 @@ def generation_of(given: dict[str, Any]) -> Generation:
     rest = dict(given)
     asked = {name: rest.pop(name) for name in BY_NAME if name != "elements"}
     asked = {name: value for name, value in asked.items() if value is not None}
-    codes = {stage: label for stage in STAGES if (label := rest.pop(f"code_{stage}"))}
+    codes = {stage: label for stage in CODE_STAGES if (label := rest.pop(f"code_{stage}"))}
     rest["targets"] = dict(rest["targets"])
     rest["base"] = rest["base"] or ()
+    rest["hubbard"] = rest["hubbard"] or ()
     return Generation(asked=asked, stage_codes=codes, **rest)
 
 

@@ -31,12 +31,12 @@ class StructureNode:
 def crystal_of_node(node: StructureData) -> Crystal:
     """Return the crystal of a structure.
 
-    :raises CrystalError: a dataset cannot hold it: partial occupancy, kinds of one element, Hubbard, not periodic.
+    :raises CrystalError: more than elements on sites: partial occupancy, kinds of one element, Hubbard, not periodic.
     """
     if not all(node.pbc):
         raise CrystalError("not periodic in three directions")
     if getattr(node, "hubbard", None) is not None and node.hubbard.parameters:
-        raise CrystalError("Hubbard parameters, which a dataset cannot keep; give the structure without them")
+        raise CrystalError("Hubbard parameters, which would be lost; give the structure without them")
     symbols = {}
     for kind in node.kinds:
         if len(kind.symbols) != 1 or kind.has_vacancies:
@@ -46,7 +46,7 @@ def crystal_of_node(node: StructureData) -> Crystal:
         symbols[kind.name] = kind.symbol
     if several := [symbol for symbol, count in Counter(symbols.values()).items() if count > 1]:
         names = ", ".join(name for name, symbol in symbols.items() if symbol in several)
-        raise CrystalError(f"kinds {names} of one element, which a dataset cannot tell apart; give one kind an element")
+        raise CrystalError(f"kinds {names} of one element, which would become one; give one kind an element")
     cell = np.array(node.cell)
     if abs(np.linalg.det(cell)) < 1e-3:
         raise CrystalError(f"singular cell, volume {abs(np.linalg.det(cell)):.3g} Å³")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import Process, ProcessBuilder
 
+from icsg3d_models.crystals.batch import CrystalError as CannotKeepError
 from icsg3d_models.relaxation.table import read_table
 from icsg3d_models.settings.relax import Potential
 
 from ..calculations.relax import RelaxCalculation
+from ..data.structures import crystal_of_node
 from ..parsers.rebuild import link_label
 from .engine import Engine, Relaxation
 from .errors import CrystalError
@@ -74,6 +76,14 @@ class PotentialEngine(Engine):
     def describe(self) -> str:
         """Return which potential."""
         return f"potential {potential_of(self.inputs[NAMESPACE]).name}, up to {self.batch} crystals a job"
+
+    def starts(self, identifier: str, structure: orm.StructureData) -> Sequence[str]:
+        """Refuse what a potential knows nothing of, and would lose: layers, magnetic kinds, Hubbard terms."""
+        try:
+            crystal_of_node(structure)
+        except CannotKeepError as exception:
+            raise CrystalError(f"{exception}; the engine {self.name} cannot take it") from None
+        return super().starts(identifier, structure)
 
     def process(self, crystals: Mapping[str, orm.StructureData], start: str) -> tuple[type[Process], AttributeDict]:
         """Return a job for all these crystals."""

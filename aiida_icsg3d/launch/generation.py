@@ -19,6 +19,8 @@ from ..setup.models import collect_models, find_reference, known_elements, predi
 from .base_crystals import read_base
 from .elements import check_symbols, choose_elements
 from .job_options import job_options
+from .method import Method
+from .overrides import joined
 
 ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
 STAGES = ("sample", "segment", "rebuild", "screen")
@@ -30,8 +32,10 @@ Say = Callable[[str], None]
 class Resolved:
     """A request whose every name has been found: codes, models, family, crystals.
 
-    :param codes: ``icsg3d``, ``pw`` where there is DFT, and stages that run elsewhere.
+    :param codes: ``icsg3d``, ``pw`` (what relaxes, a potential too) where there are relaxations, and stages that run
+        elsewhere.
     :param family: pseudopotential family; None where there is no DFT, or where it is still to be fetched.
+    :param relaxes: whether there are relaxations, and what they need is there.
     """
 
     codes: dict[str, orm.AbstractCode]
@@ -42,6 +46,7 @@ class Resolved:
     base: dict[str, orm.StructureData]
     overrides: dict[str, Any]
     options: dict[str, dict[str, Any]]
+    relaxes: bool
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class Generation:
     :param asked: what else is asked for: name of a condition -> value, see :mod:`icsg3d_models.conditions`.
     :param code: code of icsg3d; ``stage_codes``: stage -> another one.
     :param options: YAML file, or mapping: stage, ``icsg3d`` or ``pw`` -> AiiDA's ``metadata.options``.
+    :param engine: ``quantum_espresso`` or ``potential``; this and what follows, where None, as protocol and file say.
+    :param spin: of pw.x: ``auto``, ``none`` or ``collinear``.
+    :param electronic_type: of pw.x: ``metal`` or ``insulator``.
+    :param hubbard: element -> manifold -> on-site U (eV), or words such as ``Fe-3d=5.3``.
+    :param overrides: YAML file in the layout of the protocol ``discover``, or such a mapping.
     """
 
     elements: Sequence[str] | None = None
@@ -76,12 +86,22 @@ class Generation:
     options: Path | Mapping[str, Any] | None = None
     protocol: str = "fast"
     pseudo_family: str | None = None
+    engine: str | None = None
+    spin: str | None = None
+    electronic_type: str | None = None
+    hubbard: Mapping[str, Mapping[str, float]] | Sequence[str] = ()
+    overrides: Path | Mapping[str, Any] | None = None
+    method: Method = field(init=False)
 
     def __post_init__(self) -> None:
         """Refuse what makes no run whatever is there.
 
-        :raises ValueError: no chemical symbol, or a count below what there can be.
+        :raises ValueError: no chemical symbol, a count below what there can be, or what :class:`.Method` refuses.
         """
+        method = Method(self.engine, self.spin, self.electronic_type, self.hubbard, self.overrides, self.protocol)
+        object.__setattr__(self, "method", method)
+        if method.is_potential and self.pseudo_family:
+            raise ValueError("--pseudo-family is for pw.x; the engine potential takes no pseudopotentials")
         check_symbols(self.elements or ())
         if self.n_samples < 1:
             raise ValueError(f"--n-samples {self.n_samples}: at least one sample is needed")
@@ -104,14 +124,17 @@ class Generation:
         :raises ValueError: as of :meth:`builder`.
         """
         codes = self.find_codes()
-        options = job_options(self.options, codes, STAGES)
+        options = job_options(self.options, codes, STAGES, self.method.is_potential)
         models = collect_models(list(self.models), store=store)
         available = {"the model": known_elements(models)}
-        family = self._find_family(say, store) if self.n_relaxations else None
+        dft = self.n_relaxations > 0 and not self.method.is_potential
+        family = self._find_family(say, store) if dft else None
         if family is not None:
             available[f"the pseudopotential family {family.label}"] = set(family.elements)
         base = read_base(self.base)
         elements = self._choose_elements(models, base, available, say)
+        if self.n_relaxations:
+            self.method.check_elements(elements)
         overrides: dict[str, Any] = {}
         if sampling := self._sampling(models, base):
             overrides["generate"] = {"sample": {"settings": sampling}}
@@ -120,7 +143,9 @@ class Generation:
             overrides["screen"] = {"screen": {"settings": screening}}
         say(f"elements {', '.join(elements)}; {self.n_samples} samples, {self.n_relaxations} relaxations"
             + (f" with {family.label}" if family else ""))  # fmt: skip
-        return Resolved(codes, models, family, elements, reference, base, overrides, options)
+        overrides = joined(self.method.discovery, overrides)
+        relaxes = self.n_relaxations > 0 and (family is not None or not dft)
+        return Resolved(codes, models, family, elements, reference, base, overrides, options, relaxes)
 
     def build(self, found: Resolved) -> ProcessBuilder:
         """Return the builder of a request that :meth:`resolve` has found everything of."""
@@ -136,7 +161,7 @@ class Generation:
             overrides=found.overrides,
             targets=dict(self.targets) or None,
             n_samples=self.n_samples,
-            n_relaxations=self.n_relaxations if found.family else 0,
+            n_relaxations=self.n_relaxations if found.relaxes else 0,
             seed=self.seed,
             protocol=self.protocol,
             pseudo_family=found.family.label if found.family else None,
@@ -144,14 +169,19 @@ class Generation:
         )
 
     def find_codes(self) -> dict[str, orm.AbstractCode]:
-        """Return the codes: ``icsg3d``, ``pw`` where there is DFT, and stages that run elsewhere.
+        """Return the codes: ``icsg3d``, ``pw`` where there are relaxations, and stages that run elsewhere.
 
         :raises CodeError: one is not there, or runs something else.
         """
         codes = {"icsg3d": find_code(self.code, "icsg3d.sample", "icsg3d")}
         for stage, label in self.stage_codes.items():
             codes[stage] = find_code(label, f"icsg3d.{stage}", "icsg3d")
-        if self.n_relaxations:
+        if "relax" in codes and not self.method.is_potential:
+            raise CodeError("--code-relax is the code of the engine potential; --pw-code names that of pw.x")
+        relax = codes.pop("relax", codes["icsg3d"])
+        if self.n_relaxations and self.method.is_potential:
+            codes["pw"] = relax  # the DiscoverWorkChain calls by this name whatever relaxes
+        elif self.n_relaxations:
             codes["pw"] = find_code(self.pw_code, "quantumespresso.pw", "pw.x")
             if codes["pw"].uuid in {code.uuid for stage, code in codes.items() if stage != "pw"}:
                 raise CodeError(f"{codes['pw'].full_label} is given for icsg3d and for pw.x; --pw-code names another")

@@ -18,34 +18,41 @@ PW_RESOURCES = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
 
 
 def job_options(
-    given: Path | Mapping[str, Any] | None, codes: Mapping[str, AbstractCode], stages: Sequence[str]
+    given: Path | Mapping[str, Any] | None,
+    codes: Mapping[str, AbstractCode],
+    stages: Sequence[str],
+    by_potential: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Return stage -> AiiDA's options of its jobs, checked.
 
     :param given: a YAML file or its content: ``icsg3d``, a stage or ``pw`` -> options.
     :param codes: ``icsg3d``, ``pw``, and stages that have a code of their own.
     :param stages: of icsg3d, that the run has.
+    :param by_potential: what relaxes is the stage ``relax`` of icsg3d, which a file names so, not pw.x.
     :raises ValueError: names file, key, what was received and what is accepted.
     """
     where = str(given) if isinstance(given, Path) else "options"
     content = read_mapping(given) if isinstance(given, Path) else dict(given or {})
-    accepted = (ALL, *stages, "pw")
+    relaxing = "relax" if by_potential else "pw"
+    accepted = (ALL, *stages, relaxing)
     for group, options in content.items():
         if group not in accepted:
-            raise ValueError(f"{where}: {unknown_key(group, accepted)}")
+            hint = "; nothing is computed by pw.x here" if by_potential and group == "pw" else ""
+            raise ValueError(f"{where}: {unknown_key(group, accepted)}{hint}")
         if not isinstance(options, Mapping):
             raise ValueError(f"{where}: {group}: received {options!r}; a mapping of AiiDA's options is needed there")
         check_options(f"{where}: {group}", options, "pw" if group == "pw" else stages[0])
     found: dict[str, dict[str, Any]] = {}
     for stage in (*stages, "pw"):
         code = codes.get(stage) or (codes[ALL] if stage != "pw" else None)
-        if code is None:  # no DFT
+        if code is None:  # no relaxations
             continue
-        common = content.get(ALL, {}) if stage != "pw" else {}
-        options = {**job_defaults(code), **common, **content.get(stage, {})}
+        of_icsg3d = stage != "pw" or by_potential
+        named = relaxing if stage == "pw" else stage
+        options = {**job_defaults(code), **(content.get(ALL, {}) if of_icsg3d else {}), **content.get(named, {})}
         if "resources" in options:
-            protocol = PW_RESOURCES if stage == "pw" else {}
-            check_resources(f"{where}: {stage}", {**protocol, **options["resources"]}, code)
+            protocol = {} if of_icsg3d else PW_RESOURCES
+            check_resources(f"{where}: {named}", {**protocol, **options["resources"]}, code)
         if options:
             found[stage] = options
     return found

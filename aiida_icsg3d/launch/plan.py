@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiida.orm import AbstractCode
 
 from ..campaigns.running.durations import Kind, earlier_seconds
+from ..dft.potential import PotentialEngine
 from ..foreground.progress import duration
 from ..workflows.protocols import load_protocol
 from ..workflows.train_all import NETWORKS
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 STAGES = {"sample": "SampleCalculation", "segment": "SegmentCalculation", "rebuild": "RebuildCalculation",
           "screen": "ScreenCalculation"}  # fmt: skip
 RELAXATION, VERDICT = "PwRelaxWorkChain", "VerdictWorkChain"
+JOB_OF_POTENTIAL = "RelaxCalculation"
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,12 @@ class Plan:
 
     :param steps: in their order.
     :param stored: what will be in the profile afterwards.
+    :param method: how energies are computed; empty where none are.
     """
 
     steps: tuple[Step, ...]
     stored: str
+    method: str = ""
 
     @property
     def planned(self) -> dict[str, int]:
@@ -99,7 +103,8 @@ class Plan:
             total = f"about {duration(sum(known))} in all, and the waiting in queues"
         else:
             total = "how long it takes in all cannot be told before every kind of job has run in this profile"
-        return f"{table}\n{total}\nstored: {self.stored}\n"
+        method = f"{self.method}\n" if self.method else ""
+        return f"{table}\n{total}\n{method}stored: {self.stored}\n"
 
 
 def plan_generation(request: Generation, found: Resolved) -> Plan:
@@ -110,22 +115,29 @@ def plan_generation(request: Generation, found: Resolved) -> Plan:
         of = f"{request.n_samples} samples" if stage != "screen" else f"up to {request.n_samples} crystals"
         seconds = earlier_seconds(Kind(label, where, request.n_samples))
         steps.append(Step(f"{stage} {of}", label, 1, where, tuple(seconds)))
-    if request.n_relaxations:
+    if request.n_relaxations and request.method.is_potential:
+        where, count = computer_of(found.codes["pw"]), -(-request.n_relaxations // PotentialEngine.batch)
+        seconds = earlier_seconds(Kind(JOB_OF_POTENTIAL, where, request.n_relaxations))
+        words = f"relax the best {request.n_relaxations} by a potential"
+        steps.append(Step(words, JOB_OF_POTENTIAL, count, where, tuple(seconds)))
+    elif request.n_relaxations:
         where = computer_of(found.codes["pw"])
-        protocol = load_protocol("validate", request.protocol)
+        protocol = request.method.merged
         at_once = protocol["max_concurrent"]
         precision = {"base_relax__kpoints_distance": protocol["relax"]["base_relax"]["kpoints_distance"]}
         seconds = earlier_seconds(Kind(RELAXATION, where, inputs=precision))
         words = f"relax the best by DFT ({request.protocol}), {at_once} at once, several pw.x jobs each"
         steps.append(Step(words, RELAXATION, request.n_relaxations, where, tuple(seconds), at_once))
-        verdict = load_protocol("discover", request.protocol)["verdict"]
+    if request.n_relaxations:
+        verdict = load_protocol("discover", request.protocol, request.method.discovery)["verdict"]
         if verdict["judge"] and verdict["compute"]:
             words = "compute the energies of elements and competing phases that this profile lacks"
-            steps.append(Step(words, VERDICT, 1, where, unknown="as many pw.x jobs as it lacks"))
+            steps.append(Step(words, VERDICT, 1, where, unknown="as many jobs as it lacks"))
     stored = f"up to {request.n_samples} crystals, the table of the screening"
     if request.n_relaxations:
         stored += f", up to {request.n_relaxations} relaxed crystals"
-    return Plan(tuple(steps), f"{stored}, and the provenance of each; fields stay on {steps[0].where}")
+    stored += f", and the provenance of each; fields stay on {steps[0].where}"
+    return Plan(tuple(steps), stored, request.method.describe() if request.n_relaxations else "")
 
 
 def computer_of(code: AbstractCode) -> str:

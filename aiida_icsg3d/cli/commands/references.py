@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 from aiida.cmdline.params import options
-from aiida.cmdline.params.types import CodeParamType
 from aiida.cmdline.utils import echo
 
 from ..errors import in_one_sentence, needs_profile
+from ..options import PROTOCOLS, CodeLabel, method_options
 
 
 @click.command("references")
@@ -18,35 +18,32 @@ from ..errors import in_one_sentence, needs_profile
 @click.option("--formula", "formulas", multiple=True, help="A compound that the hull should hold; may be repeated.")
 @click.option("--structure", "structures", multiple=True, type=click.Path(exists=True, path_type=Path),
               help="A file with the structure of a competing phase (CIF, POSCAR ...); may be repeated.")  # fmt: skip
-@click.option("--pw-code", default="pw@localhost", show_default=True,
-              type=CodeParamType(entry_point="quantumespresso.pw"), help="Code of pw.x.")  # fmt: skip
-@click.option("--protocol", type=click.Choice(["fast", "balanced", "stringent"]), default="fast", show_default=True)
+@click.option("--code", default="icsg3d@localhost", show_default=True, type=CodeLabel(),
+              help="Code of icsg3d, for the engine potential.")  # fmt: skip
+@click.option("--pw-code", default="pw@localhost", show_default=True, type=CodeLabel(), help="Code of pw.x.")
+@click.option("--protocol", type=click.Choice(PROTOCOLS), default="fast", show_default=True)
 @click.option("--pseudo-family", metavar="LABEL", help="Pseudopotential family; otherwise what is installed.")
+@method_options
 @click.option("--most-sites", type=click.IntRange(min=1), help="Leave structures with more sites out.")
 @click.option("--look-up", is_flag=True, help="Compute nothing: say what the profile holds and what is missing.")
 @options.DRY_RUN(help="Say what would be computed, and end.")
 @needs_profile
 def cmd_references(elements: str, formulas: tuple[str, ...], structures: tuple[Path, ...], dry_run: bool,
-                   look_up: bool, pw_code: Any, **given: Any) -> None:  # fmt: skip
+                   look_up: bool, **given: Any) -> None:  # fmt: skip
     """Compute the energies that verdicts need: elements and competing phases, with the settings of a protocol.
 
-    What the profile holds already with the same settings is not computed again.
+    What the profile holds already with the same settings is not computed again. Give the engine, spin, Hubbard terms
+    and the file of overrides of the runs that are to be judged: energies of different settings never meet.
     """
-    from aiida import orm
     from aiida.engine import run_get_node
-    from pymatgen.core import Structure
 
-    from ...workflows.stability.references import ReferencesWorkChain
+    from ...launch.references import References
 
     with in_one_sentence():
-        given_structures = {
-            f"{path.stem.replace('-', '_')}": orm.StructureData(pymatgen=Structure.from_file(path))
-            for path in structures
-        }
-        builder = ReferencesWorkChain.get_builder_from_protocol(
-            pw_code, [symbol.strip() for symbol in elements.split(",")], list(formulas), given_structures,
-            compute=not (look_up or dry_run), **given,
-        )  # fmt: skip
+        symbols = [symbol.strip() for symbol in elements.replace(",", " ").split()]
+        request = References(symbols, formulas, structures, **{**given, "hubbard": given["hubbard"] or ()})
+        builder = request.builder(compute=not (look_up or dry_run))
+        echo.echo(request.method.describe())
         outputs, node = run_get_node(builder)
         if not node.is_finished_ok:
             echo.echo_critical(f"ReferencesWorkChain<{node.pk}>: {node.exit_message or node.process_state}")

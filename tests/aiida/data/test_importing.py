@@ -129,7 +129,7 @@ def test_structures_of_a_query_and_of_hubbard() -> None:
     query = orm.QueryBuilder().append((orm.StructureData, HubbardStructureData))
     node = import_structures(query.all(flat=True), PrepareSettings(source="all structures"))
     assert node.get_dataset().crystals.ids == (plain.uuid,)
-    assert list(node.base.extras.get(EXTRA)["rejected"]) == ["Hubbard parameters, which a dataset cannot keep"]
+    assert list(node.base.extras.get(EXTRA)["rejected"]) == ["Hubbard parameters, which would be lost"]
 
 
 def test_a_provider(run: Callable[..., Result], optimade_server: Server) -> None:

@@ -8,11 +8,13 @@ import pytest
 from aiida.engine import run_get_node
 from aiida.orm import StructureData
 
+from aiida_icsg3d.dft.errors import CrystalError
 from aiida_icsg3d.dft.fingerprint import SettingsDifferError, check_same
 from aiida_icsg3d.dft.potential import PotentialEngine
 from aiida_icsg3d.parsers.rebuild import structures
 from aiida_icsg3d.workflows.validate import ValidateWorkChain
 from tests.aiida import made_up
+from tests.aiida.dft.crystals import iron, rock_salt, with_u
 
 
 def crystals(count: int = 3) -> dict[str, StructureData]:
@@ -66,3 +68,15 @@ def test_settings_are_checked_before_anything_runs(fake_code: Any) -> None:
     overrides = {"engine": "potential", "potential": {"colour": 1}}
     with pytest.raises(ValueError, match="colour is not known"):
         ValidateWorkChain.get_builder_from_protocol(fake_code(), crystals(), overrides=overrides)
+
+
+def test_what_a_potential_would_lose_is_refused(fake_code: Any) -> None:
+    """Kinds, Hubbard terms and the missing period of a layer were dropped without a word."""
+    engine = PotentialEngine(builder(fake_code()))
+    layer = rock_salt("Mg")
+    layer.pbc = (True, True, False)
+    for crystal, words in ((iron(("Fe1", "Fe2")), "kinds Fe1, Fe2"), (with_u(iron(), "Fe"), "Hubbard"),
+                           (layer, "not periodic")):  # fmt: skip
+        with pytest.raises(CrystalError, match=f"{words}.*engine potential cannot take it"):
+            engine.starts("x", crystal)
+    assert engine.starts("x", iron()) == ("lowest",)

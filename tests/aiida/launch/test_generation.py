@@ -11,6 +11,7 @@ from aiida import orm
 
 from aiida_icsg3d.launch import Generation, plan_generation
 from aiida_icsg3d.setup import prepare_code
+from aiida_icsg3d.workflows.discover import DiscoverWorkChain
 from tests.aiida.pseudo_families import make_family
 
 pytestmark = pytest.mark.usefixtures("aiida_profile_clean")
@@ -68,6 +69,10 @@ def test_builder_and_plan(request_: Callable[..., Generation]) -> None:
         ({"reference": 987654}, r"--reference 987654: there is no such node"),
         ({"n_samples": 0}, r"--n-samples 0: at least one"),
         ({"n_relaxations": -1}, r"--n-relaxations -1"),
+        ({"hubbard": ["Fe-3d=5"]}, r"Hubbard terms for Fe; the elements of the run are Pb, Ti, O"),
+        ({"engine": "potential", "pseudo_family": "SSSP/9"}, r"--pseudo-family is for pw\.x"),
+        ({"stage_codes": {"relax": "icsg3d@localhost"}}, r"--code-relax is the code of the engine potential"),
+        ({"engine": "potential", "options": {"pw": {}}}, r"key 'pw' is not known.*; nothing is computed by pw\.x"),
         ({"asked": {"composition": "PbTiN3"}}, r"PbTiN3 cannot be made: N cannot be used"),
     ],
 )  # fmt: skip
@@ -88,3 +93,38 @@ def test_looking_stores_nothing(localhost: orm.Computer) -> None:
     assert "relax the best by DFT" in plan_generation(request, found).text
     assert any("one would be downloaded or made" in line for line in said)
     assert [orm.QueryBuilder().append(kind).count() for kind in (orm.Node, orm.Group)] == before
+
+
+def test_method_reaches_builder_and_plan(request_: Callable[..., Generation]) -> None:
+    mine = {"validation": {"relax": {"base_relax": {"kpoints_distance": 0.4}}}, "verdict": {"compute": True},
+            "screen": {"screen": {"settings": {"top": 7}}}}  # fmt: skip
+    request = request_(spin="collinear", electronic_type="insulator", hubbard=["Ti-3d=4"], overrides=mine)
+    found = request.resolve(quiet)
+    builder: Any = request.build(found)
+    assert builder.validation.spin_type.value == "collinear"
+    assert builder.validation.electronic_type.value == "insulator"
+    assert builder.validation.hubbard.get_dict() == {"Ti": {"3d": 4.0}}
+    assert builder.validation.relax.base_relax.kpoints_distance == 0.4
+    assert builder.verdict.references.compute.value is True
+    assert builder.screen.screen.settings["top"] == 7
+    text = plan_generation(request, found).text
+    assert "spin collinear, insulator occupations, U Ti-3d 4 eV" in text
+    assert "kpoints_distance 0.4" in text
+    assert "compute the energies of elements and competing phases" in text
+
+
+def test_a_potential_needs_no_pw(request_: Callable[..., Generation], workchain: Callable[..., Any]) -> None:
+    request = request_(engine="potential", pw_code="nothing@nowhere", n_relaxations=3,
+                       options={"relax": {"account": "materials"}})  # fmt: skip
+    found = request.resolve(quiet)
+    assert found.family is None
+    builder: Any = request.build(found)
+    assert builder.validation.engine.value == "potential"
+    assert builder.validation.potential.code.label == "icsg3d"
+    assert builder.validation.potential.metadata.options["account"] == "materials"
+    assert "pseudo_family" not in builder.validation
+    workchain(DiscoverWorkChain, builder)  # checks all inputs together
+    plan = plan_generation(request, found)
+    assert plan.planned["RelaxCalculation"] == 1
+    assert "PwRelaxWorkChain" not in plan.planned
+    assert "energies: the potential 7net-0, no DFT" in plan.text
