@@ -97,11 +97,16 @@ def read_campaign(node: ProcessNode) -> Campaign:
     uuids = crystal_uuids(descendants)
     relaxations = {} if "summary" in outputs else relaxations_so_far(descendants)
     candidates = []
-    for row in sorted(rows, key=rank_key) or list(known.values()):
+    place = {name: number for number, name in enumerate(known)}
+    # those of the summary in its order, which may be that of a pre-relaxation
+    in_order = sorted(rows, key=lambda row: (place.get(row["id"], len(place)), rank_key(row)))
+    for row in in_order or list(known.values()):
         entry = known.get(row["id"], {})
         relax = entry.get("relax") or relaxations.get(row["id"])
         uuid = entry.get("uuid") or uuids.get(row["id"])
-        candidates.append(Candidate(row["id"], row, uuid, relax, entry.get("verdict")))
+        prerelax = entry.get("prerelax")
+        estimates = estimates_of(prerelax, summary.get("estimate"))
+        candidates.append(Candidate(row["id"], row | estimates, uuid, relax, entry.get("verdict"), prerelax))
     relaxed = {}
     for candidate in candidates:
         if candidate.relaxed_well and candidate.relax is not None:
@@ -109,3 +114,17 @@ def read_campaign(node: ProcessNode) -> Campaign:
             if structure is not None:
                 relaxed[candidate.id] = structure
     return Campaign(node, summary["funnel"], candidates, relaxed)
+
+
+def estimates_of(prerelax: dict[str, Any] | None, hull: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what a pre-relaxation estimates, as columns beside those of the screening; {} where there was none.
+
+    ``estimated_e_above_hull``, ``estimated_formation_energy_per_atom`` and ``spread`` in eV/atom, and
+    ``estimated_hull``: which potential, against which references.
+    """
+    if prerelax is None or prerelax.get("estimated_e_above_hull") is None:
+        return {}
+    names = ("estimated_e_above_hull", "estimated_formation_energy_per_atom", "spread")
+    found = {name: prerelax[name] for name in names if prerelax.get(name) is not None}
+    against = {"potential": prerelax.get("potential"), "source": (hull or {}).get("source")}
+    return found | {"estimated_hull": against}

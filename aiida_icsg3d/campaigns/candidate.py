@@ -19,6 +19,7 @@ class Candidate:
     :param uuid: UUID of the StructureData, None where the crystal is not in the graph.
     :param relax: what the relaxation said (status, energies, lattice ...), None where there was none.
     :param verdict: what the hull of the run says of it, None where none was asked.
+    :param prerelax: how a potential left it before DFT, None where none was asked.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Candidate:
     uuid: str | None = None
     relax: dict[str, Any] | None = None
     verdict: dict[str, Any] | None = None
+    prerelax: dict[str, Any] | None = None
 
     @property
     def formula(self) -> str:

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from icsg3d_models.conditions import CONDITIONS
 
 PROTOCOLS = ("fast", "balanced", "stringent")
-STAGES = ("sample", "segment", "rebuild", "screen")
+STAGES = ("sample", "segment", "rebuild", "screen", "prerelax")
 CODE_STAGES = (*STAGES, "relax")
 NETWORKS = ("unet", "vae", "prior", "cgcnn")
 ENGINES = ("quantum_espresso", "potential")
@@ -149,6 +149,11 @@ def generation_options(command: Decorated) -> Decorated:
                      help="Dataset that novelty is judged against; otherwise what the models were trained on."),
         click.option("--target", "targets", type=(str, float), multiple=True, metavar="PROPERTY VALUE",
                      help="Property to aim at; the prior must have been trained with it. May be repeated."),
+        click.option("--aim/--no-aim", default=True, show_default=True,
+                     help="Without --target: aim at stability where the models can; a quarter of the samples do not."),
+        click.option("--prerelax/--no-prerelax", default=None,
+                     help="Relax the candidates with a machine-learned potential before the DFT; otherwise as the "
+                     "protocol says, where a potential is installed."),
         condition_options,
         click.option("--code", type=CodeLabel(), default="icsg3d@localhost", show_default=True,
                      help="Code of icsg3d."),

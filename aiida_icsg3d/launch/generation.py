@@ -16,14 +16,17 @@ from icsg3d_models.crystals.formulas import amounts_of
 from ..dft.pseudos import FamilyError, choose_family
 from ..setup.codes import CodeError, find_code
 from ..setup.models import collect_models, find_reference, known_elements, predicted_elements, samples_around_base
+from ..workflows.protocols import load_protocol
+from .aim import Aim, aim_at_stability
 from .base_crystals import read_base
 from .elements import check_symbols, choose_elements
 from .job_options import job_options
 from .method import Method
 from .overrides import joined
+from .potentials import potential_for
 
 ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
-STAGES = ("sample", "segment", "rebuild", "screen")
+STAGES = ("sample", "segment", "rebuild", "screen", "prerelax")
 
 Say = Callable[[str], None]
 
@@ -36,6 +39,8 @@ class Resolved:
         elsewhere.
     :param family: pseudopotential family; None where there is no DFT, or where it is still to be fetched.
     :param relaxes: whether there are relaxations, and what they need is there.
+    :param aim: what the samples are led to where the request names nothing.
+    :param prerelax: whether a potential relaxes the candidates before the DFT.
     """
 
     codes: dict[str, orm.AbstractCode]
@@ -47,6 +52,8 @@ class Resolved:
     overrides: dict[str, Any]
     options: dict[str, dict[str, Any]]
     relaxes: bool
+    aim: Aim | None = None
+    prerelax: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,9 @@ class Generation:
     :param models: name of a pretrained set; PK of a training run; or PKs, UUIDs and paths of the networks.
     :param base: files of crystals to sample around, ``spread`` standard deviations of the training latents wide.
     :param targets: property -> value to aim at.
+    :param aim: without ``targets``, and without crystals to sample around: aim at stability where the models can.
+    :param prerelax: relax the candidates with a machine-learned potential before the DFT; None: as the protocol says,
+        where a potential is installed.
     :param asked: what else is asked for: name of a condition -> value, see :mod:`icsg3d_models.conditions`.
     :param code: code of icsg3d; ``stage_codes``: stage -> another one.
     :param options: YAML file, or mapping: stage, ``icsg3d`` or ``pw`` -> AiiDA's ``metadata.options``.
@@ -79,6 +89,8 @@ class Generation:
     guidance: float | None = None
     reference: int | str | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
+    aim: bool = True
+    prerelax: bool | None = None
     asked: Mapping[str, Any] = field(default_factory=dict)
     code: str = "icsg3d@localhost"
     stage_codes: Mapping[str, str] = field(default_factory=dict)
@@ -136,8 +148,16 @@ class Generation:
         if self.n_relaxations:
             self.method.check_elements(elements)
         overrides: dict[str, Any] = {}
-        if sampling := self._sampling(models, base):
+        sampling = self._sampling(models, base)
+        aim = aim_at_stability(models, self.n_samples) if self.aim and not (self.targets or base) else None
+        if aim is not None:
+            say(aim.words)
+            sampling = {"guidance": aim.guidance, "unaimed": aim.unaimed, **sampling}
+        if sampling:
             overrides["generate"] = {"sample": {"settings": sampling}}
+        prerelax, settings = self._prerelaxation(codes, say)
+        if settings:
+            overrides["prerelax"] = {"settings": settings}
         reference = self._find_reference(models, store)
         if screening := screening_of(models, elements, reference, say):
             overrides["screen"] = {"screen": {"settings": screening}}
@@ -145,7 +165,8 @@ class Generation:
             + (f" with {family.label}" if family else ""))  # fmt: skip
         overrides = joined(self.method.discovery, overrides)
         relaxes = self.n_relaxations > 0 and (family is not None or not dft)
-        return Resolved(codes, models, family, elements, reference, base, overrides, options, relaxes)
+        return Resolved(codes, models, family, elements, reference, base, overrides, options, relaxes, aim,
+                        prerelax)  # fmt: skip
 
     def build(self, found: Resolved) -> ProcessBuilder:
         """Return the builder of a request that :meth:`resolve` has found everything of."""
@@ -159,7 +180,8 @@ class Generation:
             asked=dict(self.asked) or None,
             base=found.base or None,
             overrides=found.overrides,
-            targets=dict(self.targets) or None,
+            targets=dict(self.targets) or (found.aim.targets if found.aim else None),
+            prerelax=found.prerelax,
             n_samples=self.n_samples,
             n_relaxations=self.n_relaxations if found.relaxes else 0,
             seed=self.seed,
@@ -217,6 +239,26 @@ class Generation:
                 "pseudopotential family lack it, and sites would be taken for something else"
             )
         return elements
+
+    def _prerelaxation(self, codes: Mapping[str, orm.AbstractCode], say: Say) -> tuple[bool, dict[str, Any]]:
+        """Return whether candidates are pre-relaxed, and settings of it other than the protocol's.
+
+        :raises ValueError: it is asked for, and no potential is there.
+        """
+        wanted = load_protocol("discover", self.protocol)["prerelax"]
+        if not (wanted["run"] if self.prerelax is None else self.prerelax):
+            return False, {}
+        if self.prerelax is None and self.method.is_potential:  # the relaxations are its own
+            return False, {}
+        potential = wanted["settings"]["potential"]
+        name, words = potential_for(codes.get("prerelax", codes["icsg3d"]), potential)
+        if name is None and self.prerelax:
+            raise ValueError(f"--prerelax: {words}")
+        if words:
+            say(words)
+        if name is None or name == potential["name"]:
+            return name is not None, {}
+        return True, {"potential": {"name": name}, "second": None}
 
     def _sampling(self, models: dict[str, Any], base: dict[str, orm.StructureData]) -> dict[str, Any]:
         """Return the settings of the sampling that are asked for beside the conditions."""

@@ -115,6 +115,11 @@ def plan_generation(request: Generation, found: Resolved) -> Plan:
         of = f"{request.n_samples} samples" if stage != "screen" else f"up to {request.n_samples} crystals"
         seconds = earlier_seconds(Kind(label, where, request.n_samples))
         steps.append(Step(f"{stage} {of}", label, 1, where, tuple(seconds)))
+    if found.prerelax:
+        where = computer_of(found.codes.get("prerelax", found.codes["icsg3d"]))
+        seconds = earlier_seconds(Kind("RelaxCalculation", where))
+        words = "relax the selected candidates with a potential, and estimate their energies above the hull"
+        steps.append(Step(words, "RelaxCalculation", 1, where, tuple(seconds)))
     if request.n_relaxations and request.method.is_potential:
         where, count = computer_of(found.codes["pw"]), -(-request.n_relaxations // PotentialEngine.batch)
         seconds = earlier_seconds(Kind(JOB_OF_POTENTIAL, where, request.n_relaxations))

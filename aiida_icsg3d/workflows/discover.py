@@ -1,4 +1,4 @@
-"""WorkChain of the whole chain: (train ->) generate -> screen -> relax by DFT -> summary."""
+"""WorkChain of the whole chain: (train ->) generate -> screen -> pre-relax -> relax by DFT -> verdict -> summary."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import Any
 
 from aiida.common import AttributeDict
 from aiida.common.links import LinkType
-from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, if_
-from aiida.orm import Bool, Dict, Int, ProcessNode, SinglefileData, StructureData, to_aiida_type
+from aiida.engine import ExitCode, Process, ProcessBuilder, ToContext, WorkChain, if_
+from aiida.orm import Bool, Dict, Int, List, ProcessNode, SinglefileData, StructureData, to_aiida_type
+
+from icsg3d_models.screening.selection import DEFAULT_SHARES, check_shares
 
 from ..calculations.exit_codes import declare, failed_child
+from ..calculations.relax import RelaxCalculation
 from ..data import TrainedModelData
 from ..parsers.rebuild import link_label
+from .choosing import choose_candidates
 from .cleaning import clean_called
 from .discover_builder import fill_discovery
+from .discover_checks import validate_discovery, validate_selection
 from .generate import GenerateWorkChain
 from .screen import ScreenWorkChain
 from .stability.references import OF_ONE_CRYSTAL
@@ -55,6 +60,14 @@ class DiscoverWorkChain(WorkChain):
             exclude=("screen.crystals_folder", "screen.predictors", "clean_workdir"),
         )  # fmt: skip
         spec.expose_inputs(
+            RelaxCalculation, namespace="prerelax", exclude=("crystals_folder", "structures", "parent_folder"),
+            namespace_options={
+                **left_out,
+                "help": "Relax the selected candidates with a machine-learned potential first, rank them by the "
+                "energy above the hull that it estimates, and start the DFT from there; left out: neither.",
+            },
+        )  # fmt: skip
+        spec.expose_inputs(
             ValidateWorkChain, namespace="validation", exclude=("structures",),
             namespace_options={**left_out, "help": "Inputs of the DFT; needed where `n_relaxations` is above 0."},
         )  # fmt: skip
@@ -71,6 +84,12 @@ class DiscoverWorkChain(WorkChain):
             help="How many of the selected candidates to relax by DFT, best first; 0: none.",
         )  # fmt: skip
         spec.input(
+            "selection", valid_type=Dict, default=lambda: Dict(DEFAULT_SHARES), serializer=to_aiida_type,
+            validator=validate_selection,
+            help="Shares of those that go to DFT after a pre-relaxation: `best` by the estimated energy above the "
+            "hull, `diverse` the best of other formulas, `uncertain` where two potentials disagree most.",
+        )  # fmt: skip
+        spec.input(
             "clean_workdir", valid_type=Bool, default=lambda: Bool(False), serializer=to_aiida_type,
             help="Remove fields, segments and checkpoints at the end.",
         )  # fmt: skip
@@ -81,6 +100,8 @@ class DiscoverWorkChain(WorkChain):
             steps.generate,
             steps.screen,
             steps.select,
+            if_(steps.should_prerelax)(steps.prerelax),
+            steps.choose,
             if_(steps.should_relax)(steps.relax, if_(steps.should_judge)(steps.judge)),
             steps.results,
         )
@@ -89,6 +110,11 @@ class DiscoverWorkChain(WorkChain):
         spec.output_namespace(
             "relaxed", valid_type=StructureData, dynamic=True, required=False, help="Relaxed crystals by id."
         )
+        spec.output_namespace(
+            "prerelaxed", valid_type=StructureData, dynamic=True, required=False,
+            help="Candidates as the potential left them, by id.",
+        )  # fmt: skip
+        spec.output("prerelaxation", valid_type=Dict, required=False, help="How they stand, and which were chosen.")
         spec.output("verdicts", valid_type=Dict, required=False, help="What DFT says of the relaxed crystals, by id.")
         declare(
             spec,
@@ -106,8 +132,8 @@ class DiscoverWorkChain(WorkChain):
         fill_discovery(builder, codes, **kwargs)
         return builder
 
-    def launch(self, process: type[WorkChain], name: str, inputs: Mapping[str, Any]) -> ToContext:
-        """Submit the WorkChain of a stage."""
+    def launch(self, process: type[Process], name: str, inputs: Mapping[str, Any]) -> ToContext:
+        """Submit the process of a stage."""
         inputs = AttributeDict(inputs)
         inputs.setdefault("metadata", AttributeDict()).call_link_label = name
         node = self.submit(process, **inputs)
@@ -173,20 +199,59 @@ class DiscoverWorkChain(WorkChain):
             text = ", ".join(f"{key} {value}" for key, value in tables.get("funnel", {}).items())
             text += f"; {tables['unpredicted']}" if "unpredicted" in tables else ""
             return self.exit_codes.ERROR_NOTHING_VALID.format(label=node.process_label, pk=node.pk, funnel=text)
-        self.ctx.chosen = ids[: self.inputs.n_relaxations.value]
-        asked = self.inputs.n_relaxations.value
-        if len(ids) < asked:
-            self.report(f"{asked} relaxations were asked for, {len(ids)} candidates are there")
         return None
+
+    def should_prerelax(self) -> bool:
+        """Tell whether a potential relaxes the candidates first."""
+        return "prerelax" in self.inputs
+
+    def prerelax(self) -> ToContext:
+        """Relax the selected candidates with the potential, all in one job."""
+        inputs = AttributeDict(self.exposed_inputs(RelaxCalculation, "prerelax"))
+        settings = inputs.settings.get_dict() if "settings" in inputs else {}
+        inputs.settings = Dict({**settings, "only": list(self.ctx.selected)})
+        inputs.crystals_folder = self.ctx.generate.outputs.crystals_retrieved
+        return self.launch(RelaxCalculation, "prerelax", inputs)
+
+    def choose(self) -> None:
+        """Choose who goes to DFT: by the pre-relaxation, or where there is none by the screening."""
+        asked, starts = self.inputs.n_relaxations.value, dict(self.ctx.selected)
+        self.ctx.chosen = list(starts)[:asked]
+        node = self.ctx.get("prerelax")
+        if node is not None and not node.is_finished_ok:  # what there is is worth having
+            why = node.exit_message or node.process_state
+            self.note(f"pre-relaxation, {node.process_label}<{node.pk}>: {why}; what it did not get to is taken as "
+                      "generated, in the order of the screening")  # fmt: skip
+        if node is not None and "table" in node.outputs and "crystals" in node.outputs:
+            relaxed = {name: node.outputs.crystals[link_label(name)] for name in starts
+                       if link_label(name) in node.outputs.crystals}  # fmt: skip
+            rule = Dict({"count": asked, "shares": check_shares(self.inputs.selection.get_dict())})
+            found = choose_candidates(
+                selected=self.ctx.screen.outputs.selected, table=node.outputs.table, rule=rule, crystals=relaxed,
+                metadata={"call_link_label": "choose"},
+            )  # fmt: skip
+            self.ctx.prerelaxation = found
+            self.out("prerelaxation", found)
+            self.out("prerelaxed", {link_label(name): crystal for name, crystal in relaxed.items()})
+            self.ctx.chosen = [name for name in found.get_dict()["ids"] if name in found.get_dict()["chosen"]]
+            starts |= relaxed
+        self.ctx.starts = {name: starts[name] for name in self.ctx.chosen}
+        if len(self.ctx.chosen) < asked:
+            self.report(f"{asked} relaxations were asked for, {len(self.ctx.chosen)} candidates are there")
+
+    def note(self, words: str) -> None:
+        """Report what a reader of the results has to know, and keep it for the summary."""
+        self.report(words)
+        self.ctx.notes = [*self.ctx.get("notes", []), words]
 
     def should_relax(self) -> bool:
         """Tell whether candidates are to be relaxed."""
         return bool(self.ctx.chosen)
 
     def relax(self) -> ToContext:
-        """Relax the best candidates by DFT."""
+        """Relax the chosen candidates by DFT."""
         inputs = AttributeDict(self.exposed_inputs(ValidateWorkChain, "validation"))
-        inputs.structures = {link_label(name): self.ctx.selected[name] for name in self.ctx.chosen}
+        inputs.structures = {link_label(name): crystal for name, crystal in self.ctx.starts.items()}
         return self.launch(ValidateWorkChain, "validate", inputs)
 
     def should_judge(self) -> bool:
@@ -215,7 +280,7 @@ class DiscoverWorkChain(WorkChain):
             if "verdicts" in self.ctx.verdict.outputs:
                 self.out("verdicts", self.ctx.verdict.outputs.verdicts)
             else:  # the relaxed crystals are worth having without it
-                self.report(f"no verdict: VerdictWorkChain<{self.ctx.verdict.pk}>: {self.ctx.verdict.exit_message}")
+                self.note(f"no verdict: VerdictWorkChain<{self.ctx.verdict.pk}>: {self.ctx.verdict.exit_message}")
         if node.is_finished_ok:
             self.attach_summary()
             return None
@@ -239,6 +304,11 @@ class DiscoverWorkChain(WorkChain):
             return
         if self.ctx.get("selected"):
             parts["generated"] = {link_label(name): node for name, node in self.ctx.selected.items()}
+        if "prerelaxation" in self.ctx:
+            parts["prerelaxation"] = self.ctx.prerelaxation
+            parts["prerelax"] = self.ctx.prerelax.outputs.results
+        if self.ctx.get("notes"):
+            parts["notes"] = List(self.ctx.notes)
         if "validate" in self.ctx and "relaxed" in self.ctx.validate.outputs:
             parts["relaxed"] = dict(self.ctx.validate.outputs.relaxed)
         # It names nodes by UUID: one from the cache would name the equal nodes of an earlier run.
@@ -257,23 +327,3 @@ def crystal(rebuild: Any, name: str) -> StructureData:
     label = f"crystals__{link_label(name)}"
     node: Any = rebuild.base.links.get_outgoing(link_type=LinkType.CREATE, link_label_filter=label).one().node
     return node
-
-
-def validate_discovery(inputs: Mapping[str, Any], _ports: Any) -> str | None:
-    """Return what is wrong with the inputs of a run together."""
-    models, count = inputs.get("models", {}), inputs["n_relaxations"].value
-    if "train" in inputs and models:
-        return "both `train` and `models` are given; give the dataset to train on, or the models, not both"
-    if "train" not in inputs:
-        missing = [name for name in ("vae", "unet", "predictors") if not models.get(name)]
-        if missing:
-            return f"models.{', models.'.join(missing)} missing; give these models, or `train` to train them first"
-    if count < 0:
-        return f"n_relaxations is {count}; it must be 0 or more"
-    if count and "validation" not in inputs:
-        return f"n_relaxations is {count}, but the inputs of the DFT, `validation`, are not given; give them or set 0"
-    settings = inputs.get("screen", {}).get("screen", {}).get("settings")
-    top = settings.get_dict().get("top", 10) if settings is not None else 10
-    if count > top:
-        return f"n_relaxations is {count}, but only the {top} best are selected; raise `top` of the screening"
-    return None

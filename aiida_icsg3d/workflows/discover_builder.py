@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ProcessBuilder, ProcessBuilderNamespace
-from aiida.orm import AbstractCode, Bool, Int, List, SinglefileData, StructureData, load_code
+from aiida.orm import AbstractCode, Bool, Dict, Int, List, SinglefileData, StructureData, load_code
 
 from icsg3d_models.networks.classes import CLASSES
 from icsg3d_models.networks.model_file import PREDICTORS
+from icsg3d_models.screening.selection import check_shares
 
 from ..data import CrystalDatasetData, TrainedModelData
 from ..data.pretrained import pretrained_fingerprint, pretrained_models
 from .protocols import load_protocol
 
 GENERATION = ("sample", "segment", "rebuild")
-STAGES = ("train", *GENERATION, "screen")
+STAGES = ("train", *GENERATION, "screen", "prerelax")
 
 
 def fill_discovery(
@@ -38,13 +39,14 @@ def fill_discovery(
     spin_type: str | None = None,
     electronic_type: str | None = None,
     hubbard: Mapping[str, Mapping[str, float]] | None = None,
+    prerelax: bool | None = None,
     overrides: Mapping[str, Any] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Fill a builder in.
 
-    :param codes: ``icsg3d`` for all stages, or one for each of ``train``, ``sample``, ``segment``, ``rebuild``
-        and ``screen``; and ``pw`` for the DFT. Codes or their labels.
+    :param codes: ``icsg3d`` for all stages, or one for each of ``train``, ``sample``, ``segment``, ``rebuild``,
+        ``screen`` and ``prerelax``; and ``pw`` for the DFT. Codes or their labels.
     :param models: name of a pretrained set, or ``vae``, ``unet``, ``prior`` and ``predictors`` (name -> model).
     :param dataset: train on this first, in place of ``models``.
     :param reference: what novelty is judged against; default: the dataset, or what ships with the pretrained set.
@@ -59,6 +61,7 @@ def fill_discovery(
     :param spin_type: of the DFT: ``auto``, ``none`` or ``collinear``; default: that of the protocol ``validate``.
     :param electronic_type: of the DFT: ``metal`` or ``insulator``; default: that of the protocol.
     :param hubbard: element -> manifold -> on-site U (eV) of the DFT.
+    :param prerelax: relax the candidates with a potential before the DFT; default: as the protocol says.
     :param overrides: keys of the protocol ``discover``; below ``train``, ``generate``, ``screen`` and
         ``validation`` those of the protocols of these names.
     :param options: stage, ``icsg3d`` or ``pw`` -> AiiDA's ``metadata.options``, above those of the protocols.
@@ -125,6 +128,11 @@ def fill_discovery(
         screening.screen.base = dict(base)
     fill(builder["screen"], screening, "metadata", "clean_workdir")
 
+    if inputs["prerelax"]["run"] if prerelax is None else prerelax:
+        builder["prerelax"].code = code("prerelax")
+        builder["prerelax"].settings = {"seed": seed, **inputs["prerelax"]["settings"]}
+        builder["prerelax"].metadata.options = {**inputs["prerelax"]["options"], **options_of("prerelax")}
+        builder.selection = Dict(check_shares(inputs["selection"]))
     if count:
         validation = ValidateWorkChain.get_builder_from_protocol(
             code("pw"), pseudo_family=pseudo_family, overrides=dict(inputs["validation"]), options=options_of("pw"),

@@ -13,6 +13,8 @@ from .. import __version__
 from ..results import versions
 
 DISTRIBUTION, EXTRA = "aiida-icsg3d", "models"
+POTENTIALS = {"7net-0": "sevenn", "chgnet": "chgnet"}
+"""Potential whose weights come with a package -> that package."""
 
 
 class Probe(argparse.Action):
@@ -34,7 +36,7 @@ def look() -> dict[str, Any]:
     loaded.
     """
     found: dict[str, Any] = {"version": __version__, "versions": versions(), "missing": missing(), "device": None,
-                             "gpus": [], "cores": usable_cores()}  # fmt: skip
+                             "gpus": [], "cores": usable_cores(), "potentials": potentials()}  # fmt: skip
     try:
         import torch
     except (ImportError, OSError) as exception:  # not there, or one of its libraries is not
@@ -42,6 +44,11 @@ def look() -> dict[str, Any]:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     gpus = [torch.cuda.get_device_name(index) for index in range(count)]
     return found | {"device": gpus[0] if gpus else "cpu", "gpus": gpus}
+
+
+def potentials() -> list[str]:
+    """Return the potentials of known name whose packages are installed."""
+    return [name for name, distribution in POTENTIALS.items() if installed(distribution)]
 
 
 def usable_cores() -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..conditions import completed, not_taken
+from ..conditions.target import PREFIX
 from ..crystals.elements import NUMBER, SYMBOLS
 from ..devices import select_device
 from ..fields.field_file import ArrayWriter, group_name
@@ -72,8 +73,19 @@ def new_latents(settings: SampleSettings, report: Report, vae: Autoencoder) -> I
 
     prior = prior_of(settings, report, vae)
     how = Drawing(settings.guidance, settings.batch_size, settings.restarts, say)
+    first = settings.unaimed
     try:
-        yield from prior.draw(settings.asked, settings.n_samples, settings.seed, how)
+        if first:
+            # guidance is towards targets; what is asked of the crystals is asked here too
+            plain = {name: value for name, value in settings.asked.items() if not name.startswith(PREFIX)}
+            report.tables["unaimed"] = first
+            yield from prior.draw(plain, first, settings.seed, how)
+        for some in prior.draw(settings.asked, settings.n_samples, settings.seed, how):
+            rest = torch.from_numpy(np.asarray(some.sample) >= first)
+            if rest.any():
+                kept = rest.to(some.latent.device)
+                cell = None if some.cell is None else some.cell[kept]
+                yield Latents(np.asarray(some.sample)[rest.numpy()], some.latent[kept], cell)
     except DrawError as exception:
         raise StageError("settings_rejected", str(exception)) from exception
 

@@ -26,6 +26,8 @@ class Meaning:
     :param source: of the data.
     :param from_elements: whether the zero is the elements in their ground states: only then does it compare with a
         formation energy.
+    :param stable_at: the value at and below which a crystal does not fall apart into competing phases; None: the number
+        alone does not say.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Meaning:
     functional: str
     source: str
     from_elements: bool = False
+    stable_at: float | None = None
 
     @property
     def sentence(self) -> str:
@@ -49,6 +52,7 @@ PEROV5_HEAT = Meaning(
     "formation_energy_per_atom", "heat relative to competing phases", "heat", "eV/atom",
     "the most stable competing phases (elements, oxides and the like) that the source took, not the elements",
     "RPBE (GPAW)", "Perov-5: Castelli et al., Energy Environ. Sci. 5, 5814 (2012), 10.1039/C1EE02717D",
+    stable_at=0.0,
 )  # fmt: skip
 
 
@@ -59,8 +63,11 @@ def meaning_of(name: str, card: Mapping[str, Any]) -> Meaning:
     citation = str(facts.get("citation") or "")
     if name == PEROV5_HEAT.name and PEROV5_DOI in citation.lower():
         return PEROV5_HEAT
-    energy = "energy" in name and name.endswith("_per_atom")
+    above_hull = name == "e_above_hull"
+    energy = ("energy" in name and name.endswith("_per_atom")) or above_hull
     words = (name.removesuffix("_per_atom") if energy else name).replace("_", " ")
     source = ": ".join(str(part) for part in (facts.get("name"), citation) if part) or UNKNOWN
     unit = "eV/atom" if energy else ""
-    return Meaning(name, words, words, unit, "as in the data, " + UNKNOWN if energy else UNKNOWN, UNKNOWN, source)
+    zero = "the hull of the data" if above_hull else "as in the data, " + UNKNOWN if energy else UNKNOWN
+    stable_at = 0.0 if above_hull else None
+    return Meaning(name, words, words, unit, zero, UNKNOWN, source, stable_at=stable_at)

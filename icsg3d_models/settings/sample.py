@@ -38,6 +38,8 @@ class SampleSettings(ConditionSettings, StageSettings):
     the VAE was trained with."""
     targets: dict[str, float] = {}
     """Property values to aim at; the prior must have been trained with these targets."""
+    unaimed: Annotated[int, Field(ge=0)] = 0
+    """The first so many samples are drawn without the `targets`, to stand beside those that aim at them."""
     guidance: Annotated[float, Field(ge=0)] = 1.0
     """Strength of the condition; 1 samples the conditional distribution, more exaggerates it."""
     restarts: Annotated[int, Field(ge=0)] | None = None
@@ -60,6 +62,14 @@ class SampleSettings(ConditionSettings, StageSettings):
         beyond = [name for name in self.asked if name not in OF_SPACE]
         if self.mode != "prior" and beyond:
             raise ValueError(f"{', '.join(beyond)}: can be asked for in mode 'prior', not in mode {self.mode!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _unaimed_beside_aimed(self) -> SampleSettings:
+        if self.unaimed and not self.targets:
+            raise ValueError(f"`unaimed` {self.unaimed}: there are no `targets` to leave out")
+        if self.unaimed > self.n_samples:
+            raise ValueError(f"`unaimed` {self.unaimed} is more than `n_samples` {self.n_samples}")
         return self
 
     @model_validator(mode="after")

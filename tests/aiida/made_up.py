@@ -142,6 +142,8 @@ def write_stage(directory: Path, stage: str, status: str = "completed", message:
         write_crystal_file(directory / "crystals.h5", crystals(count))
         report.counts.update(samples=count, rebuilt=count)
         report.tables["reasons"] = {"ok": count}
+    elif stage == "relax" and status == "input_incompatible":
+        pass  # it ends before the first crystal
     elif stage == "relax":
         write_relaxed(directory, crystals(count), plan.get("failed", []))
         report.counts.update(crystals=count, relaxed=count - len(plan.get("failed", [])))

@@ -94,7 +94,8 @@ def planned_of(node: ProcessNode) -> dict[str, int]:
     if is_stage(node, "validate"):
         return relaxations
     first = training if "train" in node.inputs else {}
-    return {**first, **generation, "ScreenCalculation": 1, **relaxations}
+    potential = {"RelaxCalculation": 1} if "prerelax__code" in node.inputs or "prerelax" in node.inputs else {}
+    return {**first, **generation, "ScreenCalculation": 1, **potential, **relaxations}
 
 
 def relaxations_of(node: ProcessNode) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,8 +51,64 @@ def test_builder_and_plan(request_: Callable[..., Generation]) -> None:
     assert builder.n_relaxations.value == 3
     plan = plan_generation(request, found)
     assert plan.planned == {"SampleCalculation": 1, "SegmentCalculation": 1, "RebuildCalculation": 1,
-                            "ScreenCalculation": 1, "PwRelaxWorkChain": 3}  # fmt: skip
+                            "ScreenCalculation": 1, "RelaxCalculation": 1, "PwRelaxWorkChain": 3}  # fmt: skip
     assert "sample 8 samples" in plan.text
+
+
+def program(folder: Path, potentials: list[str]) -> Path:
+    """Return a program that says which potentials it has."""
+    path = folder / "icsg3d-with-potentials"
+    path.write_text(f"#!/bin/sh\necho '{json.dumps({'version': '1', 'potentials': potentials})}'\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("potentials", "taken", "words"),
+    [
+        (["7net-0", "chgnet"], "chgnet", ""),
+        (["7net-0"], "7net-0", "chgnet is not installed where"),
+        ([], None, r"no potential is installed where .* `pip install 'aiida-icsg3d\[relax\]'` there brings them"),
+    ],
+)
+def test_the_potential_that_is_there_is_taken(
+    request_: Callable[..., Generation], localhost: orm.Computer, tmp_path: Path, potentials: list[str],
+    taken: str | None, words: str,
+) -> None:  # fmt: skip
+    prepare_code(localhost, "other", None, program(tmp_path, potentials))
+    said: list[str] = []
+    request = request_(n_relaxations=0, code="other@localhost")
+    builder: Any = request.build(request.resolve(said.append))
+    assert bool(words) == any(re.search(words, line) for line in said if words)
+    if taken is None:
+        assert "settings" not in builder.prerelax or not builder.prerelax.get("code")
+        with pytest.raises(ValueError, match="--prerelax: no potential"):
+            request_(n_relaxations=0, code="other@localhost", prerelax=True).resolve(quiet)
+    else:
+        assert builder.prerelax.settings.get_dict()["potential"]["name"] == taken
+
+
+def test_no_pre_relaxation_where_none_is_wanted(request_: Callable[..., Generation]) -> None:
+    request = request_(n_relaxations=0, prerelax=False)
+    found = request.resolve(quiet)
+    assert "RelaxCalculation" not in plan_generation(request, found).planned
+    assert not request.build(found)["prerelax"].get("code")
+
+
+def test_shipped_perovskites_aim_at_stability_and_say_so(request_: Callable[..., Generation]) -> None:
+    """A quarter of the samples aims at nothing; whoever names a target, or wants no aim, gets none."""
+    said: list[str] = []
+    request = request_(models=("perov5",), n_relaxations=0, n_samples=40)
+    builder: Any = request.build(request.resolve(said.append))
+    settings = builder.generate.sample.settings.get_dict()
+    assert settings["targets"] == {"formation_energy_per_atom": 0.0}
+    assert (settings["unaimed"], settings["guidance"]) == (10, 2.0)
+    assert any("heat relative to competing phases 0 eV/atom, guidance 2; the first 10" in line for line in said)
+    for other in ({"aim": False}, {"targets": {"formation_energy_per_atom": 0.5}}):
+        request = request_(models=("perov5",), n_relaxations=0, **other)
+        settings = request.build(request.resolve(quiet)).generate.sample.settings.get_dict()
+        assert settings.get("targets", {}) == other.get("targets", {})
+        assert "unaimed" not in settings
 
 
 @pytest.mark.parametrize(

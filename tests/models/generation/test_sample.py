@@ -294,3 +294,22 @@ def test_registration_finds_the_same_latent_from_any_setting(folder: Path) -> No
     two, second = register(vae, other, torch.device("cpu"))
     assert second[0] == pytest.approx(first[0], rel=0.02)
     assert abs(float(encode(vae, to_batch(one))[0].norm() - encode(vae, to_batch(two))[0].norm())) < 0.05
+
+
+def test_unaimed_samples_stand_beside_the_aimed(folder: Path) -> None:
+    """The first few are those of a run without a target, the others those of a run in which all aim."""
+    aim = {"targets": {"formation_energy_per_atom": 3.0}, "guidance": 2.0}
+    mixed = sample(folder, unaimed=4, **aim)
+    assert mixed["sample"].tolist() == list(range(10))
+    np.testing.assert_array_equal(mixed["latent"][:4], sample(folder, guidance=2.0)["latent"][:4])
+    np.testing.assert_array_equal(mixed["latent"][4:], sample(folder, **aim)["latent"][4:])
+    assert not np.allclose(mixed["latent"][:4], sample(folder, **aim)["latent"][:4])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"unaimed": 2}, "no `targets`"), ({"unaimed": 11, "targets": {"x": 0.0}}, "more than `n_samples`")],
+)
+def test_unaimed_without_an_aim_is_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SampleSettings.model_validate({"n_samples": 10, **wrong})

@@ -1,0 +1,97 @@
+"""Which of the selected candidates go to DFT, as a node made from what the pre-relaxation found."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from aiida import orm
+from aiida.engine import calcfunction
+
+from icsg3d_models.relaxation.table import read_table
+from icsg3d_models.screening.selection import Entry, choose
+
+from ..parsers.rebuild import link_label
+from ..values import storable
+
+USABLE = ("relaxed", "not_converged")
+"""Ends of a pre-relaxation whose crystal is gone on with."""
+UNKNOWN = ("unknown_element", "not_reached")
+"""The potential says nothing of it, or had no time left for it; DFT may."""
+KEPT = (
+    "status", "potential", "energy_per_atom", "steps", "volume", "volume_change", "rmsd", "left_prototype",
+    "spacegroup_before", "spacegroup_after", "symmetry", "estimated_formation_energy_per_atom",
+    "estimated_e_above_hull", "stable", "decomposition", "known_formula", "spread", "reason",
+)  # fmt: skip
+
+
+@calcfunction
+def choose_candidates(selected: orm.Dict, table: orm.SinglefileData, rule: orm.Dict, **crystals: Any) -> orm.Dict:
+    """Return which candidates are to be relaxed by DFT, and how all of them stand after the pre-relaxation.
+
+    Two candidates that became one crystal are taken once. What blew up is set aside; a candidate with an element that
+    the potential does not know, or that it did not get to, comes after all others, as it was generated.
+
+    :param selected: `ids` of the screening, best first, and `rows`: id -> row of its table.
+    :param table: relax.csv.
+    :param rule: `count`, and `shares` by :func:`icsg3d_models.screening.selection.choose`.
+    :param crystals: namespace ``crystals``, the pre-relaxed crystals by id.
+    :return: ``ids`` best first, ``chosen``: id -> why, ``rows``: id -> what was found, and ``set_aside``: id -> reason.
+    """
+    with table.as_path() as path:
+        found = {link_label(row["id"]): row for row in read_table(path)}
+    relaxed = crystals.get("crystals", {})
+    rows: dict[str, dict[str, Any]] = {}
+    set_aside: dict[str, str] = {}
+    entries: list[Entry] = []
+    for name in selected.get_dict()["ids"]:
+        row = found.get(link_label(name), {"status": "not_reached", "reason": "not reached by the pre-relaxation"})
+        rows[name] = {key: row[key] for key in KEPT if row.get(key) is not None}
+        if row["status"] not in USABLE + UNKNOWN:
+            set_aside[name] = f"pre-relaxation: {row['status']}: {row.get('reason') or 'no reason given'}"
+            continue
+        formula = str(row.get("formula") or selected.get_dict()["rows"][name].get("formula"))
+        entries.append(Entry(name, formula, finite(row.get("estimated_e_above_hull")), finite(row.get("spread"))))
+    entries.sort(key=lambda entry: (entry.value is None, entry.value or 0.0))
+    for name, other in same_crystals(entries, relaxed).items():
+        set_aside[name] = f"pre-relaxation: became the crystal of {other}"
+    kept = [entry for entry in entries if entry.id not in set_aside]
+    chosen = choose(kept, int(rule.get_dict()["count"]), rule.get_dict()["shares"])
+    content = {
+        "ids": [*(entry.id for entry in kept), *set_aside],
+        "chosen": {choice.id: choice.why for choice in chosen},
+        "rows": rows,
+        "set_aside": set_aside,
+    }
+    return orm.Dict(storable(content))
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number, None where there is none."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def same_crystals(entries: list[Entry], relaxed: dict[str, orm.StructureData]) -> dict[str, str]:
+    """Return id -> id of the better candidate that is the same crystal after the pre-relaxation.
+
+    Compared within a reduced formula by pymatgen's StructureMatcher (ltol 0.2, stol 0.3, angle_tol 5).
+
+    :param entries: the better one first.
+    """
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    matcher = StructureMatcher()
+    equal: dict[str, str] = {}
+    seen: dict[str, list[tuple[str, Any]]] = {}
+    for entry in entries:
+        node = relaxed.get(link_label(entry.id))
+        if node is None:
+            continue
+        crystal = node.get_pymatgen()
+        others = seen.setdefault(entry.formula, [])
+        same = next((name for name, other in others if matcher.fit(other, crystal)), None)
+        if same is None:
+            others.append((entry.id, crystal))
+        else:
+            equal[entry.id] = same
+    return equal

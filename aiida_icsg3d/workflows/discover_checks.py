@@ -1,0 +1,39 @@
+"""What is wrong with the inputs of a DiscoverWorkChain, said before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.orm import Dict
+
+from icsg3d_models.screening.selection import check_shares
+
+
+def validate_selection(node: Dict, _: Any) -> str | None:
+    """Refuse shares that cannot be meant."""
+    try:
+        check_shares(node.get_dict())
+    except (TypeError, ValueError) as exception:
+        return str(exception)
+    return None
+
+
+def validate_discovery(inputs: Mapping[str, Any], _ports: Any) -> str | None:
+    """Return what is wrong with the inputs of a run together."""
+    models, count = inputs.get("models", {}), inputs["n_relaxations"].value
+    if "train" in inputs and models:
+        return "both `train` and `models` are given; give the dataset to train on, or the models, not both"
+    if "train" not in inputs:
+        missing = [name for name in ("vae", "unet", "predictors") if not models.get(name)]
+        if missing:
+            return f"models.{', models.'.join(missing)} missing; give these models, or `train` to train them first"
+    if count < 0:
+        return f"n_relaxations is {count}; it must be 0 or more"
+    if count and "validation" not in inputs:
+        return f"n_relaxations is {count}, but the inputs of the DFT, `validation`, are not given; give them or set 0"
+    settings = inputs.get("screen", {}).get("screen", {}).get("settings")
+    top = settings.get_dict().get("top", 10) if settings is not None else 10
+    if count > top:
+        return f"n_relaxations is {count}, but only the {top} best are selected; raise `top` of the screening"
+    return None
