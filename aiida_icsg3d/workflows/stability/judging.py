@@ -13,10 +13,11 @@ from ...dft.known_energies import elements_of
 
 
 @calcfunction
-def judge_candidates(missing: orm.Dict, **energies: Any) -> orm.Dict:
+def judge_candidates(missing: orm.Dict, guessed: orm.List, **energies: Any) -> orm.Dict:
     """Return the verdict of every candidate by identifier, see :class:`icsg3d_models.stability.verdict.Verdict`.
 
     :param missing: element or compound -> why there is no energy of it; a verdict names those that concern it.
+    :param guessed: formulas whose structures were guessed; a verdict names those of its hull.
     :param energies: namespaces ``candidates`` and ``phases``: energies by :func:`.relaxations.record_energy`.
     :raises aiida_icsg3d.dft.fingerprint.SettingsDifferError: two of them have different settings.
     """
@@ -36,6 +37,14 @@ def judge_candidates(missing: orm.Dict, **energies: Any) -> orm.Dict:
         content = verdict.as_dict()
         concerned = {*verdict.lacks, *elements_of(candidates[name]["formula"])}
         content["missing"] = {key: reason for key, reason in reasons.items() if key in concerned}
+        content["guessed"] = sorted(set(guessed.get_list()) & set(verdict.phases))
+        if content["guessed"]:
+            content["words"] += f"; structure guessed from prototypes: {', '.join(content['guessed'])}"
+        if content["reason"]:
+            hint = (
+                f"; `aiida-icsg3d references --elements {','.join(sorted(elements_of(verdict.formula)))}` computes them"
+            )
+            content["reason"], content["words"] = content["reason"] + hint, content["words"] + hint
         content["settings_hash"] = candidates[name]["settings_hash"]
         found[name] = content
     return orm.Dict(found)

@@ -9,12 +9,14 @@ from aiida.common import AttributeDict
 from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, if_
 
 from ...calculations.exit_codes import declare
+from ...calculations.relax import RelaxCalculation
 from ...dft.engine import CrystalError, EngineError
 from ...dft.engines import engine_class
 from ...dft.known_energies import elements_of, known_energies
 from ..discover_builder import fill
 from ..relaxations import RELAXED
 from ..validate import ValidateWorkChain
+from .guessing import decorate_prototypes, ranked
 from .phase_structures import element_structure, prototype_structure
 
 OF_ONE_CRYSTAL = ("structures", "molecules", "moments")
@@ -33,6 +35,14 @@ class ReferencesWorkChain(WorkChain):
         spec.expose_inputs(
             ValidateWorkChain, namespace="validation", exclude=OF_ONE_CRYSTAL,
             namespace_options={"help": "How energies are computed: as those of the candidates."},
+        )  # fmt: skip
+        spec.expose_inputs(
+            RelaxCalculation, namespace="ranking", exclude=("structures", "crystals_folder", "parent_folder"),
+            namespace_options={
+                "required": False, "populate_defaults": False,
+                "help": "A potential that finds the lowest prototype of a compound whose own structure is not known; "
+                "left out: such compounds are missing.",
+            },
         )  # fmt: skip
         spec.input("elements", valid_type=orm.List, serializer=orm.to_aiida_type, help="Elements of the hull.")
         spec.input(
@@ -53,7 +63,13 @@ class ReferencesWorkChain(WorkChain):
             help="Leave structures with more sites out.",
         )  # fmt: skip
         steps: Any = cls
-        spec.outline(steps.look_up, steps.choose, if_(steps.should_compute)(steps.compute), steps.results)
+        spec.outline(
+            steps.look_up,
+            steps.choose,
+            if_(steps.should_rank)(steps.rank, steps.take_lowest),
+            if_(steps.should_compute)(steps.compute),
+            steps.results,
+        )
         spec.output_namespace(
             "energies", valid_type=orm.Dict, dynamic=True, required=False, help="All energies, found and computed."
         )
@@ -70,6 +86,8 @@ class ReferencesWorkChain(WorkChain):
         *,
         compute: bool = True,
         most_sites: int | None = None,
+        ranking_code: orm.AbstractCode | None = None,
+        ranking: dict[str, Any] | None = None,
         protocol: str | None = None,
         **validation: Any,
     ) -> ProcessBuilder:
@@ -77,6 +95,8 @@ class ReferencesWorkChain(WorkChain):
 
         :param code: of the engine, or its label.
         :param structures: competing phases of your own, by identifier.
+        :param ranking_code: code of icsg3d with a potential: structures of compounds that nobody gave, and that the
+            prototypes do not hold, are guessed; ``ranking``: settings of the stage relax for it.
         :param validation: what :meth:`.validate.ValidateWorkChain.get_builder_from_protocol` takes.
         :raises ValueError: unknown protocol, key, value or family.
         """
@@ -91,6 +111,8 @@ class ReferencesWorkChain(WorkChain):
         builder.compute = orm.Bool(compute)
         if most_sites is not None:
             builder.most_sites = orm.Int(most_sites)
+        if ranking_code is not None:
+            fill_ranking(builder, ranking_code, ranking or {})
         return builder
 
     def look_up(self) -> ExitCode | None:
@@ -166,7 +188,9 @@ class ReferencesWorkChain(WorkChain):
             return
         measured = list(enumerate(structures_of(formula, measured=True)))
         small = [(i, one) for i, one in measured if len(one.structure) <= self.inputs.most_sites.value]
-        if not small:
+        if not measured and "ranking" in self.inputs and self.inputs.compute.value:
+            self.add_guesses(reduced)
+        elif not small:
             self.ctx.missing[reduced] = (
                 too_large(min(len(one.structure) for _, one in measured), self.inputs.most_sites.value)
                 if measured
@@ -178,6 +202,38 @@ class ReferencesWorkChain(WorkChain):
                 orm.Str(formula), orm.Int(number), metadata=metadata
             )
             self.add(f"{reduced}_{number}", structure)
+
+    def add_guesses(self, formula: str) -> None:
+        """Add the prototypes of a compound to what the potential ranks."""
+        metadata = {"call_link_label": f"prototypes_{formula}"}
+        found = decorate_prototypes(  # type: ignore[call-arg]
+            orm.Str(formula), orm.Int(self.inputs.most_sites.value), metadata=metadata
+        )
+        if not found:
+            self.ctx.missing[formula] = "no prototype of its kind is small enough; give its structure in `structures`"
+            return
+        self.ctx.guesses = {**self.ctx.get("guesses", {}), **found}
+        self.ctx.guessed = [*self.ctx.get("guessed", []), formula]
+
+    def should_rank(self) -> bool:
+        """Whether a potential has to find the lowest prototype of a compound."""
+        return bool(self.ctx.get("guesses"))
+
+    def rank(self) -> ToContext:
+        """Relax the prototypes with the potential, all in one job."""
+        inputs = AttributeDict(self.exposed_inputs(RelaxCalculation, "ranking"))
+        inputs.structures = self.ctx.guesses
+        inputs.setdefault("metadata", AttributeDict()).call_link_label = "ranking"
+        node = self.submit(RelaxCalculation, **inputs)
+        self.report(f"launching RelaxCalculation<{node.pk}> for prototypes of {', '.join(self.ctx.guessed)}")
+        return ToContext(ranking=node)
+
+    def take_lowest(self) -> None:
+        """Add the lowest prototypes to what is computed."""
+        chosen, missing = ranked(self.ctx.ranking, self.ctx.guessed)
+        self.ctx.missing.update(missing)
+        for identifier, structure in chosen.items():
+            self.add(identifier, structure)
 
     def add(self, identifier: str, structure: orm.StructureData) -> None:
         """Add a structure to what is computed, unless its energy is known."""
@@ -228,6 +284,14 @@ class ReferencesWorkChain(WorkChain):
         if energies:
             self.out("energies", {f"{node.get_dict()['formula']}_{node.pk}": node for node in energies})
         self.out("missing", orm.Dict(self.ctx.missing).store())
+
+
+def fill_ranking(builder: Any, code: orm.AbstractCode, settings: dict[str, Any]) -> None:
+    """Set the ranking of guessed structures on the builder, or namespace, of a ReferencesWorkChain."""
+    builder["ranking"].code = code
+    # which is lowest is clear long before the last meV
+    builder["ranking"].settings = {"fmax": 0.1, "max_steps": 100, "hull": False, **settings}
+    builder["ranking"].metadata.options = {"max_wallclock_seconds": 43200}
 
 
 def too_large(sites: int, most: int) -> str:

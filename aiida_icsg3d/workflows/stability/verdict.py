@@ -11,6 +11,7 @@ from aiida.engine import ExitCode, ToContext, WorkChain
 from ...calculations.exit_codes import declare, failed_child
 from ...dft.fingerprint import SettingsDifferError
 from ...dft.known_energies import elements_of
+from .guessing import guessed_formulas
 from .judging import check_settings, judge_candidates
 from .references import ReferencesWorkChain
 
@@ -62,7 +63,8 @@ class VerdictWorkChain(WorkChain):
             return self.exit_codes.ERROR_SETTINGS_DIFFER.format(reason=str(exception))
         metadata = {"call_link_label": "judge", "disable_cache": True}  # it names nodes by UUID
         energies = {"candidates": candidates, **({"phases": phases} if phases else {})}
-        verdicts = judge_candidates(missing=node.outputs.missing, metadata=metadata, **energies)
+        guessed = orm.List(guessed_formulas(phases.values()))
+        verdicts = judge_candidates(missing=node.outputs.missing, guessed=guessed, metadata=metadata, **energies)
         for content in verdicts.get_dict().values():
             self.report(content["words"])
         self.out("verdicts", verdicts)

@@ -73,7 +73,7 @@ def test_energies_of_other_settings_never_meet() -> None:
 def test_the_verdict_is_a_node() -> None:
     candidates = {"x": energy("PbO", -2.0), "y": energy("PbO2", 0.5)}
     phases = {"pb": energy("Pb", 0.0), "o": energy("O2", 0.0), "again": candidates["x"]}
-    found = judge_candidates(orm.Dict({"Ti": "no file"}), candidates=candidates, phases=phases).get_dict()
+    found = judge_candidates(orm.Dict({"Ti": "no file"}), orm.List([]), candidates=candidates, phases=phases).get_dict()
     # its own energy of an earlier run is no phase to be judged against
     assert found["x"]["e_above_hull"] == pytest.approx(-2.0)
     assert found["x"]["words"].startswith("PbO, 2.000 eV/atom below all known phases (LDA, ")

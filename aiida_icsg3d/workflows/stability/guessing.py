@@ -1,0 +1,87 @@
+"""Structures of compounds that nobody gave: prototypes of other compounds, of which a potential finds the lowest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiida import orm
+from aiida.engine import calcfunction
+
+from icsg3d_models.relaxation.table import read_table
+
+USABLE = ("relaxed", "not_converged")
+RIVALS = 0.01
+"""eV/atom; a second prototype that the potential has no further above the lowest is computed too."""
+MOST = 2  # of one formula
+GUESSED = "decorate_prototypes"
+"""Function name of the process that every guessed structure comes from."""
+
+
+@calcfunction
+def decorate_prototypes(formula: orm.Str, most_sites: orm.Int) -> dict[str, orm.StructureData]:
+    """Return a compound in every prototype of its kind that is small enough, as ``FORMULA_NUMBER``.
+
+    See :func:`icsg3d_models.phases.prototypes.structures_of`; the label of a structure names its prototype.
+    """
+    from icsg3d_models.phases.prototypes import structures_of
+
+    found = {}
+    for number, one in enumerate(structures_of(formula.value, most_sites=most_sites.value)):
+        structure = orm.StructureData(pymatgen=one.structure)
+        structure.label = f"{formula.value} as {one.prototype.mineral} ({one.prototype.aflow})"
+        found[f"{formula.value}_{number}"] = structure
+    return found
+
+
+def lowest(rows: Iterable[Mapping[str, Any]], formula: str) -> list[str]:
+    """Return the ids of the lowest crystals of a formula, the lowest first.
+
+    :param rows: of the table of the stage relax.
+    """
+    mine = [
+        row
+        for row in rows
+        if row["id"].rpartition("_")[0] == formula and row["status"] in USABLE and row["energy_per_atom"] is not None
+    ]
+    mine.sort(key=lambda row: row["energy_per_atom"])
+    near = [row for row in mine if row["energy_per_atom"] - mine[0]["energy_per_atom"] <= RIVALS]
+    return [str(row["id"]) for row in near[:MOST]]
+
+
+def ranked(job: orm.CalcJobNode, formulas: Iterable[str]) -> tuple[dict[str, orm.StructureData], dict[str, str]]:
+    """Return identifier -> structure of the lowest prototypes, and formula -> why there is none.
+
+    :param job: of the stage relax.
+    """
+    if "table" not in job.outputs:
+        why = f"its prototypes could not be ranked, {job.process_label}<{job.pk}>: {job.exit_message}"
+        return {}, dict.fromkeys(formulas, why)
+    with job.outputs.table.as_path() as path:
+        rows = read_table(path)
+    chosen: dict[str, orm.StructureData] = {}
+    missing: dict[str, str] = {}
+    for formula in formulas:
+        found = lowest(rows, formula)
+        if not found:
+            missing[formula] = (
+                f"none of its prototypes could be relaxed by the potential, {job.process_label}<{job.pk}>"
+            )
+        chosen |= {identifier: job.outputs.crystals[identifier] for identifier in found}
+    return chosen, missing
+
+
+def guessed_formulas(energies: Iterable[orm.Dict]) -> list[str]:
+    """Return the formulas whose energies are all of guessed structures: a lower one of theirs may exist.
+
+    :param energies: stored, by :func:`aiida_icsg3d.workflows.relaxations.record_energy`.
+    """
+    nodes = {node.pk: str(node.get_dict()["formula"]) for node in energies}
+    if not nodes:
+        return []
+    query = orm.QueryBuilder()
+    query.append(orm.CalcFunctionNode, filters={"attributes.function_name": GUESSED}, tag="guess")
+    query.append(orm.Dict, with_ancestors="guess", filters={"id": {"in": list(nodes)}}, project=["id"])
+    guesses = {pk for (pk,) in query.distinct().iterall()}
+    known = {formula for pk, formula in nodes.items() if pk not in guesses}
+    return sorted({formula for pk, formula in nodes.items() if pk in guesses} - known)
