@@ -245,7 +245,7 @@ class Generation:
 
         :raises ValueError: it is asked for, and no potential is there.
         """
-        wanted = load_protocol("discover", self.protocol)["prerelax"]
+        wanted = load_protocol("discover", self.protocol, self.method.discovery)["prerelax"]
         if not (wanted["run"] if self.prerelax is None else self.prerelax):
             return False, {}
         if self.prerelax is None and self.method.is_potential:  # the relaxations are its own

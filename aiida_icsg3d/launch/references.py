@@ -22,7 +22,9 @@ class References:
     :param elements: of the hull.
     :param formulas: compounds that the hull should hold.
     :param structures: files with competing phases of your own.
-    :param code: code of icsg3d, for the engine potential; ``pw_code``: that of pw.x.
+    :param rank: name of the potential by which the structure of a compound that is not known is found among the
+        prototypes of its kind; None: such a compound is missing.
+    :param code: code of icsg3d, for the engine potential and the ranking; ``pw_code``: that of pw.x.
     :param engine: as of :class:`.method.Method`, and so are ``spin``, ``electronic_type``, ``hubbard`` and
         ``overrides``, of which only ``validation`` counts here.
     """
@@ -35,6 +37,7 @@ class References:
     protocol: str = "fast"
     pseudo_family: str | None = None
     most_sites: int | None = None
+    rank: str | None = None
     engine: str | None = None
     spin: str | None = None
     electronic_type: str | None = None
@@ -67,6 +70,8 @@ class References:
         named = {name.removeprefix("base_"): structure for name, structure in read_base(self.structures).items()}
         return ReferencesWorkChain.get_builder_from_protocol(
             code, list(self.elements), list(self.formulas), {f"given_{name}": node for name, node in named.items()},
+            ranking_code=find_code(self.code, "icsg3d.relax", "icsg3d") if self.rank else None,
+            ranking={"potential": {"name": self.rank}} if self.rank else None,
             compute=compute, most_sites=self.most_sites, protocol=self.protocol, pseudo_family=self.pseudo_family,
             overrides=self.method.validation,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from icsg3d_models.screening.selection import check_shares
 from ..data import CrystalDatasetData, TrainedModelData
 from ..data.pretrained import pretrained_fingerprint, pretrained_models
 from .protocols import load_protocol
+from .stability.guessing import fill_ranking
 
 GENERATION = ("sample", "segment", "rebuild")
 STAGES = ("train", *GENERATION, "screen", "prerelax")
@@ -145,6 +146,9 @@ def fill_discovery(
             references = builder["verdict"]["references"]
             references.compute = Bool(inputs["verdict"]["compute"])
             references.most_sites = Int(inputs["verdict"]["most_sites"])
+            if inputs["verdict"]["compute"] and inputs["verdict"]["guess"]:
+                potential = inputs["prerelax"]["settings"]["potential"]
+                fill_ranking(references, code("prerelax"), {"potential": potential})
 
 
 def fill(target: ProcessBuilderNamespace, inputs: ProcessBuilderNamespace, *left_out: str) -> None:

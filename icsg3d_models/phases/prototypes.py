@@ -31,6 +31,11 @@ class Prototype:
     mineral: str
     structure: Structure
 
+    @property
+    def space_group(self) -> int:
+        """Number of the space group, the third part of the AFLOW name (AB_cF8_225_a_b)."""
+        return int(self.aflow.split("_")[2])
+
 
 @dataclass(frozen=True)
 class Decorated:
@@ -79,8 +84,10 @@ def structures_of(formula: str, most_sites: int = MOST_SITES, measured: bool = F
         if len(prototype.structure) <= most_sites
         and prototype.structure.composition.anonymized_formula == wanted.anonymized_formula
     ]
-    # The compound itself first: what is the same crystal but for its cell is then left out, not it.
-    for prototype in sorted(fitting, key=lambda one: one.structure.composition.reduced_composition != wanted):
+    # The compound itself first, then the higher symmetry: of two that are the same crystal but for a distortion (rock
+    # salt and TlF) the later one is left out.
+    fitting.sort(key=lambda one: (one.structure.composition.reduced_composition != wanted, -one.space_group))
+    for prototype in fitting:
         parent = prototype.structure
         exact = parent.composition.reduced_composition == wanted
         if measured and not exact:

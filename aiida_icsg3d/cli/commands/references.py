@@ -9,6 +9,8 @@ import click
 from aiida.cmdline.params import options
 from aiida.cmdline.utils import echo
 
+from icsg3d_models.settings.relax import SHIPPED
+
 from ..errors import in_one_sentence, needs_profile
 from ..options import PROTOCOLS, CodeLabel, method_options
 
@@ -24,6 +26,13 @@ from ..options import PROTOCOLS, CodeLabel, method_options
 @click.option("--protocol", type=click.Choice(PROTOCOLS), default="fast", show_default=True)
 @click.option("--pseudo-family", metavar="LABEL", help="Pseudopotential family; otherwise what is installed.")
 @method_options
+@click.option(
+    "--rank",
+    type=click.Choice(SHIPPED),
+    metavar="POTENTIAL",
+    help="Where the structure of a compound is not known, relax the prototypes of its kind with this "
+    "potential (7net-0 or chgnet) and take the lowest. Such a structure is a guess, and verdicts say so.",
+)
 @click.option("--most-sites", type=click.IntRange(min=1), help="Leave structures with more sites out.")
 @click.option("--look-up", is_flag=True, help="Compute nothing: say what the profile holds and what is missing.")
 @options.DRY_RUN(help="Say what would be computed, and end.")

@@ -85,3 +85,11 @@ def guessed_formulas(energies: Iterable[orm.Dict]) -> list[str]:
     guesses = {pk for (pk,) in query.distinct().iterall()}
     known = {formula for pk, formula in nodes.items() if pk not in guesses}
     return sorted({formula for pk, formula in nodes.items() if pk in guesses} - known)
+
+
+def fill_ranking(builder: Any, code: orm.AbstractCode, settings: dict[str, Any]) -> None:
+    """Set the ranking of guessed structures on the builder, or namespace, of a ReferencesWorkChain."""
+    builder["ranking"].code = code
+    # which is lowest is clear long before the last meV
+    builder["ranking"].settings = {"fmax": 0.1, "max_steps": 100, "hull": False, **settings}
+    builder["ranking"].metadata.options = {"max_wallclock_seconds": 43200}

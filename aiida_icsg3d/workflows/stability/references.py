@@ -16,7 +16,7 @@ from ...dft.known_energies import elements_of, known_energies
 from ..discover_builder import fill
 from ..relaxations import RELAXED
 from ..validate import ValidateWorkChain
-from .guessing import decorate_prototypes, ranked
+from .guessing import decorate_prototypes, fill_ranking, ranked
 from .phase_structures import element_structure, prototype_structure
 
 OF_ONE_CRYSTAL = ("structures", "molecules", "moments")
@@ -284,14 +284,6 @@ class ReferencesWorkChain(WorkChain):
         if energies:
             self.out("energies", {f"{node.get_dict()['formula']}_{node.pk}": node for node in energies})
         self.out("missing", orm.Dict(self.ctx.missing).store())
-
-
-def fill_ranking(builder: Any, code: orm.AbstractCode, settings: dict[str, Any]) -> None:
-    """Set the ranking of guessed structures on the builder, or namespace, of a ReferencesWorkChain."""
-    builder["ranking"].code = code
-    # which is lowest is clear long before the last meV
-    builder["ranking"].settings = {"fmax": 0.1, "max_steps": 100, "hull": False, **settings}
-    builder["ranking"].metadata.options = {"max_wallclock_seconds": 43200}
 
 
 def too_large(sites: int, most: int) -> str:

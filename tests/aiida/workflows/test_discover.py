@@ -40,7 +40,12 @@ def models(model: Any) -> dict[str, Any]:
 def test_whole_chain(fake_code: Any, dataset: Any) -> None:
     """Train, generate and screen; from a crystal one can walk back to the dataset."""
     builder = DiscoverWorkChain.get_builder_from_protocol(
-        {"icsg3d": fake_code()}, dataset=dataset, n_relaxations=0, n_samples=4, seed=3, elements=["Sr", "Ti", "O"],
+        {"icsg3d": fake_code()},
+        dataset=dataset,
+        n_relaxations=0,
+        n_samples=4,
+        seed=3,
+        elements=["Sr", "Ti", "O"],
         prerelax=False,
     )
     assert builder.screen.screen.reference.uuid == dataset.uuid

@@ -10,12 +10,20 @@ import pytest
 from aiida import orm
 from aiida.engine import calcfunction
 
-from aiida_icsg3d.workflows.stability.guessing import decorate_prototypes, guessed_formulas, lowest, ranked
+from aiida_icsg3d.workflows.stability.guessing import (
+    decorate_prototypes,
+    fill_ranking,
+    guessed_formulas,
+    lowest,
+    ranked,
+)
 from aiida_icsg3d.workflows.stability.judging import judge_candidates
-from aiida_icsg3d.workflows.stability.references import ReferencesWorkChain, fill_ranking
+from aiida_icsg3d.workflows.stability.references import ReferencesWorkChain
 from icsg3d_models.relaxation.table import write_table
 from tests.aiida.process_nodes import finished
 from tests.aiida.workflows.stability.test_verdict import energy, inputs  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("aiida_profile_clean")
 
 
 def row(name: str, energy: float | None, status: str = "relaxed") -> dict[str, Any]:
