@@ -28,6 +28,7 @@ class TrainCalculation(StageCalculation):
         InputFile("dataset", "dataset", "dataset.h5"),
         InputFile("unet", "unet", "unet.safetensors"),
         InputFile("vae", "vae", "vae.safetensors"),
+        InputFile("initial", "start_from", "initial.safetensors"),
         InputFile("checkpoint_folder", "resume_from", "resume", path=CHECKPOINT),
     )
     retrieved_files = ("model.safetensors", "metrics.csv", FINGERPRINT)
@@ -39,6 +40,12 @@ class TrainCalculation(StageCalculation):
         spec.input("dataset", valid_type=CrystalDatasetData, help="Crystals, properties and split.")
         spec.input("unet", valid_type=TrainedModelData, required=False, help="Trained U-Net (for a VAE).")
         spec.input("vae", valid_type=TrainedModelData, required=False, help="Trained VAE (for a prior).")
+        spec.input(
+            "initial",
+            valid_type=TrainedModelData,
+            required=False,
+            help="Model of the same network to start from (fine-tuning): weights, elements, conditions and targets.",
+        )
         spec.input(
             "checkpoint_folder",
             valid_type=RemoteData,
@@ -67,7 +74,26 @@ class TrainCalculation(StageCalculation):
         if before is not None:
             local = before.config.get("spacing") is not None
             read_options(network, inputs["settings"].get_dict().get("options", {}), local)
-        targets = inputs["settings"].get_dict().get("targets", [])
+        if "initial" in inputs and network is not None:
+            check_network("initial", inputs["initial"], network)
+        cls.check_targets(inputs)
+
+    @classmethod
+    def check_targets(cls, inputs: Mapping[str, Any]) -> None:
+        """Check that dataset and initial model have what the settings name.
+
+        :raises ValueError: a target that one of them does not have.
+        """
+        settings = inputs["settings"].get_dict()
+        renamed = settings.get("targets_from", {})
+        own = inputs["initial"].config.get("targets", []) if "initial" in inputs else None
+        if own is not None and (foreign := sorted(set(renamed) - set(own))):
+            raise ValueError(
+                f"targets_from names {', '.join(foreign)}; initial (PK {inputs['initial'].pk}) has "
+                f"{', '.join(own) or 'no target'}"
+            )
+        kept = [] if own is None else [renamed.get(name, name) for name in own]
+        targets = settings.get("targets") or kept
         unknown = sorted(set(targets) - set(inputs["dataset"].properties)) if "dataset" in inputs else []
         if unknown:
             known = ", ".join(inputs["dataset"].properties) or "no property"

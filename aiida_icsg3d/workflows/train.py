@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from aiida.common import AttributeDict
@@ -59,6 +60,7 @@ class TrainWorkChain(BaseRestartWorkChain):
         *,
         unet: TrainedModelData | None = None,
         vae: TrainedModelData | None = None,
+        initial: TrainedModelData | None = None,
         targets: list[str] | None = None,
         seed: int = 0,
         protocol: str | None = None,
@@ -68,16 +70,19 @@ class TrainWorkChain(BaseRestartWorkChain):
         """Return a builder filled in by a protocol.
 
         :param network: ``unet``, ``vae`` (give ``unet``), ``prior`` (give ``vae``), ``cgcnn`` or ``voxelnet``.
+        :param initial: model of this network to fine-tune: fewer steps at a lower rate, as the protocol says.
         :param targets: properties to predict (``cgcnn``, ``voxelnet``) or to condition on (``prior``).
         :param overrides: of the protocol ``train``.
         :param options: AiiDA's ``metadata.options`` of the job, above those of the protocol.
         :raises ValueError: an unknown network, protocol or key.
         """
         inputs = training_protocol(protocol, overrides)
+        if initial is not None:
+            inputs = fine_tuning_protocol(inputs, network, overrides)
         builder: Any = cls.get_builder()
         fill_training(builder, code, network, inputs, seed, targets, options)
         builder.train.dataset = dataset
-        for name, model in (("unet", unet), ("vae", vae)):
+        for name, model in (("unet", unet), ("vae", vae), ("initial", initial)):
             if model is not None:
                 builder.train[name] = model
         return builder
@@ -191,6 +196,21 @@ def training_protocol(protocol: str | None, overrides: Mapping[str, Any] | None)
         if "max_epochs" in asked and "min_steps" not in asked:
             merged[network]["settings"]["optimiser"].pop("min_steps", None)
     return merged
+
+
+def fine_tuning_protocol(inputs: dict[str, Any], network: str, overrides: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the inputs of the protocol ``train`` for a network that starts from a model.
+
+    It takes a share of the steps at a lower rate; what the overrides say stands.
+    """
+    tuning, given = inputs["fine_tuning"], (overrides or {}).get(network, {}).get("settings", {}).get("optimiser", {})
+    changed: dict[str, Any] = deepcopy(inputs)
+    optimiser = changed.get(network, {}).get("settings", {}).get("optimiser", {})  # what is missing is refused later
+    if "learning_rate" not in given and "learning_rate" in optimiser:
+        optimiser["learning_rate"] *= tuning["learning_rate_factor"]
+    if not {"max_epochs", "min_steps", "max_steps"} & set(given) and "min_steps" in optimiser:
+        optimiser["min_steps"] = optimiser["max_steps"] = round(tuning["steps_factor"] * optimiser["min_steps"])
+    return changed
 
 
 def fill_training(

@@ -131,6 +131,17 @@ class Crystals:
         )
 
 
+def joined_crystals(batches: Sequence[Crystals]) -> Crystals:
+    """Return several batches as one; the names must be unique over all of them."""
+    sites = [batch.sites(index) for batch in batches for index in range(len(batch))]
+    return Crystals.from_arrays(
+        [cell for batch in batches for cell in batch.cell],
+        [frac for frac, _ in sites],
+        [numbers for _, numbers in sites],
+        [name for batch in batches for name in batch.ids],
+    )
+
+
 def check_structure(structure: Structure, name: str) -> None:
     """Refuse a structure that has no single, ordered, three-dimensional crystal.
 

@@ -1,13 +1,15 @@
 """The dataset file: crystals, properties, a split by composition and a content hash, in HDF5.
 
 Layout: ``/crystals`` (see crystals.py), ``/properties/<name>`` (B,) float64 with a ``units`` attribute and NaN
-where missing, ``/split`` (B,) uint8, and attributes ``format``, ``format_version``, ``name``, ``citation``,
-``content_hash``. Fields are not stored: computing them is faster than reading them.
+where missing, and a ``fidelity`` (JSON, see fidelity.py) where it is in the name, ``/split`` (B,) uint8, and
+attributes ``format``, ``format_version``, ``name``, ``citation``, ``content_hash``. Fields are not stored: computing
+them is faster than reading them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ import h5py
 import numpy as np
 
 from ..crystals.batch import CrystalError, Crystals, read_crystals, write_crystals
+from .fidelity import Fidelity
 
 FORMAT = "icsg3d-dataset"
 FORMAT_VERSION = 1
@@ -34,6 +37,7 @@ class Dataset:
     :param properties: name -> (B,) float64, NaN where missing.
     :param units: name -> unit of the property.
     :param split: (B,) uint8, index into :data:`PARTS`.
+    :param fidelities: property -> how its values were obtained, where that is in its name.
     """
 
     crystals: Crystals
@@ -42,6 +46,7 @@ class Dataset:
     units: dict[str, str] = field(default_factory=dict)
     name: str = "dataset"
     citation: str = ""
+    fidelities: dict[str, Fidelity] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.crystals)
@@ -103,6 +108,8 @@ class Dataset:
             for name, values in self.properties.items():
                 entry = group.create_dataset(name, data=np.asarray(values, dtype=np.float64))
                 entry.attrs.update(units=self.units.get(name, ""), dimensions="crystal")
+                if name in self.fidelities:
+                    entry.attrs["fidelity"] = json.dumps(self.fidelities[name].as_dict(), sort_keys=True)
             file.create_dataset("split", data=self.split.astype(np.uint8)).attrs["parts"] = ",".join(PARTS)
         os.replace(temporary, path)
         return digest
@@ -130,6 +137,11 @@ def read_dataset(path: str | Path) -> Dataset:
                 {name: str(entry.attrs.get("units", "")) for name, entry in group.items()},
                 str(file.attrs["name"]),
                 str(file.attrs["citation"]),
+                {
+                    name: Fidelity.from_dict(json.loads(entry.attrs["fidelity"]))
+                    for name, entry in group.items()
+                    if "fidelity" in entry.attrs
+                },
             )
     except (OSError, KeyError) as exception:
         raise DatasetError(f"{path}: not readable as a dataset ({exception}); copy it again or {hint}") from exception

@@ -10,6 +10,7 @@ from ..crystals.batch import Crystals
 from ..results import Report, StageError
 from ..settings import PrepareSettings
 from .datasets import Dataset, read_dataset
+from .fidelity import Fidelity, FidelityError
 from .gather import unique_names
 
 
@@ -33,6 +34,13 @@ def joined(settings: PrepareSettings, sources: list[str], report: Report) -> Dat
                 raise StageError(
                     "input_incompatible", f"{source}: {name} is in {unit!r}, in the files before it in {units[name]!r}"
                 )
+    fidelities: dict[str, Fidelity] = {}
+    for source, part in zip(sources, parts, strict=True):
+        for name, fidelity in part.fidelities.items():
+            try:
+                fidelities[name] = fidelities.get(name, fidelity).joined(fidelity, name)
+            except FidelityError as exception:
+                raise StageError("input_incompatible", f"{source}: {exception}") from None
     names = sorted({name for part in parts for name in part.properties})
     crystals = [part.crystals for part in parts]
     sites = [batch.sites(i) for batch in crystals for i in range(len(batch))]
@@ -48,6 +56,7 @@ def joined(settings: PrepareSettings, sources: list[str], report: Report) -> Dat
         units,
         settings.name,
         settings.citation or "; ".join(dict.fromkeys(part.citation for part in parts if part.citation)),
+        fidelities,
     )
     report.counts.update(read=len(sites), used=len(sites), rejected=0)
     formulas = np.array(dataset.crystals.formulas())

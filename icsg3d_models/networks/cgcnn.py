@@ -147,6 +147,11 @@ class Member(nn.Module):
             nn.Linear(config.hidden, len(config.targets)),
         )
 
+    @property
+    def head(self) -> nn.Module:
+        """The layer that has an output for each target."""
+        return self.readout[-1]
+
     def forward(self, graph: CrystalGraph, descriptors: Tensor, rbf: Tensor, weight: Tensor) -> Tensor:
         """Return (B, T)."""
         h = self.embedding(graph.numbers) + self.describe(descriptors[graph.numbers])  # (N, F)

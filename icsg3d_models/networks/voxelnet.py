@@ -56,6 +56,11 @@ class Member(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
+    @property
+    def head(self) -> nn.Module:
+        """The layer that has an output for each target."""
+        return self.dense[-1]
+
     def forward(self, grid: Tensor) -> Tensor:
         """Return (B, T)."""
         return self.dense(self.convolutions(grid))

@@ -67,6 +67,15 @@ class Chemistry:
             return None
         return f"{sites} atoms in the primitive cell, in its training {between(self.least, self.most)}"
 
+    def joined(self, other: Chemistry) -> Chemistry:
+        """Return the chemistry of both sets of crystals."""
+        return Chemistry(
+            self.elements | other.elements,
+            self.kinds | other.kinds,
+            min(self.least, other.least),
+            max(self.most, other.most),
+        )
+
     def stored(self) -> dict[str, Any]:
         """Return the content for a model card."""
         return {

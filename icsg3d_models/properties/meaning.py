@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..data.fidelity import Fidelity, quantity_of
+
 UNKNOWN = "not stated by the data"
 
 
@@ -63,6 +65,9 @@ def meaning_of(name: str, card: Mapping[str, Any]) -> Meaning:
     citation = str(facts.get("citation") or "")
     if name == PEROV5_HEAT.name and PEROV5_DOI in citation.lower():
         return PEROV5_HEAT
+    fidelity = facts.get("fidelities", {}).get(name)
+    if fidelity is not None:
+        return _computed(name, Fidelity.from_dict(fidelity), str(facts.get("name") or UNKNOWN))
     above_hull = name == "e_above_hull"
     energy = ("energy" in name and name.endswith("_per_atom")) or above_hull
     words = (name.removesuffix("_per_atom") if energy else name).replace("_", " ")
@@ -71,3 +76,14 @@ def meaning_of(name: str, card: Mapping[str, Any]) -> Meaning:
     zero = "the hull of the data" if above_hull else "as in the data, " + UNKNOWN if energy else UNKNOWN
     stable_at = 0.0 if above_hull else None
     return Meaning(name, words, words, unit, zero, UNKNOWN, source, stable_at=stable_at)
+
+
+def _computed(name: str, fidelity: Fidelity, data: str) -> Meaning:
+    """Return the meaning of a property that was computed with known settings, named by them."""
+    words = quantity_of(name).removesuffix("_per_atom").replace("_", " ")
+    formation = quantity_of(name) == "formation_energy_per_atom"
+    functional = f"{fidelity.functional} ({fidelity.program}, settings {fidelity.settings_hash})"
+    reference = fidelity.zero if formation else "the hull of the phases that were known when it was computed"
+    short = f"{words} ({fidelity.functional})"
+    source, stable_at = f"results added to {data}", 0.0 if quantity_of(name) == "e_above_hull" else None
+    return Meaning(name, words, short, "eV/atom", reference, functional, source, formation, stable_at)

@@ -63,6 +63,12 @@ class TrainSettings(StageSettings):
     """Folder of the checkpoints that are written."""
     resume_from: str | None = None
     """Folder of a checkpoint to go on from; may be the one that is written."""
+    start_from: str | None = None
+    """Model file of the same network whose weights are the first ones, with its elements, conditions, targets and the
+    numbers that standardise them (fine-tuning). A checkpoint of `resume_from` goes before it."""
+    targets_from: dict[str, str] = {}
+    """Target of the model `start_from` -> property of the dataset that the fine-tuned model predicts in its place
+    (`cgcnn`, `voxelnet`); its predictions are first shifted by the mean difference."""
     optimiser: Optimiser = Optimiser()
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """Of products and convolutions: `float32` as torch does it by default, `tf32` on NVIDIA GPUs, `bfloat16` by
@@ -92,4 +98,18 @@ class TrainSettings(StageSettings):
     def _conditions_of_a_prior(self) -> TrainSettings:
         if self.conditions is not None and self.network != "prior":
             raise ValueError(f"`conditions` are what a prior is told of, not the network {self.network!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _targets_from_a_model(self) -> TrainSettings:
+        if not self.targets_from:
+            return self
+        if self.network not in ("cgcnn", "voxelnet"):
+            raise ValueError(
+                f"`targets_from` is of models that predict properties, not of the network {self.network!r}"
+            )
+        if self.start_from is None:
+            raise ValueError("`targets_from` names targets of a model; give that as `start_from`")
+        if len(set(self.targets_from.values())) < len(self.targets_from):
+            raise ValueError(f"`targets_from`: {self.targets_from}; two targets cannot become the same property")
         return self

@@ -68,5 +68,9 @@ class Task(ABC, Generic[Network]):
         order = rng.permutation(self.n_train)
         return [order[start : start + size] for start in range(0, self.n_train - size + 1, size)]
 
+    def fitted(self) -> dict[str, Any]:
+        """Return what was changed of the model to start from before the first step, for the card."""
+        return {}
+
     def save_extras(self, directory: Path) -> None:
         """Write files that belong beside the model, such as a fingerprint of the training set."""

@@ -10,12 +10,13 @@ import torch
 
 from ..data.datasets import PARTS, Dataset, read_dataset
 from ..devices import select_device
-from ..networks.model_file import PREDICTORS, ModelFileError, ModelHeader, file_hash, save_model
-from ..properties.chemistry import of_crystals
+from ..networks.model_file import PREDICTORS, ModelFileError, ModelHeader, file_hash, read_header, save_model
+from ..properties.chemistry import from_card, of_crystals
 from ..results import Report, StageError, versions
 from ..settings import TrainSettings
 from .loop import State, Trainer
 from .loop.parallel import team
+from .start import told_of_start
 from .targets import check_targets
 from .task import Task
 from .trial import run_trial
@@ -39,7 +40,8 @@ def run(settings: TrainSettings, report: Report) -> None:
     dataset = read_dataset(report.directory / settings.dataset)
     digest = dataset.content_hash()
     report.inputs["dataset"] = digest
-    models = {k: report.directory / v for k, v in (("unet", settings.unet), ("vae", settings.vae)) if v is not None}
+    given = (("unet", settings.unet), ("vae", settings.vae), ("start_from", settings.start_from))
+    models = {name: report.directory / path for name, path in given if path is not None}
     report.inputs.update({name: file_hash(path) for name, path in models.items()})
     if settings.network not in PREDICTORS:
         check_targets(settings.targets, dataset, validated=False)
@@ -50,6 +52,9 @@ def run(settings: TrainSettings, report: Report) -> None:
     )
     parameters = sum(p.numel() for p in task.module.parameters())
     report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)}, parameters=parameters)
+    if settings.start_from is not None:
+        told = told_of_start(models["start_from"], report.inputs["start_from"])
+        report.tables["fine_tuned_from"] = {**told, **task.fitted(), "validation": task.validate(task.module)}
     with team(device) as all_of_us:
         report.silent = not all_of_us.leads
         report.counts.update({"processes": all_of_us.size} if all_of_us.size > 1 else {})
@@ -63,14 +68,15 @@ def run(settings: TrainSettings, report: Report) -> None:
     if not all_of_us.leads:
         return
     card = _finish(task, state, settings, report, dataset)
+    report.note = _worse_than_before(card)
     if settings.network == "prior" and settings.unet is not None and settings.trial_samples:
         try:
             trial = run_trial(settings, report, dataset, device)
         except (StageError, ModelFileError, RuntimeError, MemoryError) as exception:  # the model is worth keeping
-            report.note = f"trained, but the set could not be tried: {exception}"
+            report.note = _joined(report.note, f"trained, but the set could not be tried: {exception}")
             return
         report.tables["trial"] = trial.table()
-        report.note = trial.words()
+        report.note = _joined(report.note, trial.words())
         _write(task, state, settings, report, {**card, "trial": trial.table()})
 
 
@@ -83,7 +89,16 @@ def _finish(task: Task[Any], state: State, settings: TrainSettings, report: Repo
     report.scalars.update({f"test_{k}": v for k, v in test.items()}, **{f"validation_{k}": v for k, v in best.items()})
     report.counts.update(steps=state.step)
     card: dict[str, Any] = {
-        "data": {"name": dataset.name, "content_hash": report.inputs["dataset"], "citation": dataset.citation},
+        "data": {
+            "name": dataset.name,
+            "content_hash": report.inputs["dataset"],
+            "citation": dataset.citation,
+            "fidelities": {
+                name: dataset.fidelities[name].as_dict()
+                for name in task.config.get("targets", [])
+                if name in dataset.fidelities
+            },
+        },
         "inputs": dict(report.inputs),
         "split": {part: report.counts[part] for part in PARTS},
         # of the options what was given: all of them are in the configuration
@@ -97,11 +112,34 @@ def _finish(task: Task[Any], state: State, settings: TrainSettings, report: Repo
         "device": report.device,
         "versions": versions(),
     }
+    if "fine_tuned_from" in report.tables:
+        card["fine_tuned_from"] = report.tables["fine_tuned_from"]
     if task.kind in PREDICTORS:  # by it predictions of what is unlike the training are flagged
-        card["chemistry"] = of_crystals(dataset.crystals.take(dataset.part("train"))).stored()
+        chemistry = of_crystals(dataset.crystals.take(dataset.part("train")))
+        if settings.start_from is not None:
+            before = from_card(read_header(report.directory / settings.start_from).card)
+            chemistry = chemistry if before is None else chemistry.joined(before)
+        card["chemistry"] = chemistry.stored()
     _write(task, state, settings, report, card)
     task.save_extras(report.directory)
     return card
+
+
+def _worse_than_before(card: dict[str, Any]) -> str:
+    """Return a warning where a model that was fine-tuned does worse on the validation part than the one before."""
+    before = card.get("fine_tuned_from", {}).get("validation", {}).get("loss")
+    after = card["validation"]["loss"]
+    if before is None or after <= before:
+        return ""
+    return (
+        f"fine-tuned, but the loss of the validation rose from {before:.4g} to {after:.4g}: the data of the training "
+        "part differ from those held back, or `optimiser.learning_rate` is too high"
+    )
+
+
+def _joined(*notes: str) -> str:
+    """Return what there is of some notes as one."""
+    return "; ".join(note for note in notes if note)
 
 
 def _write(task: Task[Any], state: State, settings: TrainSettings, report: Report, card: dict[str, Any]) -> None:

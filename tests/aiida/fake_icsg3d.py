@@ -15,7 +15,8 @@ from made_up import write_stage
 from icsg3d_models.cli import read_settings
 
 NEEDED = {
-    "prepare": ["source"], "train": ["dataset", "unet", "vae", "resume_from"], "sample": ["vae", "prior", "base"],
+    "prepare": ["source"], "train": ["dataset", "unet", "vae", "start_from", "resume_from"],
+    "sample": ["vae", "prior", "base"],
     "segment": ["unet", "fields"], "rebuild": ["fields", "segments"], "screen": ["crystals", "predictors", "reference"],
     "relax": ["crystals", "references", "resume_from"],
     "evaluate": ["crystals", "reference", "training", "predictors", "stability", "unconditioned"],

@@ -34,6 +34,16 @@ class PropertyEnsemble(nn.Module):
         self.register_buffer("spread", torch.ones(targets))
         self.register_buffer("floor", torch.zeros(targets))
 
+    def take_targets(self, rows: list[int]) -> None:
+        """Keep some of the targets, in this order; a member has its last layer as ``head``."""
+        with torch.no_grad():
+            for member in self.members:
+                head: Any = member.head
+                head.weight, head.bias = nn.Parameter(head.weight[rows]), nn.Parameter(head.bias[rows])
+                head.out_features = len(rows)
+        for name in ("mean", "scale", "spread", "floor"):
+            setattr(self, name, getattr(self, name)[rows].clone())
+
     def members_statistics(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation over the members in the units of the targets, (B, T) each."""
         values = self(batch) * self.scale + self.mean

@@ -14,7 +14,7 @@ from ...networks.cgcnn import CGCNN, CGCNNConfig
 from ...properties.graph_batches import GraphStore
 from ...settings import TrainSettings
 from ..network_config import network_config, network_options
-from .property_task import PropertyTask, standardise, target_columns
+from .property_task import PropertyTask, check_named, known_columns, standardise, starting_ensemble
 
 
 class CGCNNTask(PropertyTask):
@@ -26,23 +26,28 @@ class CGCNNTask(PropertyTask):
 
     @classmethod
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> CGCNNTask:
-        """Create the network for the elements and targets of the training part.
+        """Create the network for the elements and targets of the training part, or take the one to start from.
 
         :raises StageError: no targets are named, or one has no spread in the training part.
         """
-        columns = target_columns(settings, dataset)
         train = dataset.part("train")
-        elements = np.unique(dataset.crystals.take(train).numbers).tolist()
-        config = network_config(CGCNNConfig, network_options(settings), targets=settings.targets, elements=elements)
-        module = CGCNN(config)
-        standardise(module, columns[train])
+        module = starting_ensemble(settings, dataset, device)
+        if module is None:
+            check_named(settings, dataset)
+            elements = np.unique(dataset.crystals.take(train).numbers).tolist()
+            shape = network_options(settings)
+            module = CGCNN(network_config(CGCNNConfig, shape, targets=settings.targets, elements=elements))
+            standardise(module, known_columns(settings.targets, dataset)[0][train])
+        config = module.config
+        columns, known = known_columns(config.targets, dataset)
         stores, values = {}, {}
         for index, part in enumerate(PARTS):
-            chosen = np.flatnonzero(dataset.split == index)
+            chosen = np.flatnonzero((dataset.split == index) & known)
             stores[part] = GraphStore(dataset.crystals.take(chosen), config.cutoff, device)
             values[part] = torch.from_numpy(columns[chosen]).float().to(device)
         task = cls(module.to(device), config.model_dump(), stores, values)
         task.dataset = dataset
+        task.shifts = task.shift(settings.targets_from.values())
         return task
 
     def outputs(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the trainings of all latent priors share: which conditions they are told of."""
+"""What the trainings of all latent priors share: the conditions they are told of, and what one to start from keeps."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from ...conditions.space import blocks_of
 from ...conditions.target import target_name
 from ...data.datasets import Dataset
 from ...networks.generator import known_of
+from ...networks.model_file import file_hash
 from ...results import StageError
 from ...settings import TrainSettings
+from ..start import check_fitted, check_kept
 
 
 def conditions_of(
@@ -40,3 +42,16 @@ def conditions_of(
         "target_std": std,
         "conditions": [block.model_dump() for block in blocks],
     }
+
+
+def kept_config(start: Any, settings: TrainSettings) -> Any:
+    """Return the configuration of a prior to start from, upon the VAE of the settings.
+
+    :raises StageError: other targets or conditions are asked for, or the VAE is none of its own.
+    """
+    config = start.config
+    aims = [target_name(name) for name in config.targets]
+    check_kept("targets", settings.targets, config.targets)
+    check_kept("conditions", settings.conditions, [b.name for b in config.conditions if b.name not in aims])
+    check_fitted(config, str(settings.vae))
+    return config.model_copy(update={"vae_sha256": file_hash(str(settings.vae))})

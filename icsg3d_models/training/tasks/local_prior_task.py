@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...conditions.patterns import patterns_of
+from ...conditions.patterns import Pattern, patterns_of
 from ...crystals.cells import reduced_crystals
 from ...crystals.lattice import lattice_to_vector
 from ...data.datasets import PARTS, Dataset
@@ -22,8 +22,9 @@ from ...settings import TrainSettings
 from ..blanking import blanked, widened
 from ..field_data import batches_of_one_grid
 from ..network_config import network_config, network_options
+from ..start import starting_network
 from ..task import Task
-from .latent_priors import conditions_of
+from .latent_priors import conditions_of, kept_config
 
 CELLS = 256  # cells of a step; they cost nothing beside the latents
 EVENNESS, MOST_PASSES = 0.3, 3  # what is common is learned long before what is rare
@@ -48,15 +49,33 @@ class LocalPriorTask(Task[LocalPrior]):
 
     @classmethod
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> LocalPriorTask:
-        """Reduce the cells, describe every crystal, and create the prior."""
+        """Reduce the cells, describe every crystal, and create the prior, or take the one to start from.
+
+        The compositions from which those of a chemical space are drawn follow from these data in any case.
+        """
+        start = starting_network(settings, dataset, device, "LocalPrior")
         vae = load_network(str(settings.vae), "vae", device)
         crystals = reduced_crystals(dataset.crystals)
-        values = {name: dataset.values(name) for name in settings.targets}
         places = {name: np.flatnonzero(dataset.split == i) for i, name in enumerate(PARTS)}
         train = places["train"]
         parts = {name: to_batch(crystals.take(place)).to(device) for name, place in places.items()}
-        vectors = lattice_to_vector(parts["train"].cell)
-        mean, spread = latent_statistics(vae, parts["train"])
+        patterns = patterns_of(crystals.take(train))
+        if start is not None:
+            module = LocalPrior(kept_config(start, settings).model_copy(update={"patterns": patterns})).to(device)
+            module.load_state_dict(start.state_dict())
+        else:
+            module = cls._new(settings, dataset, vae, parts["train"], patterns).to(device)
+        values = {name: dataset.values(name) for name in module.config.targets}
+        described = torch.from_numpy(module.conditions.describe(crystals, values)).to(device)
+        return cls(module, vae, parts, {name: described[place] for name, place in places.items()})
+
+    @staticmethod
+    def _new(
+        settings: TrainSettings, dataset: Dataset, vae: Autoencoder, train: CrystalBatch, patterns: list[Pattern]
+    ) -> LocalPrior:
+        """Create the prior for the latents and cells of the training part."""
+        vectors = lattice_to_vector(train.cell)
+        mean, spread = latent_statistics(vae, train)
         fixed: dict[str, Any] = {
             "elements": vae.config.elements,
             "spacing": vae.spacing,
@@ -66,12 +85,10 @@ class LocalPriorTask(Task[LocalPrior]):
             # Components that never vary get a floor, so that they are not blown up to noise.
             "lattice_std": vectors.std(dim=0, unbiased=False).clamp(min=0.02).tolist(),
             **conditions_of(settings, dataset, vae.config.elements, LocalPrior.usual),
-            "patterns": patterns_of(crystals.take(train)),
+            "patterns": patterns,
             "vae_sha256": file_hash(str(settings.vae)),
         }
-        module = LocalPrior(network_config(LocalPriorConfig, network_options(settings, local=True), **fixed)).to(device)
-        described = torch.from_numpy(module.conditions.describe(crystals, values)).to(device)
-        return cls(module, vae, parts, {name: described[place] for name, place in places.items()})
+        return LocalPrior(network_config(LocalPriorConfig, network_options(settings, local=True), **fixed))
 
     def batches(self, size: int, rng: np.random.Generator) -> list[np.ndarray]:
         """Return batches of crystals on one grid; crystals on rare grids pass up to three times an epoch."""

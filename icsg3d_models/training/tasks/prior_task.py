@@ -20,8 +20,9 @@ from ...settings import TrainSettings
 from ..blanking import blanked, widened
 from ..field_data import part_batch
 from ..network_config import network_config, network_options
+from ..start import starting_network
 from ..task import Task
-from .latent_priors import conditions_of
+from .latent_priors import conditions_of, kept_config
 from .local_prior_task import LocalPriorTask
 
 
@@ -45,34 +46,43 @@ class PriorTask(Task[Prior]):
 
     @classmethod
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> PriorTask:
-        """Encode the dataset and create the prior."""
+        """Encode the dataset and create the prior, or take the one to start from.
+
+        Which conditions of training crystals it keeps follows from these data in any case.
+        """
+        start = starting_network(settings, dataset, device, "Prior")
         vae = load_network(str(settings.vae), "vae", device)
         parts = {name: part_batch(dataset, name, device) for name in PARTS}
         latents = {name: encode(vae, batch) for name, batch in parts.items()}
         mean, log_variance = latents["train"]
-        spread = (mean.var(dim=0, unbiased=False) + log_variance.exp().mean(dim=0)).sqrt()
-        fixed: dict[str, Any] = {
-            "elements": vae.config.elements,
-            "latent_mean": mean.mean(dim=0).tolist(),
-            "latent_std": spread.tolist(),
-            **conditions_of(settings, dataset, vae.config.elements, Prior.usual),
-            "vae_sha256": file_hash(str(settings.vae)),
-        }
-        config = network_config(
-            PriorConfig, network_options(settings, local=False), **fixed, examples=0, example_elements=0
-        )
+        if start is not None:
+            config = kept_config(start, settings)
+        else:
+            spread = (mean.var(dim=0, unbiased=False) + log_variance.exp().mean(dim=0)).sqrt()
+            fixed: dict[str, Any] = {
+                "elements": vae.config.elements,
+                "latent_mean": mean.mean(dim=0).tolist(),
+                "latent_std": spread.tolist(),
+                **conditions_of(settings, dataset, vae.config.elements, Prior.usual),
+                "vae_sha256": file_hash(str(settings.vae)),
+            }
+            config = network_config(
+                PriorConfig, network_options(settings, local=False), **fixed, examples=0, example_elements=0
+            )
         rows = {name: np.flatnonzero(dataset.split == i) for i, name in enumerate(PARTS)}
         if config.valid_compositions:
             valid = valid_rows(dataset, dataset.split == 0)
             latents["train"] = (mean[valid.to(device)], log_variance[valid.to(device)])
             rows["train"] = rows["train"][valid.numpy()]
         module = Prior(config)
-        values = {name: dataset.values(name) for name in settings.targets}
+        values = {name: dataset.values(name) for name in config.targets}
         shown = torch.from_numpy(module.conditions.describe(dataset.crystals, values)).to(device)
         conditions = {name: shown[some] for name, some in rows.items()}
         held = presence(dataset, rows["train"], config.elements).to(device)
         kept = {"examples": len(held), "example_elements": int(held.sum(dim=1).max())}
         module = Prior(config.model_copy(update=kept)).to(device)
+        if start is not None:
+            module.flow.load_state_dict(start.flow.state_dict())
         module.keep(held, targets_in(module, conditions["train"]))
         return cls(module, latents, conditions)
 

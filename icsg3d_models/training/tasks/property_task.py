@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,10 +15,12 @@ from ...data.datasets import Dataset
 from ...networks.layers.ensemble import PropertyEnsemble
 from ...results import StageError
 from ...settings import TrainSettings
+from ..start import starting_network
 from ..targets import check_targets
 from ..task import Task
 
 KNEE = 0.1  # standardised error at which the loss turns from quadratic to linear
+FEWEST_CALIBRATED = 10  # errors; with fewer the uncertainty stays as it is
 
 
 class Store(Protocol):
@@ -34,10 +37,12 @@ class PropertyTask(Task[PropertyEnsemble]):
 
     :param module: the network, with mean and scale of the targets set.
     :param stores: crystals of each part of the dataset.
-    :param values: (B, T) targets of each part, NaN where missing.
+    :param values: (B, T) targets of each part, NaN where missing; crystals without any are left out.
+    :ivar shifts: target -> what its predictions were shifted by before the first step.
     """
 
     module: PropertyEnsemble
+    shifts: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
         self,
@@ -49,6 +54,23 @@ class PropertyTask(Task[PropertyEnsemble]):
         self.module, self.stores, self.values = module, stores, values
         self.config = config
         self.n_train = len(stores["train"])
+
+    def shift(self, names: Iterable[str]) -> dict[str, float]:
+        """Shift the predictions of targets by their mean error on the training part; return by how much.
+
+        What a model learns anew under another name often differs by a constant first of all: another zero.
+        """
+        prediction, _ = self._predict(self.module, "train")
+        errors = torch.nanmean(self.values["train"] - prediction, dim=0)
+        shifts = {name: float(errors[self.config["targets"].index(name)]) for name in names}
+        for name, value in shifts.items():
+            self.module.mean[self.config["targets"].index(name)] += value
+        self.module.train()
+        return shifts
+
+    def fitted(self) -> dict[str, Any]:
+        """Return by how much the predictions of targets were shifted that continue another one."""
+        return {"shifts": dict(self.shifts)} if self.shifts else {}
 
     @abstractmethod
     def outputs(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
@@ -80,7 +102,8 @@ class PropertyTask(Task[PropertyEnsemble]):
             for index in range(wanted.shape[1]):
                 known = torch.isfinite(wanted[:, index])
                 error = (prediction - wanted)[known, index]
-                module.spread[index], module.floor[index] = calibrate(error, spread[known, index])
+                if int(known.sum()) >= FEWEST_CALIBRATED:
+                    module.spread[index], module.floor[index] = calibrate(error, spread[known, index])
         errors = (prediction - wanted).abs()
         metrics = {"loss": float(torch.nanmean(errors / module.scale))}
         return metrics | self._errors(errors)
@@ -117,8 +140,8 @@ class PropertyTask(Task[PropertyEnsemble]):
         return {f"mae_{name}": float(torch.nanmean(errors[:, i])) for i, name in names if known[i]}
 
 
-def target_columns(settings: TrainSettings, dataset: Dataset) -> np.ndarray:
-    """Return the targets of all crystals, (B, T), NaN where missing.
+def check_named(settings: TrainSettings, dataset: Dataset) -> None:
+    """Check that there are targets, and that each can be learned.
 
     :raises StageError: no targets are named, or one has no spread in the training part.
     """
@@ -128,7 +151,40 @@ def target_columns(settings: TrainSettings, dataset: Dataset) -> np.ndarray:
             "settings_rejected", f"`targets` is empty; name properties to predict (the dataset has {known})"
         )
     check_targets(settings.targets, dataset, validated=True)
-    return np.stack([dataset.values(name) for name in settings.targets], axis=1)
+
+
+def starting_ensemble(settings: TrainSettings, dataset: Dataset, device: torch.device) -> Any | None:
+    """Return the property model to start from with the targets of this training; None where there is none.
+
+    :raises StageError: a target that the model neither has nor is told to continue as another one.
+    """
+    module = starting_network(settings, dataset, device)
+    if module is None:
+        return None
+    own = module.config.targets
+    if foreign := sorted(set(settings.targets_from) - set(own)):
+        raise StageError(
+            "settings_rejected",
+            f"`targets_from`: {', '.join(foreign)}; the model to start from predicts {', '.join(own)}",
+        )
+    named = [settings.targets_from.get(name, name) for name in own]
+    wanted = settings.targets or named
+    if foreign := [name for name in wanted if name not in named]:
+        raise StageError(
+            "settings_rejected",
+            f"`targets`: {', '.join(foreign)}; the model to start from predicts {', '.join(own)}; say by "
+            "`targets_from` which of them a new one continues",
+        )
+    check_targets(wanted, dataset, validated=False)
+    module.take_targets([named.index(name) for name in wanted])
+    module.config = module.config.model_copy(update={"targets": wanted})
+    return module
+
+
+def known_columns(names: list[str], dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Return the targets of all crystals, (B, T), NaN where missing, and which crystals have one at least, (B,)."""
+    columns = np.stack([dataset.values(name) for name in names], axis=1)
+    return columns, np.isfinite(columns).any(axis=1)
 
 
 def standardise(module: PropertyEnsemble, train: np.ndarray) -> None:
@@ -145,8 +201,6 @@ def calibrate(error: Tensor, spread: Tensor) -> tuple[float, float]:
     :param error: (n,) errors of the prediction, in the unit of the target.
     :param spread: (n,) standard deviation of the members.
     """
-    if len(error) < 10:
-        return 1.0, 0.0
     typical = error.square().mean().sqrt()
     floors = typical * torch.linspace(0.05, 1.5, 30, device=error.device)
     factors = torch.linspace(0, 5, 51, device=error.device)

@@ -16,6 +16,7 @@ from ...settings import TrainSettings
 from ..augmentation import substitute_elements, varied
 from ..field_data import GridBatches, class_table, known_elements
 from ..network_config import network_config, network_options
+from ..start import starting_network
 from .field_task import FieldTask
 
 MASK_LEVEL = 0.5  # occupancy above which a voxel belongs to an atom
@@ -39,9 +40,12 @@ class UNetTask(FieldTask[UNet]):
 
     @classmethod
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> UNetTask:
-        """Create the U-Net for the elements of the training part."""
-        config = network_config(UNetConfig, network_options(settings), elements=known_elements(dataset))
-        return cls(UNet(config).to(device), GridBatches(dataset, config.grid, config.spacing, device), device)
+        """Create the U-Net for the elements of the training part, or take the one to start from."""
+        module = starting_network(settings, dataset, device)
+        if module is None:
+            config = network_config(UNetConfig, network_options(settings), elements=known_elements(dataset))
+            module = UNet(config).to(device)
+        return cls(module, GridBatches(dataset, module.config.grid, module.config.spacing, device), device)
 
     def loss(
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float

@@ -28,7 +28,23 @@ from ...settings.network_options import VAELoss
 from ..augmentation import substitute_elements, varied
 from ..field_data import GridBatches, class_table
 from ..network_config import network_config, network_options
+from ..start import starting_network
 from .field_task import FieldTask
+
+
+def check_same_fields(module: Autoencoder, unet: UNet, path: str) -> None:
+    """Check that a VAE to start from has the fields and elements of the U-Net that is to judge it.
+
+    :raises StageError: it was trained upon another one.
+    """
+    own, other = module.config.model_dump(), unet.config.model_dump()
+    shared = ("elements", "species_channels", "grid", "spacing")
+    if differing := [name for name in shared if name in own and own[name] != other[name]]:
+        raise StageError(
+            "input_incompatible",
+            f"{path}: the U-Net has other {', '.join(differing)} than the VAE to start from; give the U-Net that the "
+            "VAE was trained upon, or one that was fine-tuned from it",
+        )
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -58,7 +74,7 @@ class VAETask(FieldTask[Autoencoder]):
 
     @classmethod
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> VAETask:
-        """Create the VAE; it shares grid and elements with the U-Net that judges it."""
+        """Create the VAE, or take the one to start from; it shares grid and elements with the U-Net that judges it."""
         if settings.unet is None:
             raise StageError("settings_rejected", "network `vae` needs `unet`, the model file of a trained U-Net")
         unet = load_network(settings.unet, "unet", device)
@@ -73,8 +89,12 @@ class VAETask(FieldTask[Autoencoder]):
         options = network_options(settings, local=unet.config.spacing is not None)
         assert isinstance(options, VAELoss)
         shared = {"elements": unet.config.elements, "species_channels": unet.config.species_channels}
+        start = starting_network(settings, dataset, device, "VAE" if unet.config.spacing is None else "LocalVAE")
         module: Autoencoder
-        if unet.config.spacing is not None:
+        if start is not None:
+            module = start
+            check_same_fields(module, unet, settings.unet)
+        elif unet.config.spacing is not None:
             module = LocalVAE(network_config(LocalVAEConfig, options, **shared, spacing=unet.config.spacing))
         else:
             vectors = lattice_to_vector(data.parts["train"].cell)

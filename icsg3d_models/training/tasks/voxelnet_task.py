@@ -14,7 +14,7 @@ from ...networks.voxelnet import VoxelNet, VoxelNetConfig, random_rotations
 from ...properties.reciprocal_batches import ReciprocalStore
 from ...settings import TrainSettings
 from ..network_config import network_config, network_options
-from .property_task import PropertyTask, standardise, target_columns
+from .property_task import PropertyTask, check_named, known_columns, standardise, starting_ensemble
 
 
 class VoxelNetTask(PropertyTask):
@@ -25,24 +25,30 @@ class VoxelNetTask(PropertyTask):
 
     @classmethod
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> VoxelNetTask:
-        """Create the network for the elements and targets of the training part.
+        """Create the network for the elements and targets of the training part, or take the one to start from.
 
         :raises StageError: no targets are named, or one has no spread in the training part.
         """
-        columns = target_columns(settings, dataset)
         train = dataset.part("train")
-        elements = np.unique(dataset.crystals.take(train).numbers).tolist()
-        config = network_config(VoxelNetConfig, network_options(settings), targets=settings.targets, elements=elements)
-        module = VoxelNet(config)
-        standardise(module, columns[train])
-        module.to(device)
+        module = start = starting_ensemble(settings, dataset, device)
+        if module is None:
+            check_named(settings, dataset)
+            elements = np.unique(dataset.crystals.take(train).numbers).tolist()
+            shape = network_options(settings)
+            module = VoxelNet(network_config(VoxelNetConfig, shape, targets=settings.targets, elements=elements))
+            standardise(module, known_columns(settings.targets, dataset)[0][train])
+            module.to(device)
+        columns, known = known_columns(module.config.targets, dataset)
         stores, values = {}, {}
         for index, part in enumerate(PARTS):
-            chosen = np.flatnonzero(dataset.split == index)
+            chosen = np.flatnonzero((dataset.split == index) & known)
             stores[part] = ReciprocalStore(dataset.crystals.take(chosen), module.limit, device)
             values[part] = torch.from_numpy(columns[chosen]).float().to(device)
-        module.level.copy_(typical_amplitudes(module, stores["train"]))
-        return cls(module, config.model_dump(mode="json"), stores, values)
+        if start is None:
+            module.level.copy_(typical_amplitudes(module, stores["train"]))
+        task = cls(module, module.config.model_dump(mode="json"), stores, values)
+        task.shifts = task.shift(settings.targets_from.values())
+        return task
 
     def outputs(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
         """Return the standardised predictions of every member for training crystals, (M, b, T)."""

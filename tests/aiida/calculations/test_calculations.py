@@ -104,6 +104,22 @@ def test_another_network(stage: str, port: str, inputs: Any, model: Any) -> None
     assert f"{port} holds a cgcnn network" in refuse(f"icsg3d.{stage}", changed)
 
 
+def test_a_model_to_start_from(inputs: Any, model: Any, prepared: Any) -> None:
+    """It is of the network that is trained, and has what `targets_from` names."""
+    given = {**inputs["train"], "initial": model("cgcnn", targets=["formation_energy_per_atom"])}
+    assert prepared("icsg3d.train", given)[1]["start_from"] == "initial.safetensors"
+    other = {**given, "initial": model("voxelnet"), "settings": Dict({"network": "cgcnn"})}
+    assert "initial holds a voxelnet network" in refuse("icsg3d.train", other)
+    for renamed, message in (
+        ({"heat": "formation_energy_per_atom"}, "targets_from names heat; initial (PK"),
+        ({"formation_energy_per_atom": "gap"}, "targets gap are not in the dataset"),
+    ):
+        settings = Dict({"network": "cgcnn", "targets_from": renamed})
+        assert message in refuse("icsg3d.train", {**given, "settings": settings})
+    alone = {**inputs["train"], "settings": Dict({"network": "cgcnn", "targets_from": {"a": "b"}})}
+    assert "give that as `start_from`" in refuse("icsg3d.train", alone)
+
+
 def test_options_of_the_other_kind_of_vae(inputs: Any, model: Any) -> None:
     """The U-Net that is given has no spacing, so the VAE upon it has one latent a crystal."""
     settings = Dict({"network": "vae", "options": {"channels": 4}})
@@ -152,7 +168,7 @@ def test_train_resumes_before_the_wall_time_ends(inputs: Any, prepared: Any, rem
     info, settings = prepared("icsg3d.train", given)
     assert settings == {
         "network": "vae", "seed": 5, "dataset": "dataset.h5", "unet": "unet.safetensors", "vae": None,
-        "resume_from": "resume", "deadline_seconds": 900.0,
+        "start_from": None, "resume_from": "resume", "deadline_seconds": 900.0,
     }  # fmt: skip
     assert info.remote_symlink_list == [(folder.computer.uuid, f"{folder.get_remote_path()}/checkpoint", "resume")]
     given["settings"] = {"network": "vae", "deadline_seconds": 60}

@@ -175,3 +175,39 @@ def test_builder_refuses(fake_code: Any, dataset: Any) -> None:
         "optimiser": optimiser,
         "targets": ["x"],
     }
+
+
+def test_fine_tuning_is_restarted_from_the_same_model(fake_code: Any, dataset: Any, model: Any) -> None:
+    """Out of memory, it begins again, and not from nothing; cut off, it has the checkpoint as well."""
+    plans = [{"status": "out_of_memory", "message": "full"}, {"status": "walltime", "message": "late", "epochs": 2}, {}]
+    initial = model("cgcnn")
+    builder = TrainWorkChain.get_builder_from_protocol(
+        fake_code(train=plans), "cgcnn", dataset, initial=initial, protocol="fast"
+    )
+    builder.train.metadata.options.max_wallclock_seconds = 600
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    assert [called.exit_status for called in node.called] == [EXIT.ERROR_OUT_OF_MEMORY.status, 400, 0]
+    assert {called.inputs.initial.uuid for called in node.called} == {initial.uuid}
+    assert "checkpoint_folder" in node.called[-1].inputs
+
+
+def test_fine_tuning_takes_fewer_steps_at_a_lower_rate(fake_code: Any, dataset: Any, model: Any) -> None:
+    """What is asked for stands."""
+    common: dict[str, Any] = {"code": fake_code(), "network": "cgcnn", "dataset": dataset, "protocol": "fast"}
+    first = TrainWorkChain.get_builder_from_protocol(**common).train.settings.get_dict()["optimiser"]
+    builder = TrainWorkChain.get_builder_from_protocol(**common, initial=model("cgcnn"))
+    assert builder.train.initial.network == "cgcnn"
+    tuned = builder.train.settings.get_dict()["optimiser"]
+    assert tuned["learning_rate"] == pytest.approx(0.3 * first["learning_rate"])
+    assert tuned["min_steps"] == tuned["max_steps"] == 0.25 * first["min_steps"]
+    own = TrainWorkChain.get_builder_from_protocol(
+        **common | {"protocol": "balanced"}, initial=model("cgcnn"),
+        overrides={"cgcnn": {"settings": {"optimiser": {"max_epochs": 2, "learning_rate": 1e-5}}}},
+    ).train.settings.get_dict()["optimiser"]  # fmt: skip
+    assert (own["max_epochs"], own["learning_rate"], own.get("min_steps"), own.get("max_steps")) == (
+        2,
+        1e-5,
+        None,
+        None,
+    )

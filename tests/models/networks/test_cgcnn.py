@@ -118,6 +118,8 @@ def test_missing_targets_do_not_count(dataset: Dataset) -> None:
     values[train_part[1]] = np.nan
     partial = Dataset(dataset.crystals, {TARGET: values, "other": values * 2}, dataset.split)
     task = CGCNNTask.build(settings(targets=[TARGET, "other"]), partial, torch.device("cpu"))
+    assert task.n_train == len(train_part) - 1  # a crystal of which nothing is known is left out
+    task.values["train"][1] = torch.nan
     generator = torch.Generator().manual_seed(0)
     known, _ = task.loss(np.array([0, 2]), generator, 0.0)
     mixed, _ = task.loss(np.array([0, 1, 2]), generator, 0.0)
