@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiida.orm import StructureData
@@ -13,9 +13,10 @@ from icsg3d_models.data.readers import read_crystals_from
 from ..parsers.rebuild import link_label
 
 
-def read_base(paths: Sequence[Path]) -> dict[str, StructureData]:
+def read_base(paths: Sequence[Path], say: Callable[[str], None] = print) -> dict[str, StructureData]:
     """Return all crystals of files, by the name of each file.
 
+    :param say: takes a sentence on what was assumed in reading them, or is not kept of them.
     :raises ValueError: a file that is not there, or one of whose crystals cannot be used.
     """
     found = {}
@@ -23,7 +24,7 @@ def read_base(paths: Sequence[Path]) -> dict[str, StructureData]:
         if not path.exists():
             raise ValueError(f"{path}: no such file")
         try:
-            crystals = read_crystals_from(path)
+            crystals = read_crystals_from(path, say)
         except CrystalError as exception:
             reason = str(exception).removeprefix(f"{path}: ")
             raise ValueError(f"{path}: no crystal can be read from it ({reason})") from None

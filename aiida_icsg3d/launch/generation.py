@@ -143,7 +143,7 @@ class Generation:
         family = self._find_family(say, store) if dft else None
         if family is not None:
             available[f"the pseudopotential family {family.label}"] = set(family.elements)
-        base = read_base(self.base)
+        base = read_base(self.base, say)
         elements = self._choose_elements(models, base, available, say)
         if self.n_relaxations:
             self.method.check_elements(elements)

@@ -30,14 +30,19 @@ class Gathered:
     :param values: of each crystal, property -> number, NaN where missing.
     :param rejected: id and reason of each that is left out.
     :param read: crystals that were found, used or not.
-    :param notes: what was assumed in reading them, with the names.
+    :param assumed: what was assumed in reading them, or is not kept of them -> the names.
     """
 
     crystals: Crystals
     values: list[dict[str, float]]
     rejected: list[dict[str, str]]
     read: int
-    notes: list[str]
+    assumed: dict[str, list[str]]
+
+    @property
+    def notes(self) -> list[str]:
+        """The same as sentences."""
+        return [f"{len(ids)} crystals: {note} ({some(ids)})" for note, ids in self.assumed.items()]
 
 
 def gather(
@@ -58,7 +63,7 @@ def gather(
     crystals: list[Crystal] = []
     values: list[dict[str, float]] = []
     rejected: list[dict[str, str]] = []
-    assumed: dict[str, list[str]] = defaultdict(list)
+    assumed: dict[str, list[int]] = defaultdict(list)
     for done, (record, outcome) in enumerate(zip(records, parse_all(records, processes), strict=True), 1):
         for name, found in _named(record.id, outcome):
             try:
@@ -72,7 +77,7 @@ def gather(
                 rejected.append({"id": name, "reason": str(exception)})
                 continue
             if found.note:
-                assumed[found.note].append(name)
+                assumed[found.note].append(len(names))
             names.append(name)
             crystals.append(found)
             values.append(numbers)
@@ -83,8 +88,10 @@ def gather(
     )
     read = len(names) + len(rejected)
     keep = separated(batch, rejected)
-    notes = [f"{len(ids)} crystals: {note} ({some(ids)})" for note, ids in assumed.items()]
-    return Gathered(batch.take(keep), [values[i] for i in keep], rejected, read, notes)
+    used = set(keep.tolist())
+    kept = {note: [batch.ids[i] for i in places if i in used] for note, places in assumed.items()}
+    kept = {note: ids for note, ids in kept.items() if ids}
+    return Gathered(batch.take(keep), [values[i] for i in keep], rejected, read, kept)
 
 
 def some(names: list[str]) -> str:

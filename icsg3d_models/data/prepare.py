@@ -74,6 +74,7 @@ def build(found: Found, settings: PrepareSettings, report: Report) -> None:
     report.counts.update(read=gathered.read, used=len(gathered.crystals), rejected=len(rejected))
     report.tables["rejected"] = rejected
     report.tables["notes"] = notes = [*found.notes, *gathered.notes]
+    report.tables["assumed"] = {note: len(names) for note, names in gathered.assumed.items()}
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     shown = "; ".join(f"{r['id']}: {r['reason']}" for r in rejected[:3])
@@ -140,6 +141,7 @@ def finish(dataset: Dataset, formulas: list[str], settings: PrepareSettings, rep
     report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)})
     report.counts["compositions"] = len(set(formulas))
     summary = summarise(crystals, formulas, dataset.properties, dataset.units, report.tables.get("rejected", []))
+    summary["assumed"] = report.tables.pop("assumed", {})
     report.tables["summary"] = summary
     print(in_words(report.counts, summary))
     for name, column in dataset.properties.items():

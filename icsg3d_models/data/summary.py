@@ -116,6 +116,8 @@ def in_words(counts: dict[str, int], summary: dict[str, Any]) -> str:
     """Return the summary as text."""
     lines = [f"read {counts['read']}, used {counts['used']}, rejected {counts['rejected']}"]
     lines += [f"  {number:6d}  {kind}" for kind, number in summary["rejected"].items()]
+    if assumed := summary.get("assumed"):
+        lines += ["of the used:", *(f"  {number:6d}  {note}" for note, number in assumed.items())]
     shown = list(summary["elements"].items())
     lines.append(f"crystals with the {len(shown)} elements: " + " ".join(f"{s} {n}" for s, n in shown[:20])
                  + (" ..." if len(shown) > 20 else ""))  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from ...crystals.batch import CrystalError, Crystals
@@ -81,9 +82,10 @@ def _is_database(path: Path) -> bool:
     return isinstance(content, dict) and "ids" in content and "nextid" in content
 
 
-def read_crystals_from(path: str | Path) -> Crystals:
+def read_crystals_from(path: str | Path, say: Callable[[str], None] | None = None) -> Crystals:
     """Return all crystals of a file or folder, named after it.
 
+    :param say: takes a sentence on what was assumed, or is not kept.
     :raises CrystalError: there is none, or one of them cannot be used; the message says which and why.
     """
     from ..gather import gather
@@ -99,4 +101,7 @@ def read_crystals_from(path: str | Path) -> Crystals:
         raise CrystalError(f"{where}: {first['reason']}")
     if not len(gathered.crystals):
         raise CrystalError(f"{path}: no crystal in it")
+    if say is not None:
+        for note in (*found.notes, *gathered.notes):
+            say(f"{path}: {note}")
     return gathered.crystals

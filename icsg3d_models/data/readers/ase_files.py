@@ -13,6 +13,7 @@ import numpy as np
 
 from ...crystals.batch import CrystalError
 from ...results import StageError
+from .. import moments
 from ..crystal import Crystal, Refused
 from .cif_table import refuse_unknown_keys
 from .record import Found, Record, Request, Unreadable
@@ -41,7 +42,10 @@ class AtomsFrame:
         if min(atoms.numbers) < 1:
             raise CrystalError("a dummy species (X) in place of a chemical element")
         _refuse_partial(atoms)
-        return [Crystal(cell, atoms.positions @ np.linalg.inv(cell) % 1.0, np.array(atoms.numbers))]
+        results = atoms.calc.results if atoms.calc is not None else {}
+        columns = {**atoms.arrays, **results}
+        note = moments.note_of(columns[key] for key in moments.KEYS if key in columns)
+        return [Crystal(cell, atoms.positions @ np.linalg.inv(cell) % 1.0, np.array(atoms.numbers), note)]
 
 
 def _refuse_partial(atoms: Any) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...crystals.batch import CrystalError, check_structure
 from ...results import StageError
+from .. import moments
 from ..crystal import Crystal, Refused
 from .cif_table import refuse_unknown_keys
 from .record import Found, Record, Request
@@ -36,6 +37,7 @@ class StructureDict:
 
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", message="Not all sites have property")  # no site property is taken
             try:
                 structure = Structure.from_dict(self.content)
             except Exception as exception:  # it raises whatever it stumbles over
@@ -47,7 +49,9 @@ class StructureDict:
         if not all(structure.lattice.pbc):
             raise CrystalError("not periodic in three directions")
         numbers = np.array([site.specie.Z for site in structure])
-        return [Crystal(structure.lattice.matrix, structure.frac_coords % 1.0, numbers)]
+        given = structure.site_properties
+        note = moments.note_of(given[key] for key in moments.KEYS if key in given)
+        return [Crystal(structure.lattice.matrix, structure.frac_coords % 1.0, numbers, note)]
 
 
 @dataclass(frozen=True)

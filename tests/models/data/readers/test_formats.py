@@ -225,3 +225,42 @@ def test_crystals_of_a_file_or_none(tmp_path: Path) -> None:
         read_crystals_from(both)
     with pytest.raises(CrystalError, match="no such file or folder"):
         read_crystals_from(tmp_path / "nowhere.cif")
+
+
+def test_moments_that_are_not_kept_are_said(tmp_path: Path) -> None:
+    """They were dropped without a word."""
+    iron = ase.Atoms("Fe2", cell=[2.87] * 3, scaled_positions=[[0] * 3, [0.5] * 3], pbc=True)
+    weak, ordered = iron.copy(), iron.copy()
+    weak.set_initial_magnetic_moments([0.01, 0.01])
+    ordered.set_initial_magnetic_moments([2.2, -2.2])
+    ase.io.write(tmp_path / "a.extxyz", [iron, weak, ordered], format="extxyz")
+    report, dataset = prepare(tmp_path, source=str(tmp_path / "a.extxyz"))
+    assert len(dataset.crystals) == 3
+    assert "1 crystals: magnetic moments are not kept" in report.tables["notes"][0]
+    assert "(frame-3)" in report.tables["notes"][0]
+    assert list(report.tables["summary"]["assumed"].values()) == [1]
+
+    structure = Structure(Lattice.cubic(2.87), ["Fe", "Fe"], [[0] * 3, [0.5] * 3])
+    lists = {"none": [0.0, None], "collinear": [3.0, -3.0], "vectors": [[0, 0, 3.0], [0, 0, -3.0]]}
+    entries = {name: structure.copy(site_properties={"magmom": m}).as_dict() for name, m in lists.items()}
+    (tmp_path / "a.json").write_text(json.dumps(entries))
+    report, _ = prepare(tmp_path, source=str(tmp_path / "a.json"))
+    assert "2 crystals: magnetic moments are not kept" in report.tables["notes"][0]
+    said: list[str] = []
+    read_crystals_from(tmp_path / "a.json", said.append)
+    assert "(collinear, vectors)" in said[0]
+
+
+def test_a_cif_without_symmetry_is_counted_in_the_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = cif(rock_salt("Mg"))
+    start = text.index("loop_\n _symmetry_equiv_pos_site_id")
+    end = text.index("loop_\n _atom_site_type_symbol")
+    kept = (text[:start] + text[end:]).splitlines(keepends=True)
+    bare = "".join(line for line in kept if not line.startswith("_symmetry"))
+    for name in ("a", "b"):
+        (tmp_path / "src").mkdir(exist_ok=True)
+        (tmp_path / "src" / f"{name}.cif").write_text(bare)
+    (tmp_path / "src" / "c.cif").write_text(cif(rock_salt("Ca")))
+    report, _ = prepare(tmp_path, source=str(tmp_path / "src"))
+    assert report.tables["summary"]["assumed"] == {"no symmetry is stated: read as P 1": 2}
+    assert "     2  no symmetry is stated: read as P 1" in capsys.readouterr().out
