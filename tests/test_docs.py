@@ -119,6 +119,12 @@ def test_the_reference_is_whole(site: dict[Path, Page]) -> None:
         assert f"aiida-icsg3d {name}" in of["cli/aiida-icsg3d.html"]
 
 
+def test_what_is_filled_in_is_shown(site: dict[Path, Page]) -> None:
+    """Markdown took `{message}` at the end of a cell for an attribute, and showed nothing."""
+    codes = next(page.text for path, page in site.items() if path.name == "exit_codes.html")
+    assert "an output file cannot be used: <code>{message}</code>" in codes
+
+
 def commands() -> list[tuple[str, str]]:
     """Return page and command of everything that the documents say to type."""
     found = []

@@ -11,7 +11,7 @@ from icsg3d_models.cli.value_words import type_words
 from icsg3d_models.conditions import CONDITIONS
 from icsg3d_models.screening.criteria import CRITERIA
 
-from .tables import code, prose, table
+from .tables import code, message, prose, table
 
 ROOT = Path(__file__).parents[2]
 PROTOCOLS = ROOT / "aiida_icsg3d" / "workflows" / "protocols"
@@ -66,10 +66,10 @@ def criteria() -> str:
 def codes() -> str:
     """Return the page of all exit codes."""
     intro = (exit_codes.__doc__ or "").partition("\n\n")[2]
-    jobs = [(status, code(label), message) for status, label, message in OUTPUT_EXIT_CODES]
+    jobs = [(status, code(label), message(text)) for status, label, text in OUTPUT_EXIT_CODES]
     jobs += [(status, code(label), f"the stage ended with `{word}`, in its own words")
              for word, (status, label) in STATUS_EXIT_CODES.items() if status]  # fmt: skip
-    chains = [(status, code(label), message) for label, (status, message) in WORKCHAIN_EXIT_CODES.items()]
+    chains = [(status, code(label), message(text)) for label, (status, text) in WORKCHAIN_EXIT_CODES.items()]
     retired = [(code(process), number, code(label)) for process, numbers in RETIRED.items()
                for number, label in numbers.items()]  # fmt: skip
     headers = ("status", "label", "message")

@@ -12,7 +12,7 @@ from aiida.plugins.entry_point import get_entry_points
 
 from aiida_icsg3d.workflows.discover_builder import fill_discovery
 
-from .tables import code, prose, table
+from .tables import code, message, prose, table
 
 OF_ALL = ("metadata", "monitors", "remote_folder", "remote_stash", "handler_overrides", "on_unhandled_failure",
           "pause_on_max_iterations")  # fmt: skip
@@ -56,7 +56,7 @@ def page(name: str, process: Any) -> str:
         (e for e in spec.exit_codes.values() if e.status >= OWN_CODES), key=lambda exit_code: exit_code.status
     )
     parts += ["## Exit codes\n", table(("status", "label", "message"), [
-        (e.status, code(label_of(spec, e)), e.message) for e in codes])]  # fmt: skip
+        (e.status, code(label_of(spec, e)), message(e.message)) for e in codes])]  # fmt: skip
     return "\n".join(parts)
 
 

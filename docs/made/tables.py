@@ -28,3 +28,8 @@ def prose(text: str) -> str:
 def code(text: object) -> str:
     """Return a word as code."""
     return f"`{text}`"
+
+
+def message(text: str) -> str:
+    """Return the message of an exit code, what is filled in as code; Markdown would take it for an attribute."""
+    return re.sub(r"\{(\w+)[^}]*\}", r"`{\1}`", text)
