@@ -15,6 +15,7 @@ from .files import InputFile
 class SegmentCalculation(StageCalculation):
     """Segment the fields of a sample job; the segments stay in the remote folder as segments.h5."""
 
+    CACHE_VERSION = 4  # 4: the likeliest elements of every region, which a composition asked for needs
     stage = "segment"
     files = (
         InputFile("unet", "unet", "unet.safetensors"),

@@ -96,8 +96,10 @@ class GenerateWorkChain(WorkChain):
         }
         given.update(asked or {})
         settings["sample"].update({key: value for key, value in given.items() if value is not None})
-        if elements is None and given.get("composition") is not None:
-            elements = sorted(amounts_of(given["composition"]))
+        if given.get("composition") is not None:
+            elements = elements or sorted(amounts_of(given["composition"]))
+            kept = {name: given[name] for name in ("composition", "n_atoms") if given.get(name) is not None}
+            settings["rebuild"] = {**kept, **settings["rebuild"]}  # the crystals hold these atoms, or there is none
         if elements is not None:
             settings["segment"]["elements"] = elements
         if base and settings["sample"]["mode"] == "prior":

@@ -60,7 +60,8 @@ def extended(
     columns = {quantity: fidelity.column(quantity) for quantity in values}
     fidelities = {**dataset.fidelities, **_joined_fidelities(dataset, fidelity, list(columns.values()))}
     held, rows = dataset.properties.get(columns[lowest]), Rows(dataset.crystals, crystals)
-    place, added, updated, outdone = {}, [], {}, {}  # place: row of the old or new crystals -> result
+    place: dict[int, int] = {}  # row of the old or new crystals -> result
+    added, updated, outdone = [], {}, {}
     for index in np.argsort(values[lowest], kind="stable").tolist():
         name, row = crystals.ids[index], rows.find(index)
         if row in place:

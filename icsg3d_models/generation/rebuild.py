@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import h5py
 import numpy as np
 import torch
 
 from ..crystals.batch import Crystals, write_crystals
+from ..crystals.elements import NUMBER
+from ..crystals.formulas import amounts_of
 from ..crystals.symmetry import symmetrise
 from ..devices import select_device
 from ..fields.field_file import open_arrays
 from ..fields.peaks import separate_peaks
 from ..results import Report, StageError
 from ..settings import RebuildSettings
+from .assignment import Assigned, assign
+
+CANDIDATES = ("candidate", "log_probability")  # arrays of the segment file that a composition needs
 
 
 def shortest_distance(cell: np.ndarray, frac: np.ndarray, reach: float = 2.0) -> float:
@@ -56,10 +62,8 @@ def check(frac: np.ndarray, volume: float, settings: RebuildSettings) -> str:
 def run(settings: RebuildSettings, report: Report) -> None:
     """Write the crystal file; every sample that is not in it is named with the reason."""
     device = select_device(settings, report)
-    needed_fields, needed_segments = (
-        ("occupancy", "cell", "sample"),
-        ("count", "peak", "number", "confidence"),
-    )
+    needed_fields = ("occupancy", "cell", "sample")
+    needed_segments = ("count", "peak", "number", "confidence", *(CANDIDATES if settings.composition else ()))
     with (
         open_arrays(report.directory / settings.fields, needed_fields) as fields,
         open_arrays(report.directory / settings.segments, needed_segments) as segments,
@@ -72,7 +76,7 @@ def run(settings: RebuildSettings, report: Report) -> None:
                     "input_incompatible",
                     f"{settings.segments} was not made of {settings.fields}: the samples differ; segment these fields",
                 )
-            for some in peaks_of(group, segments[name], settings.batch_size, device):
+            for some in peaks_of(group, segments[name], settings, device):
                 parts.append(some)
                 done += len(some["sample"])
                 report.progress(done, total)
@@ -85,8 +89,12 @@ def run(settings: RebuildSettings, report: Report) -> None:
     sites = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in order]).astype(int)
     samples, cells, count = (rows[name][order] for name in ("sample", "cell", "count"))
     offsets = np.concatenate([[0], np.cumsum(count)])
-    fracs, number, confidence = (rows[name][sites] for name in ("frac", "number", "confidence"))
-    crystals, reasons, doubt = assemble(cells, fracs, number, confidence, offsets, samples, settings)
+    of_sites = {name: values[sites] for name, values in rows.items() if name not in ("sample", "cell", "count")}
+    unlike: dict[str, str] = {}
+    if settings.composition is not None:
+        of_sites, offsets, unlike = composed(of_sites, offsets, samples, settings)
+    fracs, number, confidence = (of_sites[name] for name in ("frac", "number", "confidence"))
+    crystals, reasons, doubt = assemble(cells, fracs, number, confidence, offsets, samples, settings, unlike)
     report.counts.update(samples=len(count), rebuilt=len(crystals))
     report.tables["reasons"] = dict(Counter(reasons.values()).most_common())
     report.tables["not_rebuilt"] = reasons
@@ -101,9 +109,13 @@ def run(settings: RebuildSettings, report: Report) -> None:
 
 
 def peaks_of(
-    fields: h5py.Group, segments: h5py.Group, batch_size: int, device: torch.device
+    fields: h5py.Group, segments: h5py.Group, settings: RebuildSettings, device: torch.device
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yield samples and their sites, a batch at a time: sample, cell and count a sample; the rest a site."""
+    """Yield samples and their sites, a batch at a time: sample, cell and count a sample; the rest a site.
+
+    Where a composition is asked for, also the strength of each peak and its likeliest elements.
+    """
+    batch_size = settings.batch_size
     count = segments["count"][()]
     offsets = np.concatenate([[0], np.cumsum(count)])
     for start in range(0, len(count), batch_size):
@@ -113,7 +125,12 @@ def peaks_of(
         owner = torch.from_numpy(np.repeat(np.arange(stop - start), count[start:stop])).to(device)
         peak = torch.from_numpy(segments["peak"][rows]).to(device)
         cell = torch.from_numpy(fields["cell"][start:stop]).to(device, torch.float32)
+        more: dict[str, np.ndarray] = {}
+        if settings.composition is not None:
+            more = {name: segments[name][rows] for name in CANDIDATES}
+            more["strength"] = occupancy[owner, *peak.long().unbind(1)].cpu().numpy()
         yield {
+            **more,
             "sample": fields["sample"][start:stop],
             "cell": fields["cell"][start:stop].astype(np.float64),
             "count": count[start:stop],
@@ -121,6 +138,36 @@ def peaks_of(
             "number": segments["number"][rows],
             "confidence": segments["confidence"][rows],
         }
+
+
+def composed(
+    of_sites: dict[str, np.ndarray], offsets: np.ndarray, samples: np.ndarray, settings: RebuildSettings
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, str]]:
+    """Return the sites of the composition that is asked for, their offsets, and why samples have none, by name.
+
+    :param of_sites: name -> values of all peaks; see :func:`.assignment.assign`.
+    """
+    amounts = asked_amounts(settings)
+    kept: dict[str, list[np.ndarray]] = {"frac": [], "number": [], "confidence": []}
+    reasons: dict[str, str] = {}
+    for index, sample in enumerate(samples):
+        rows = slice(offsets[index], offsets[index + 1])
+        found = assign(amounts, *(of_sites[name][rows] for name in ("strength", *CANDIDATES)))
+        if isinstance(found, str):
+            reasons[f"s{int(sample):06d}"] = found
+            found = Assigned(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros(0))
+        kept["frac"].append(of_sites["frac"][rows][found.rows])
+        kept["number"].append(found.number)
+        kept["confidence"].append(found.confidence)
+    starts = np.concatenate([[0], np.cumsum([len(number) for number in kept["number"]])])
+    return {name: np.concatenate(values) for name, values in kept.items()}, starts, reasons
+
+
+def asked_amounts(settings: RebuildSettings) -> dict[int, int]:
+    """Return atomic number -> atoms in one cell of the composition that is asked for."""
+    amounts = {NUMBER[symbol]: int(amount) for symbol, amount in amounts_of(str(settings.composition)).items()}
+    total = sum(amounts.values())
+    return {z: amount * (settings.n_atoms or total) // total for z, amount in sorted(amounts.items())}
 
 
 def assemble(
@@ -131,8 +178,12 @@ def assemble(
     offsets: np.ndarray,
     samples: np.ndarray,
     settings: RebuildSettings,
+    unlike: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Crystals, dict[str, str], dict[str, float]]:
-    """Return the crystals, the reason of every sample that is none, and the least sure species of each crystal."""
+    """Return the crystals, the reason of every sample that is none, and the least sure species of each crystal.
+
+    :param unlike: samples that are no crystals for a reason that is known already.
+    """
     kept: list[tuple[np.ndarray, np.ndarray, np.ndarray, str]] = []
     reasons: dict[str, str] = {}
     doubt: dict[str, float] = {}
@@ -141,7 +192,7 @@ def assemble(
         name = f"s{int(sample):06d}"
         rows = slice(offsets[index], offsets[index + 1])
         cell, frac, numbers = cells[index], fracs[rows], number[rows]
-        reason = check(frac, volumes[index], settings)
+        reason = unlike.get(name) or check(frac, volumes[index], settings)
         if not reason and shortest_distance(cell, frac) < settings.min_distance:
             reason = f"two sites closer than {settings.min_distance} Å"
         if reason:

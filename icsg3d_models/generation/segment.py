@@ -17,6 +17,7 @@ from ..networks.registry import load_network
 from ..networks.unet import UNet
 from ..results import Report, StageError
 from ..settings import SegmentSettings
+from .assignment import MOST_CANDIDATES
 from .sample import allowed_elements
 
 UNITS = {
@@ -26,6 +27,8 @@ UNITS = {
     "peak": "index of the voxel with the highest occupancy; region,vector",
     "number": "atomic number; region",
     "confidence": "mean probability of the element over the region; region",
+    "candidate": "atomic numbers of the likeliest elements, the likeliest first; region,candidate",
+    "log_probability": "mean log probability of each of these over the region; region,candidate",
 }
 
 
@@ -83,7 +86,8 @@ def segment(unet: UNet, occupancy: Tensor, species: Tensor, allowed: list[int], 
 
     :param occupancy: (B, 1, nx, ny, nz); ``species``: (B, K, nx/2, ny/2, nz/2).
     :param allowed: atomic numbers that may be named.
-    :return: region and species maps (B, nx, ny, nz) and one row a region: count (B,), peak (R, 3), number, confidence.
+    :return: region and species maps (B, nx, ny, nz), count (B,), and one row a region: peak (R, 3), number, confidence,
+        and the likeliest elements, candidate and log_probability (R, K).
     """
     batch, _, nx, ny, nz = occupancy.shape
     size = nx * ny * nz
@@ -99,8 +103,10 @@ def segment(unet: UNet, occupancy: Tensor, species: Tensor, allowed: list[int], 
     score = torch.zeros(len(found), log_probability.shape[1], device=device)
     score.index_add_(0, label, weight * log_probability)
     total = torch.zeros(len(found), 1, device=device).index_add_(0, label, weight)
-    best, choice = (score / total).max(dim=1) if len(found) else (score.new_zeros(0), label.new_zeros(0))
-    number = torch.tensor(unet.config.elements, device=device)[choice]
+    most = min(MOST_CANDIDATES, score.shape[1], len(allowed))
+    best, choice = (score / total).topk(most, dim=1)
+    candidate = torch.tensor(unet.config.elements, device=device)[choice]  # (R, K)
+    number = candidate[:, 0]
     sample, peak = found // size, found % size
     count = torch.bincount(sample, minlength=batch)
     first = torch.cumsum(count, 0) - count
@@ -114,7 +120,9 @@ def segment(unet: UNet, occupancy: Tensor, species: Tensor, allowed: list[int], 
         "count": count,
         "peak": _voxel_index(peak, (nx, ny, nz)),
         "number": number,
-        "confidence": best.exp(),
+        "confidence": best[:, 0].exp(),
+        "candidate": candidate,
+        "log_probability": best,
     }
 
 
@@ -173,6 +181,8 @@ def run(settings: SegmentSettings, report: Report) -> None:
                             "region": arrays["region"].astype(np.uint16),
                             "species": arrays["species"].astype(np.uint8),
                             "confidence": arrays["confidence"].astype(np.float32),
+                            "candidate": arrays["candidate"].astype(np.uint8),
+                            "log_probability": arrays["log_probability"].astype(np.float32),
                         },
                     )
                     report.progress(done, total)

@@ -102,6 +102,13 @@ def test_what_is_asked_for_reaches_the_sampling_and_the_segmentation(fake_code: 
     assert settings["crystal_system"] == "tetragonal"
     assert "n_atoms" not in settings
     assert builder.segment.settings["elements"] == ["O", "Pb", "Ti"]
+    # the rebuilding keeps it, in a cell of as many atoms, unless it is told not to
+    assert builder.rebuild.settings.get_dict() == {"seed": 0, "composition": "Pb2Ti2O6"}
+    again = GenerateWorkChain.get_builder_from_protocol(fake_code(), *models, asked={**asked, "n_atoms": 20})
+    assert again.rebuild.settings["n_atoms"] == 20
+    free = {"rebuild": {"settings": {"composition": None}}}
+    other = GenerateWorkChain.get_builder_from_protocol(fake_code(), *models, asked=asked, overrides=free)
+    assert other.rebuild.settings["composition"] is None
     with pytest.raises(ValueError, match="one capital letter an element"):
         GenerateWorkChain.get_builder_from_protocol(fake_code(), *models, asked={"anonymous_formula": "AAB"})
 
