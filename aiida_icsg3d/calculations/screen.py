@@ -17,6 +17,8 @@ from .base import StageCalculation, check_network
 from .base_crystals import BASE_FILE, write_structures
 from .files import InputFile
 
+FOUND_FILE = "found.h5"
+
 
 class ScreenCalculation(StageCalculation):
     """Screen the crystals of a rebuild job."""
@@ -27,6 +29,7 @@ class ScreenCalculation(StageCalculation):
         InputFile("predictors", "predictors", "predictor_{name}.safetensors"),
         InputFile("reference", "reference", "reference{suffix}"),  # the suffix tells the kind of reference
         InputFile("base", "base", BASE_FILE, written=True),
+        InputFile("found", "found", FOUND_FILE, written=True),
         InputFile("known_formulas", "known_formulas", "known_formulas{suffix}"),  # and whether a list is compressed
     )
     retrieved_files = ("screening.csv",)
@@ -54,6 +57,10 @@ class ScreenCalculation(StageCalculation):
         spec.input_namespace(
             "base", valid_type=StructureData, required=False, dynamic=True,
             help="Crystals that were sampled around, by a name: a candidate that is one of them is not novel.",
+        )  # fmt: skip
+        spec.input_namespace(
+            "found", valid_type=StructureData, required=False, dynamic=True,
+            help="Crystals that earlier rounds of a campaign tried, by a name: a candidate that is one is not novel.",
         )  # fmt: skip
         spec.input(
             "known_formulas", valid_type=SinglefileData, required=False,
@@ -84,7 +91,7 @@ class ScreenCalculation(StageCalculation):
         :raises ValueError: no reference.
         """
         asked = inputs["settings"].get_dict().get("require", ScreenSettings.model_fields["require"].default)
-        given = "reference" in inputs or bool(inputs.get("base"))
+        given = "reference" in inputs or bool(inputs.get("base")) or bool(inputs.get("found"))
         if "reference" in ports and not given and "novel" in asked:
             raise ValueError(
                 "candidates must be novel, but there is no `reference` to compare with; give the training set or its "
@@ -96,10 +103,14 @@ class ScreenCalculation(StageCalculation):
         """Return setting -> file; a program of an earlier release does not know all settings, so null is left out."""
         named = super().linked_files(inputs)
         return {
-            name: file for name, file in named.items() if file is not None or name not in ("base", "known_formulas")
+            name: file
+            for name, file in named.items()
+            if file is not None or name not in ("base", "found", "known_formulas")
         }
 
     def write_files(self, folder: Folder) -> None:
-        """Write the base crystals."""
+        """Write the base crystals, and those of earlier rounds."""
         if self.inputs.get("base"):
             write_structures(self.inputs.base, Path(folder.abspath) / BASE_FILE)
+        if self.inputs.get("found"):
+            write_structures(self.inputs.found, Path(folder.abspath) / FOUND_FILE)

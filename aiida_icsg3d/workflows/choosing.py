@@ -29,13 +29,14 @@ KEPT = (
 def choose_candidates(selected: orm.Dict, table: orm.SinglefileData, rule: orm.Dict, **crystals: Any) -> orm.Dict:
     """Return which candidates are to be relaxed by DFT, and how all of them stand after the pre-relaxation.
 
-    Two candidates that became one crystal are taken once. What blew up is set aside; a candidate with an element that
-    the potential does not know, or that it did not get to, comes after all others, as it was generated.
+    Two candidates that became one crystal are taken once, and one that became what an earlier round tried is not
+    taken. What blew up is set aside; a candidate with an element that the potential does not know, or that it did not
+    get to, comes after all others, as it was generated.
 
     :param selected: `ids` of the screening, best first, and `rows`: id -> row of its table.
     :param table: relax.csv.
     :param rule: `count`, and `shares` by :func:`icsg3d_models.screening.selection.choose`.
-    :param crystals: namespace ``crystals``, the pre-relaxed crystals by id.
+    :param crystals: namespaces ``crystals``, the pre-relaxed crystals by id, and ``earlier``, tried by earlier rounds.
     :return: ``ids`` best first, ``chosen``: id -> why, ``rows``: id -> what was found, and ``set_aside``: id -> reason.
     """
     with table.as_path() as path:
@@ -53,8 +54,9 @@ def choose_candidates(selected: orm.Dict, table: orm.SinglefileData, rule: orm.D
         formula = str(row.get("formula") or selected.get_dict()["rows"][name].get("formula"))
         entries.append(Entry(name, formula, finite(row.get("estimated_e_above_hull")), finite(row.get("spread"))))
     entries.sort(key=lambda entry: (entry.value is None, entry.value or 0.0))
-    for name, other in same_crystals(entries, relaxed).items():
-        set_aside[name] = f"pre-relaxation: became the crystal of {other}"
+    for name, other in same_crystals(entries, relaxed, crystals.get("earlier", {})).items():
+        whose = f"{other}, which an earlier round tried" if other in crystals.get("earlier", {}) else other
+        set_aside[name] = f"pre-relaxation: became the crystal of {whose}"
     kept = [entry for entry in entries if entry.id not in set_aside]
     chosen = choose(kept, int(rule.get_dict()["count"]), rule.get_dict()["shares"])
     content = {
@@ -71,8 +73,10 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def same_crystals(entries: list[Entry], relaxed: dict[str, orm.StructureData]) -> dict[str, str]:
-    """Return id -> id of the better candidate that is the same crystal after the pre-relaxation.
+def same_crystals(
+    entries: list[Entry], relaxed: dict[str, orm.StructureData], earlier: dict[str, orm.StructureData]
+) -> dict[str, str]:
+    """Return id -> id of the better candidate, or the earlier crystal, that is the same after the pre-relaxation.
 
     Compared within a reduced formula by pymatgen's StructureMatcher (ltol 0.2, stol 0.3, angle_tol 5).
 
@@ -83,12 +87,15 @@ def same_crystals(entries: list[Entry], relaxed: dict[str, orm.StructureData]) -
     matcher = StructureMatcher()
     equal: dict[str, str] = {}
     seen: dict[str, list[tuple[str, Any]]] = {}
+    for name, node in earlier.items():
+        crystal = node.get_pymatgen()
+        seen.setdefault(crystal.composition.reduced_formula, []).append((name, crystal))
     for entry in entries:
         node = relaxed.get(link_label(entry.id))
         if node is None:
             continue
         crystal = node.get_pymatgen()
-        others = seen.setdefault(entry.formula, [])
+        others = seen.setdefault(crystal.composition.reduced_formula, [])
         same = next((name for name, other in others if matcher.fit(other, crystal)), None)
         if same is None:
             others.append((entry.id, crystal))

@@ -226,9 +226,11 @@ class DiscoverWorkChain(WorkChain):
             relaxed = {name: node.outputs.crystals[link_label(name)] for name in starts
                        if link_label(name) in node.outputs.crystals}  # fmt: skip
             rule = Dict({"count": asked, "shares": check_shares(self.inputs.selection.get_dict())})
+            earlier = dict(self.inputs.screen.screen.get("found", {}))
+            known = {"earlier": earlier} if earlier else {}
             found = choose_candidates(
                 selected=self.ctx.screen.outputs.selected, table=node.outputs.table, rule=rule, crystals=relaxed,
-                metadata={"call_link_label": "choose"},
+                metadata={"call_link_label": "choose"}, **known,
             )  # fmt: skip
             self.ctx.prerelaxation = found
             self.out("prerelaxation", found)

@@ -21,7 +21,7 @@ from .novelty import Reference, read_reference
 class Sources:
     """All that candidates are compared with.
 
-    :param references: crystals that are known: those of the training, and base crystals.
+    :param references: crystals that are known: those of the training, base crystals, and what earlier rounds tried.
     :param known: formulas of known compounds.
     :param chemistries: name of a property model -> what it was trained on, as far as that is known.
     """
@@ -47,6 +47,11 @@ def read_sources(settings: ScreenSettings, report: Report, predictors: list[Path
         name = f"{len(base)} base crystal{'s' if len(base) > 1 else ''}"
         references.append(Reference(base, name, None, "not novel: it is a base crystal that was sampled around"))
         report.inputs["base"] = file_hash(folder / settings.base)
+    if settings.found is not None:
+        found = read_crystal_file(folder / settings.found)
+        name = f"{len(found)} crystal{'s' if len(found) > 1 else ''} of earlier rounds"
+        references.append(Reference(found, name, None, "not novel: an earlier round has tried it"))
+        report.inputs["found"] = file_hash(folder / settings.found)
     if references:
         report.tables["reference"] = " and ".join(reference.name for reference in references)
     if settings.known_formulas is not None:

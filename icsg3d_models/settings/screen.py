@@ -24,6 +24,8 @@ class ScreenSettings(ConditionSettings, StageSettings):
     first predictor, and where there is none novelty is not judged."""
     base: str | None = None
     """Crystal file of the crystals that were sampled around; they are not novel either."""
+    found: str | None = None
+    """Crystal file of what earlier rounds of a campaign have tried; that is not novel either."""
     known_formulas: str | None = None
     """Text file of known compounds, one formula a line; null: those of the Materials Project, in the
     table of the package."""

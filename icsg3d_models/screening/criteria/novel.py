@@ -1,4 +1,4 @@
-"""Is a crystal not among those that the models have seen: the training data, and what was sampled around.
+"""Is a crystal not among those known here: the training data, what was sampled around, what earlier rounds tried.
 
 Novel says nothing of the world: PbTiO3 is novel to a model that was not trained on it. See the criterion `unknown`.
 """
@@ -10,8 +10,10 @@ import numpy as np
 from ..column import Column
 from ..criterion import Batch, Criterion, Finding
 
-NEW = Column("novel", "truth", "", "valid, and not in the training data nor among the base crystals (StructureMatcher)")
-NEW_COMPOSITION = Column("novel_composition", "truth", "", "valid, of a composition that is in neither of them")
+NEW = Column(
+    "novel", "truth", "", "valid, and not in the training data, nor a base crystal, nor tried by an earlier round"
+)
+NEW_COMPOSITION = Column("novel_composition", "truth", "", "valid, of a composition that is in none of them")
 
 
 def nothing_known(batch: Batch) -> str | None:
