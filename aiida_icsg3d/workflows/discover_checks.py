@@ -21,13 +21,19 @@ def validate_selection(node: Dict, _: Any) -> str | None:
 
 def validate_discovery(inputs: Mapping[str, Any], _ports: Any) -> str | None:
     """Return what is wrong with the inputs of a run together."""
-    models, count = inputs.get("models", {}), inputs["n_relaxations"].value
+    models = inputs.get("models", {})
     if "train" in inputs and models:
         return "both `train` and `models` are given; give the dataset to train on, or the models, not both"
     if "train" not in inputs:
         missing = [name for name in ("vae", "unet", "predictors") if not models.get(name)]
         if missing:
             return f"models.{', models.'.join(missing)} missing; give these models, or `train` to train them first"
+    return validate_relaxations(inputs, _ports)
+
+
+def validate_relaxations(inputs: Mapping[str, Any], _ports: Any) -> str | None:
+    """Return what is wrong with what is to be relaxed."""
+    count = inputs["n_relaxations"].value
     if count < 0:
         return f"n_relaxations is {count}; it must be 0 or more"
     if count and "validation" not in inputs:

@@ -1,4 +1,4 @@
-"""What one round came to, from the summary of its discovery run: candidates, counts, and how far predictors were off."""
+"""What a round came to, from the summary of its discovery run: candidates, counts, and how far predictors were off."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from icsg3d_models.screening.table import PREDICTED
+
 ESTIMATE = "estimated_formation_energy_per_atom"
-MEASURED = "dft_formation_energy"
+FORMATION, HEIGHT = "dft_formation_energy", "dft_e_above_hull"
 KEPT = ("id", "formula", "uuid", "relaxed_uuid", "novel", "novel_composition", "known_formula", "unique")
 OF_PRERELAX = (
     "potential", "estimated_formation_energy_per_atom", "estimated_e_above_hull", "spread", "rmsd", "volume_change",
@@ -60,22 +62,25 @@ def counts_of(entries: Sequence[Mapping[str, Any]], funnel: Mapping[str, int]) -
     }
 
 
-def errors_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return how far each predictor was from the formation energies of the DFT, over the candidates that have both.
+def errors_of(entries: Sequence[Mapping[str, Any]], compared_with: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """Return how far each predictor was from the DFT, over the candidates that have both.
+
+    The potential's formation energies are compared with those of the DFT.
 
     ``mae`` in eV/atom; ``mae_shifted`` after the mean difference, ``shift``, is taken off: two functionals differ by
     about a constant within one chemistry; ``rank_correlation``: Spearman's, from three candidates on.
-    ``n``: of how many. Of a prediction whose zero is not the elements only the last two figures mean something.
+    ``n``: of how many.
+
+    :param compared_with: predicted property -> :data:`FORMATION` or :data:`HEIGHT`, what it is a prediction of.
     """
     columns: dict[str, list[tuple[float, float]]] = {}
     for entry in entries:
-        measured = entry["relax"].get(MEASURED)
-        if measured is None:
-            continue
-        if (estimate := entry["prerelax"].get(ESTIMATE)) is not None:
-            columns.setdefault(str(entry["prerelax"].get("potential", "potential")), []).append((estimate, measured))
-        for name, value in entry["predicted"].items():
-            if "formation_energy" in name and value is not None:
+        relax, prerelax = entry["relax"], entry["prerelax"]
+        pairs = {str(prerelax.get("potential", "potential")): (prerelax.get(ESTIMATE), relax.get(FORMATION))}
+        for name, measured in compared_with.items():
+            pairs[f"predicted {name}"] = (entry["predicted"].get(PREDICTED + name), relax.get(measured))
+        for name, (value, measured) in pairs.items():
+            if value is not None and measured is not None:
                 columns.setdefault(name, []).append((value, measured))
     return {name: error_of(pairs) for name, pairs in columns.items()}
 
@@ -102,5 +107,3 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
     found: np.ndarray = rankdata(values)
     return found
-
-

@@ -18,7 +18,7 @@ def record_round(summary: orm.Dict, facts: orm.Dict, **nodes: Any) -> orm.Dict:
     :param summary: of the round's DiscoverWorkChain.
     :param facts: ``round``, its number; ``stable_within`` (eV/atom); ``core_hours`` of its DFT; ``discover``, UUID of
         the DiscoverWorkChain; ``models``: place -> UUID of what it generated and predicted with; ``message`` where it
-        did not end well.
+        did not end well; ``compared_with``: predicted property -> figure of the DFT that it predicts.
     :param nodes: ``history``, of the rounds before; namespaces ``found``, crystals that earlier rounds relaxed, and
         ``relaxed``, those of this one by their ids.
     :return: ``rounds``: for each ``candidates``, ``counts``, ``errors``, ``core_hours`` and the facts.
@@ -31,7 +31,7 @@ def record_round(summary: orm.Dict, facts: orm.Dict, **nodes: Any) -> orm.Dict:
     record = {
         **content,
         "counts": counts_of(entries, summary.get_dict()["funnel"]),
-        "errors": errors_of(entries),
+        "errors": errors_of(entries, content.get("compared_with", {})),
         "candidates": entries,
     }
     return orm.Dict(storable({"rounds": [*known, record]}))

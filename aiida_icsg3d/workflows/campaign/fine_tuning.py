@@ -1,0 +1,69 @@
+"""Which figure of the DFT a property model predicts, and the column that it is fine-tuned on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from icsg3d_models.data.fidelity import MARK, quantity_of
+from icsg3d_models.properties.meaning import meaning_of
+
+from ...data import TrainedModelData
+from .figures import FORMATION, HEIGHT
+
+FITTED = ("cgcnn", "prior")
+"""Networks that a campaign can fine-tune, in the order in which it does."""
+QUANTITY = {FORMATION: "formation_energy_per_atom", HEIGHT: "e_above_hull"}
+
+
+def figure_of(target: str, model: TrainedModelData) -> str | None:
+    """Return the figure of the DFT that a property of a model is a prediction of, None where it is none.
+
+    A heat relative to competing phases is a height above a hull by another name.
+    """
+    quantity = quantity_of(target)
+    if quantity == QUANTITY[HEIGHT] or meaning_of(target, model.card).stable_at is not None:
+        return HEIGHT
+    return FORMATION if quantity == QUANTITY[FORMATION] else None
+
+
+def compared_with(predictors: Mapping[str, TrainedModelData]) -> dict[str, str]:
+    """Return predicted property -> figure of the DFT, over all property models."""
+    found = {}
+    for model in predictors.values():
+        for target in model.config.get("targets", []):
+            if (figure := figure_of(target, model)) is not None:
+                found[target] = figure
+    return found
+
+
+def target_of(settings: dict[str, Any], model: TrainedModelData, columns: Sequence[str]) -> dict[str, Any] | None:
+    """Return the settings by which a model goes on with a column of the DFT, None where it predicts nothing of it.
+
+    A model that has gone over to the column already just goes on; it is an error of nobody if there is none.
+
+    :param columns: of the dataset, with their fidelities.
+    """
+    renamed = {}
+    for target in model.config.get("targets", []):
+        figure = figure_of(target, model)
+        column = next((name for name in columns if figure and quantity_of(name) == QUANTITY[figure]), None)
+        if column is None:
+            return None
+        if column != target:
+            renamed[target] = column
+    return {**settings, **({"targets_from": renamed} if renamed else {})}
+
+
+def continues(rank_by: str | None, predictors: Mapping[str, TrainedModelData]) -> str | None:
+    """Return the property to rank by where the one of the settings has been gone on from, None where it is still there.
+
+    :param rank_by: of the settings of the screening; None: the default of the stage.
+    """
+    from icsg3d_models.settings import ScreenSettings
+
+    wanted = rank_by or ScreenSettings.model_fields["rank_by"].default
+    targets = [target for model in predictors.values() for target in model.config.get("targets", [])]
+    if wanted in targets:
+        return None
+    return next((target for target in targets if MARK in target), None)
