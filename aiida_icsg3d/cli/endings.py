@@ -30,6 +30,19 @@ def show_generation(node: ProcessNode, output: Path | None) -> None:
     echo.echo("Written:\n" + "\n".join(f"  {path}" for path in files))
 
 
+def show_campaign(node: ProcessNode, output: Path | None) -> None:
+    """Show what came out of a campaign and write its report.
+
+    :param output: folder of the report; None: results/PK.
+    """
+    from ..campaigns.rounds import read_rounds
+    from ..report.rounds import in_words, write_rounds
+
+    echo.echo(f"\n{in_words(read_rounds(node))}\n")
+    files = write_rounds(node, output or Path("results") / str(node.pk)).values()
+    echo.echo("Written:\n" + "\n".join(f"  {path}" for path in files))
+
+
 def show_training(node: ProcessNode) -> None:
     """Show the dataset and the models that came out of a training."""
     outputs: Any = node.outputs

@@ -172,23 +172,28 @@ class Generation:
         """Return the builder of a request that :meth:`resolve` has found everything of."""
         from ..workflows.discover import DiscoverWorkChain
 
-        return DiscoverWorkChain.get_builder_from_protocol(
-            found.codes,
-            models=found.models,
-            reference=found.reference,
-            elements=found.elements,
-            asked=dict(self.asked) or None,
-            base=found.base or None,
-            overrides=found.overrides,
-            targets=dict(self.targets) or (found.aim.targets if found.aim else None),
-            prerelax=found.prerelax,
-            n_samples=self.n_samples,
-            n_relaxations=self.n_relaxations if found.relaxes else 0,
-            seed=self.seed,
-            protocol=self.protocol,
-            pseudo_family=found.family.label if found.family else None,
-            options=found.options or None,
-        )
+        arguments = self.arguments(found)
+        return DiscoverWorkChain.get_builder_from_protocol(arguments.pop("codes"), **arguments)
+
+    def arguments(self, found: Resolved) -> dict[str, Any]:
+        """Return what the builder of a DiscoverWorkChain, or of rounds of it, is made of."""
+        return {
+            "codes": found.codes,
+            "models": found.models,
+            "reference": found.reference,
+            "elements": found.elements,
+            "asked": dict(self.asked) or None,
+            "base": found.base or None,
+            "overrides": found.overrides,
+            "targets": dict(self.targets) or (found.aim.targets if found.aim else None),
+            "prerelax": found.prerelax,
+            "n_samples": self.n_samples,
+            "n_relaxations": self.n_relaxations if found.relaxes else 0,
+            "seed": self.seed,
+            "protocol": self.protocol,
+            "pseudo_family": found.family.label if found.family else None,
+            "options": found.options or None,
+        }
 
     def find_codes(self) -> dict[str, orm.AbstractCode]:
         """Return the codes: ``icsg3d``, ``pw`` where there are relaxations, and stages that run elsewhere.

@@ -145,6 +145,22 @@ def plan_generation(request: Generation, found: Resolved) -> Plan:
     return Plan(tuple(steps), stored, request.method.describe() if request.n_relaxations else "")
 
 
+def plan_further(builder: Any, rounds: int) -> Plan:
+    """Return the plan of further rounds of a campaign: what runs, without a guess at how long.
+
+    :param builder: of the CampaignWorkChain.
+    """
+    stages = builder["round"]
+    jobs = [(STAGES[name], stages["generate"][name]) for name in ("sample", "segment", "rebuild")]
+    jobs.append((STAGES["screen"], stages["screen"]["screen"]))
+    steps = [Step(label, label, rounds, computer_of(job["code"])) for label, job in jobs]
+    where = steps[0].where
+    if stages["prerelax"].get("code"):
+        steps.append(Step("RelaxCalculation", "RelaxCalculation", rounds, where))
+    steps.append(Step(RELAXATION, RELAXATION, rounds * stages["n_relaxations"].value, where))
+    return Plan(tuple(steps), "as in the rounds before")
+
+
 def computer_of(code: AbstractCode) -> str:
     """Return the label of the computer of a code."""
     return code.computer.label if code.computer is not None else "this machine"

@@ -19,18 +19,23 @@ from ..errors import in_one_sentence, needs_profile
 )  # fmt: skip
 @needs_profile
 def cmd_report(process: Any, output: Path | None) -> None:
-    """Write the report of a discovery run into a folder.
+    """Write the report of a discovery run, or of a campaign of several, into a folder.
 
     The folder gets index.html (opens without network), candidates.csv, cifs.zip, metrics.json, a picture of the
-    best candidates and the provenance graph of the best one. PROCESS is the PK or UUID of a DiscoverWorkChain,
-    which may still be running.
+    best candidates and the provenance graph of the best one. PROCESS is the PK or UUID of a DiscoverWorkChain
+    or a CampaignWorkChain, which may still be running.
     """
     from aiida.cmdline.utils import echo
 
+    from ...campaigns.rounds import is_campaign
     from ...report import write_report
     from ...report.console import summarise
+    from ..endings import show_campaign
 
     folder = output or Path(f"icsg3d-report-{process.pk}")
+    if is_campaign(process):
+        show_campaign(process, folder)
+        return
     with in_one_sentence():
         summary = summarise(process)
         files = write_report(process, folder)
