@@ -17,13 +17,13 @@ from ..dft.pseudos import FamilyError, choose_family
 from ..setup.codes import CodeError, find_code
 from ..setup.models import collect_models, find_reference, known_elements, predicted_elements, samples_around_base
 from ..workflows.protocols import load_protocol
-from .aim import Aim, aim_at_stability
 from .base_crystals import read_base
+from .defaults.aim import Aim, aim_at_stability
+from .defaults.potentials import potential_for
 from .elements import check_symbols, choose_elements
 from .job_options import job_options
 from .method import Method
 from .overrides import joined
-from .potentials import potential_for
 
 ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
 STAGES = ("sample", "segment", "rebuild", "screen", "prerelax")
