@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -43,6 +44,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     (path,) = folder.glob("*.whl")
     return path
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder into which the wheel was installed that is built of the source distribution."""
+    folder = tmp_path_factory.mktemp("sdist")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(folder)]
+    done = subprocess.run(build, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    (archive,) = folder.glob("*.tar.gz")
+    target = folder / "site-packages"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target",
+               str(target), str(archive)]  # fmt: skip
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
 
 
 def run_blocked(blocked: tuple[str, ...], code: str, folder: Path, *arguments: str) -> str:
@@ -144,3 +161,41 @@ def test_torch_is_not_loaded_where_it_is_installed(tmp_path: Path, project: dict
     code = "import importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
     code += "assert 'torch' not in sys.modules\n"
     run_blocked((), code, tmp_path, *sorted(modules))
+
+
+def test_what_is_installed_of_the_sdist_runs(installed: Path, tmp_path: Path, project: dict[str, Any]) -> None:
+    """Not the checkout: its modules come from where they were installed, with data files, and both programs start."""
+    names = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
+    for needed in ("workflows/protocols/validate.yaml", "report/templates/page.html.j2"):
+        assert f"aiida_icsg3d/{needed}" in names
+    for needed in ("pretrained/perov5/vae.safetensors", "stability/competing_phases.csv.gz"):
+        assert f"icsg3d_models/{needed}" in names
+    assert not [name for name in names if name.startswith(("tests/", "docs/", "benchmarks/"))]
+    code = """
+sys.path[:] = [sys.argv[1], *(path for path in sys.path if path != sys.argv[2])]
+import aiida_icsg3d, icsg3d_models
+assert aiida_icsg3d.__file__.startswith(sys.argv[1]), aiida_icsg3d.__file__
+from importlib.metadata import entry_points, version
+assert version("aiida-icsg3d") == sys.argv[3]
+from icsg3d_models.cli import main
+main(["sample", "--print-settings"])
+from click.testing import CliRunner
+from aiida_icsg3d.cli import cmd_root
+for words in ([], ["generate"], ["data", "import"]):
+    shown = CliRunner().invoke(cmd_root, [*words, "--help"])
+    assert shown.exit_code == 0, shown.output
+from aiida_icsg3d.workflows.protocols import load_protocol
+print(load_protocol("validate", "fast")["engine"])
+"""
+    said = run_blocked((), code, tmp_path, str(installed), str(ROOT), project["version"])
+    assert said.rstrip().endswith("quantum_espresso")
+
+
+def test_the_source_distribution_is_whole(installed: Path) -> None:
+    (archive,) = installed.parent.glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    for needed in ("README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "mkdocs.yml", "docs/science.md",
+                   "tests/test_packaging.py", "examples/quickstart.sh", "constraints.txt"):  # fmt: skip
+        assert needed in names, needed
+    assert not [name for name in names if name.startswith((".venv", "site/", ".ci/", ".aiida"))]
