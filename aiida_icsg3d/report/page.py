@@ -31,6 +31,7 @@ from .charts import histogram, parity
 from .console import main_property
 from .export import entry_of
 from .generated import generated_occupancy
+from .phases import phase_diagrams
 from .pictures.field import LEVEL
 from .rows import Row, colours, make_row, rejections
 
@@ -161,7 +162,11 @@ def chart_facts(campaign: Campaign) -> dict[str, Any]:
     if campaign.candidates:
         notes.append("No map of latents: the models keep none of their training crystals; those of the samples stay "
                      "with the fields where they were made.")  # fmt: skip
-    return {"charts": [as_json(figure) for figure in [*figures, *pairs]], "chart_notes": notes}
+    diagrams, missing = phase_diagrams(campaign)
+    return {
+        "charts": [as_json(figure) for figure in [*figures, *pairs]], "chart_notes": notes,
+        "diagrams": [(caption, as_json(figure)) for caption, figure in diagrams], "diagram_notes": missing,
+    }  # fmt: skip
 
 
 def make_card(campaign: Campaign, row: Row) -> Card:

@@ -44,6 +44,7 @@ class Verdict:
     :param lacks: phases into which the estimated hull says that it decomposes, and that this hull lacks: the true one
         may lie lower.
     :param reason: why there is no verdict.
+    :param energies: formation energies of the phases, eV/atom; those of the elements are 0. What a phase diagram takes.
     """
 
     formula: str
@@ -55,6 +56,7 @@ class Verdict:
     phases: list[str] = field(default_factory=list)
     lacks: list[str] = field(default_factory=list)
     reason: str | None = None
+    energies: dict[str, float] = field(default_factory=dict)
 
     def words(self) -> str:
         """Return the verdict in one line."""
@@ -129,6 +131,7 @@ def _verdict(candidate: Energy, phases: Sequence[Energy], label: str) -> Verdict
         candidate.formula, label, value, height, bool(round(height, DIGITS) <= STABLE),
         hull.competing_phases(formula), sorted([*compounds, *elements]),
         sorted(set(competing_formulas([formula])) - {*compounds, formula}),
+        energies={one: formation(one, energy) for one, energy in compounds.items()} | dict.fromkeys(elements, 0.0),
     )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from ase.build import bulk
 from pymatgen.core import Lattice, Structure
 
 from aiida_icsg3d.data import CrystalDatasetData, TrainedModelData
+from aiida_icsg3d.workflows.summary import energies_of
+from icsg3d_models.stability.verdict import Energy, judge
 
 ASKED = {"n_samples": 8, "elements": ["O", "Pb"], "targets": {"gap": 1.5}, "guidance": 2.0, "batch_size": 4}
 COLUMNS = (
@@ -32,6 +34,9 @@ CRYSTALS = {  # id -> A, B, X, a (Å), predicted formation energy (eV/atom)
     "s000001": ("Sr", "Ti", "O", 3.93, 0.10),
     "s000007": ("K", "Mg", "F", 4.02, 0.31),
 }
+PHASES = [Energy(*one) for one in (("Pb", 0.0), ("Ti", 0.0), ("O2", 0.0), ("PbO", -1.2), ("PbO2", -0.9), ("TiO2", -3.3),
+                                   ("Ti2O3", -3.1))]  # fmt: skip
+"""Made-up energies, eV/atom: PbTiO3 at -2.40 lies 0.06 above PbO and TiO2."""
 
 
 @dataclass
@@ -136,13 +141,18 @@ def as_table(rows: Iterable[dict[str, Any]]) -> orm.SinglefileData:
 
 
 def build_discovery(
-    folder: Path, summary: bool = True, trained_here: bool = True, reason: str = "not neutral"
+    folder: Path,
+    summary: bool = True,
+    trained_here: bool = True,
+    reason: str = "not neutral",
+    judged: bool = False,
 ) -> Discovery:
     """Store a discovery run: two candidates selected, one relaxed by DFT, the relaxation of the other failed.
 
     :param summary: whether the run came to its end; else it is still running, without outputs of its own.
     :param trained_here: whether the models were trained in this profile, from a dataset.
     :param reason: why the last crystal was set aside; tests put markup here.
+    :param judged: whether the relaxed crystal has a verdict, against made-up energies of its phases.
     """
     computer = local_computer(folder)
     found = Discovery(process(orm.WorkChainNode, "aiida.workflows:icsg3d.discover", {}, None))
@@ -201,6 +211,9 @@ def build_discovery(
             "failed": 1,
         }
         chosen = [row | {"uuid": found.crystals[row["id"]].uuid, "relax": relaxations.get(row["id"])} for row in rows]
+        if judged:
+            verdict = judge({"x": Energy("PbTiO3", -2.40)}, PHASES, "LDA")["x"].as_dict()
+            chosen[0] |= {"verdict": verdict, "relax": relaxations["s000002"] | energies_of(verdict)}
         content = orm.Dict({"funnel": funnel, "candidates": chosen[:2]}).store()
         finish(found.workchain, {"summary": content, "table": table,
                                  **{f"relaxed__{name}": node for name, node in found.relaxed.items()}})  # fmt: skip

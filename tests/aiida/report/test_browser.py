@@ -45,7 +45,7 @@ def start(*flags: str) -> webdriver.Chrome:
 @pytest.fixture(scope="module")
 def address(aiida_profile: object, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the address of the page of a run, moved away from everything written beside it."""
-    run = build_discovery(tmp_path_factory.mktemp("run"))
+    run = build_discovery(tmp_path_factory.mktemp("run"), judged=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("aiida_icsg3d.report.pictures.picture.DPI", 40)
         patch.setattr("aiida_icsg3d.report.page.PICTURE_DPI", 60)
@@ -168,3 +168,10 @@ def test_page_prints_its_pictures(browser: webdriver.Chrome, address: str, tmp_p
         assert not any(plot.is_displayed() for plot in browser.find_elements(By.CLASS_NAME, "plot"))
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_the_phase_diagram_is_drawn(browser: webdriver.Chrome, address: str) -> None:
+    open_page(browser, address, 1400)
+    section = browser.find_element(By.ID, "phases")
+    assert "Ti-Pb-O, LDA, 7 phases" in section.text
+    assert len(section.find_elements(By.CSS_SELECTOR, ".chart .scatterlayer .point, .chart .ternarylayer .point")) == 8
