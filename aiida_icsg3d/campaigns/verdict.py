@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from icsg3d_models.crystals.formulas import chemical_formula
+
 from .candidate import Candidate
 
 
@@ -46,7 +48,8 @@ def hull_in_words(candidate: Candidate, energy: Energy) -> str:
         parts.append(f"{count} phase{'' if count == 1 else 's'}")
     missing = hull.get("missing")
     if missing:
-        parts.append(f"without {', '.join(map(str, missing)) if isinstance(missing, (list, tuple)) else missing}")
+        names = [chemical_formula(str(one)) for one in (missing if isinstance(missing, (list, tuple)) else [missing])]
+        parts.append(f"without {', '.join(names)}")
     return ", ".join(parts)
 
 

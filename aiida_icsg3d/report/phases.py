@@ -7,9 +7,12 @@ against; other candidates of the run are phases of it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
+
+from icsg3d_models.crystals.formulas import chemical_formula
 
 from ..campaigns.campaign import Campaign
 from ..campaigns.candidate import Candidate
@@ -49,19 +52,22 @@ class System:
 
 def systems(campaign: Campaign) -> list[System]:
     """Return the systems of the candidates whose verdict carries the energies of its phases, best first."""
-    from pymatgen.core import Composition
-
-    found: dict[tuple[str, ...], list[Candidate]] = {}
+    found: dict[frozenset[str], list[Candidate]] = {}
     for candidate in campaign.best:
         if (candidate.verdict or {}).get("energies") and value_of(candidate) is not None:
-            elements = tuple(str(e) for e in sorted(Composition(candidate.formula).elements, key=lambda e: e.X))
-            found.setdefault(elements, []).append(candidate)
+            found.setdefault(frozenset(symbols(candidate.formula)), []).append(candidate)
     made = []
-    for elements, candidates in found.items():
+    for candidates in found.values():
         verdict: Any = candidates[0].verdict
-        energies = {str(k): float(v) for k, v in verdict["energies"].items()}
-        made.append(System(elements, energies, candidates, str(verdict["label"]), list(verdict.get("lacks") or ())))
+        energies = {chemical_formula(str(k)): float(v) for k, v in verdict["energies"].items()}
+        lacks = [chemical_formula(str(formula)) for formula in verdict.get("lacks") or ()]
+        made.append(System(symbols(candidates[0].formula), energies, candidates, str(verdict["label"]), lacks))
     return made[:MOST]
+
+
+def symbols(formula: str) -> tuple[str, ...]:
+    """Return the elements of a formula in the order in which it is written."""
+    return tuple(dict.fromkeys(re.findall(r"[A-Z][a-z]?", formula)))
 
 
 def value_of(candidate: Candidate) -> float | None:
@@ -181,9 +187,8 @@ def ternary(system: System) -> go.Figure:
         customdata=said, hovertemplate="%{customdata}<extra></extra>", cliponaxis=False,
         marker=DIAMOND,
     )  # fmt: skip
-    plain = {"showticklabels": False, "showgrid": False, "ticks": ""}
-    titles = dict(zip(("aaxis", "baxis", "caxis"), system.elements, strict=True))
-    figure.update_layout(ternary={"sum": 1, **{axis: {**plain, "title": name} for axis, name in titles.items()}})
+    plain = {"showticklabels": False, "showgrid": False, "ticks": "", "title": ""}  # the elements are named as phases
+    figure.update_layout(ternary={"sum": 1, "aaxis": plain, "baxis": plain, "caxis": plain})
     return styled(figure, 460)
 
 

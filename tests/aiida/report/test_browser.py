@@ -173,5 +173,5 @@ def test_page_prints_its_pictures(browser: webdriver.Chrome, address: str, tmp_p
 def test_the_phase_diagram_is_drawn(browser: webdriver.Chrome, address: str) -> None:
     open_page(browser, address, 1400)
     section = browser.find_element(By.ID, "phases")
-    assert "Ti-Pb-O, LDA, 7 phases" in section.text
+    assert "Pb-Ti-O, LDA, 7 phases" in section.text
     assert len(section.find_elements(By.CSS_SELECTOR, ".chart .scatterlayer .point, .chart .ternarylayer .point")) == 8
