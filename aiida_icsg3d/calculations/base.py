@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob
-from aiida.orm import Dict, RemoteData, to_aiida_type
+from aiida.orm import Dict, ProcessNode, RemoteData, to_aiida_type
 from pydantic import ValidationError
 
 from icsg3d_models.results import PROGRESS_FILE, RESULTS_FILE
@@ -17,6 +17,7 @@ from icsg3d_models.settings import STAGES, StageSettings
 from icsg3d_models.settings.problems import describe_problems
 
 from ..data import CrystalDatasetData, TrainedModelData
+from ..data.remote_files import is_there
 from .exit_codes import define_exit_codes
 from .files import InputFile
 
@@ -31,6 +32,7 @@ class StageCalculation(CalcJob):
     :cvar stage: the subcommand.
     :cvar files: the table of the input files.
     :cvar retrieved_files: what to retrieve beside results.json and progress.jsonl.
+    :cvar remote_files: what the next stages read in the remote folder.
     """
 
     # 2: fewer steps of the prior, sites without the pull of their neighbours, novelty not judged
@@ -39,6 +41,14 @@ class StageCalculation(CalcJob):
     stage: ClassVar[str]
     files: ClassVar[tuple[InputFile, ...]] = ()
     retrieved_files: ClassVar[tuple[str, ...]] = ()
+    remote_files: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def is_valid_cache(cls, node: ProcessNode) -> bool:
+        """Tell whether a job may stand for another: not where the next stage would look for its files in vain."""
+        if not super().is_valid_cache(node):
+            return False
+        return not node.is_finished_ok or all(is_there(node.outputs.remote_folder, name) for name in cls.remote_files)
 
     @classmethod
     def define(cls, spec: Any) -> None:

@@ -67,6 +67,9 @@ WORKCHAIN_EXIT_CODES: dict[str, tuple[int, str]] = {
     "ERROR_SCREEN_FAILED": (434, f"the stage screen, {_ENDED}"),
     "ERROR_EVALUATE_FAILED": (435, f"the stage evaluate, {_ENDED}"),
     "ERROR_RELAX_FAILED": (436, f"the stage relax, {_ENDED}"),
+    "ERROR_JOB_FAILED": (437, _ENDED),
+    "ERROR_JOB_GIVEN_UP": (438, f"given up after {{count}} tries; the last, {_ENDED}"),
+    "ERROR_STAGE_BEFORE_GONE": (439, f"{_ENDED}; the stage before has to run again"),
     "ERROR_UNET_FAILED": (441, f"the training of the unet, {_ENDED}"),
     "ERROR_VAE_FAILED": (442, f"the training of the vae, {_ENDED}"),
     "ERROR_PRIOR_FAILED": (443, f"the training of the prior, {_ENDED}"),
@@ -131,14 +134,18 @@ def declare(spec: Any, *labels: str, **messages: str) -> None:
         spec.exit_code(status, label, message=messages.get(label, message))
 
 
-def failed_child(exit_codes: ExitCodesNamespace, label: str, node: ProcessNode) -> ExitCode:
-    """Return the exit code of a WorkChain whose child failed, with the child's own words.
+def failed_child(
+    exit_codes: ExitCodesNamespace, label: str, node: ProcessNode, message: str | None = None, **more: Any
+) -> ExitCode:
+    """Return the exit code of a WorkChain whose child failed.
 
     :param label: of :data:`WORKCHAIN_EXIT_CODES`.
+    :param message: why; default: the child's own words.
+    :param more: what else the message of that exit code names.
     """
-    message = node.exit_message or f"process state {node.process_state}"
+    message = message or node.exit_message or f"process state {node.process_state}"
     name = node.process_label or "job"
-    return exit_codes[label].format(label=name, pk=node.pk, status=node.exit_status, message=message)
+    return exit_codes[label].format(label=name, pk=node.pk, status=node.exit_status, message=message, **more)
 
 
 def label_of(node: ProcessNode) -> str | None:

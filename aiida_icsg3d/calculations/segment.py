@@ -17,6 +17,7 @@ class SegmentCalculation(StageCalculation):
 
     CACHE_VERSION = 4  # 4: the likeliest elements of every region, which a composition asked for needs
     stage = "segment"
+    remote_files = ("segments.h5",)
     files = (
         InputFile("unet", "unet", "unet.safetensors"),
         InputFile("fields_folder", "fields", "fields.h5"),

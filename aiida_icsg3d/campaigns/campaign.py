@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from icsg3d_models.screening.ranking import STAGES
 
 from .candidate import PREDICTED, Candidate
-from .graph import crystal_uuids, first_table, is_stage, outputs_of, relaxed_structure
+from .graph import crystal_uuids, is_stage, last_table, outputs_of, relaxed_structure
 from .table import rank_key, read_table
 from .unfinished import funnel_so_far, relaxations_so_far
 
@@ -87,7 +87,7 @@ def read_campaign(node: ProcessNode) -> Campaign:
         raise NotACampaignError(f"{node.pk} is a {label}; give the PK or UUID of a DiscoverWorkChain")
     outputs = dict(outputs_of(node))
     descendants = node.called_descendants
-    table = outputs.get("table") or first_table(descendants)
+    table = outputs.get("table") or last_table(descendants)
     rows = read_table(table) if table is not None else []
     if "summary" in outputs:
         summary = outputs["summary"].get_dict()

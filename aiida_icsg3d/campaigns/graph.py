@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,18 +34,27 @@ def output(process: ProcessNode, label: str) -> Any:
     return triples[0].node if triples else None
 
 
-def first_table(processes: list[ProcessNode]) -> SinglefileData | None:
-    """Return the table of the first screening that has one, or None."""
-    tables = (output(process, "table") for process in processes if is_stage(process, "screen"))
+def in_order(processes: Iterable[ProcessNode]) -> list[ProcessNode]:
+    """Return processes as they began: a job that was tried again stands after the one before."""
+    return sorted(processes, key=lambda process: process.pk or 0)
+
+
+def last_table(processes: list[ProcessNode]) -> SinglefileData | None:
+    """Return the table of the last screening that has one, or None."""
+    screens = [process for process in reversed(in_order(processes)) if is_stage(process, "screen")]
+    tables = (output(process, "table") for process in screens)
     return next((table for table in tables if table is not None), None)
 
 
 def crystal_uuids(processes: list[ProcessNode]) -> dict[str, str]:
-    """Return id -> UUID of every crystal that the rebuild jobs among the processes made, in one query a job."""
+    """Return id -> UUID of every crystal that the rebuild jobs among the processes made, in one query a job.
+
+    Of a job that was cut off and tried again, the last counts.
+    """
     from aiida.orm import CalcJobNode, QueryBuilder, StructureData
 
     found: dict[str, str] = {}
-    for process in processes:
+    for process in in_order(processes):
         if not is_stage(process, "rebuild"):
             continue
         query = QueryBuilder().append(CalcJobNode, filters={"id": process.pk}, tag="job")

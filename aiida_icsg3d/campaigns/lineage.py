@@ -72,6 +72,7 @@ def lineage(structure: StructureData, files: bool = False) -> list[Step]:
     rebuilds = [pk for pk, stage in stages.items() if stage == "rebuild"]
     if rebuilds:
         screens = collect(rebuilds, CalcJobNode, {"process_type": {"like": "%icsg3d.screen"}}, with_ancestors="start")
+        screens = [node for node in screens if node.is_finished_ok] or screens  # not those that were tried again
         nodes.update({pk_of(node): node for node in screens})
         before = collect([pk_of(node) for node in screens], with_descendants="start")
         nodes.update({pk_of(node): node for node in before})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .campaign import Campaign, read_campaign
 from .candidate import Candidate
+from .graph import in_order
 from .lineage import process_stage
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ def ranking(
 
 
 def failures(workchain: ProcessNode) -> list[Failure]:
-    """Return the relaxations of a run that did not end well, and the jobs that failed, with the reason."""
+    """Return the relaxations of a run that did not end well, and the jobs that failed, with the reason.
+
+    A job that was cut off, and ended well when it was tried again, is no failure.
+    """
     campaign = read_campaign(workchain)
     found = [
         Failure(c.id, c.formula, (c.relax or {}).get("exit_status"), str((c.relax or {}).get("reason") or ""),
@@ -88,8 +92,14 @@ def failures(workchain: ProcessNode) -> list[Failure]:
         for c in campaign.candidates
         if c.failed
     ]  # fmt: skip
-    for process in workchain.called_descendants:
-        if process_stage(process) not in (None, "relax") and not process.is_finished_ok and process.is_terminated:
+    jobs = [p for p in in_order(workchain.called_descendants) if process_stage(p) not in (None, "relax")]
+    mended = {process_stage(p): p.pk or 0 for p in jobs if p.is_finished_ok}  # by a later try
+    for process in jobs:
+        if (
+            process.is_terminated
+            and not process.is_finished_ok
+            and (process.pk or 0) > mended.get(process_stage(process), 0)
+        ):
             reason = process.exit_message or process.exception or "killed"
             found.append(Failure(str(process_stage(process)), "", process.exit_status, reason, process.uuid))
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from icsg3d_models.screening.ranking import STAGES
 
-from .graph import is_stage, output
+from .graph import in_order, is_stage, output
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
@@ -21,11 +21,11 @@ def funnel_so_far(processes: list[ProcessNode]) -> dict[str, int]:
     from ..workflows.summary import funnel
 
     results: dict[str, Any] = {}
-    for process in processes:
+    for process in in_order(processes):
         stage = next((name for name in REACHED if is_stage(process, name)), None)
         content = output(process, "results") if stage is not None else None
         if content is not None and stage is not None:
-            results.setdefault(stage, content.get_dict())
+            results[stage] = content.get_dict()  # of the last try
     relaxations = relaxations_so_far(processes)
     if relaxations:
         results["validate"] = relaxations

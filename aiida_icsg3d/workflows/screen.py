@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.common import AttributeDict
 from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain
-from aiida.orm import AbstractCode, Bool, FolderData, RemoteData, SinglefileData
+from aiida.orm import AbstractCode, Bool, FolderData, Int, RemoteData, SinglefileData, to_aiida_type
 
-from ..calculations.exit_codes import declare, failed_child
+from ..calculations.exit_codes import declare, failed_child, label_of
 from ..calculations.screen import ScreenCalculation
 from ..data import TrainedModelData
 from .cleaning import clean_called
 from .protocols import load_protocol
+from .stages.stage import MAX_RETRIES, ScreenStage, last_job, validate_retries
 
 
 class ScreenWorkChain(WorkChain):
@@ -27,6 +27,11 @@ class ScreenWorkChain(WorkChain):
         spec.input(
             "clean_workdir", valid_type=Bool, default=lambda: Bool(False), help="Clean the remote folder at the end."
         )
+        spec.input(
+            "max_retries", valid_type=Int, default=lambda: Int(MAX_RETRIES), serializer=to_aiida_type,
+            validator=validate_retries,
+            help="How often the job is tried again after it was killed, preempted or lost with its node.",
+        )  # fmt: skip
         spec.outline(cls.run_screen, cls.results)
         spec.expose_outputs(ScreenCalculation, include=("results", "table", "selected"))
         spec.outputs["results"].required = False
@@ -61,6 +66,7 @@ class ScreenWorkChain(WorkChain):
         settings.update({key: value for key, value in {"top": top, "elements": elements}.items() if value is not None})
         builder: Any = cls.get_builder()
         builder.clean_workdir = Bool(inputs["clean_workdir"])
+        builder.max_retries = Int(inputs["max_retries"])
         builder.screen.code = code
         builder.screen.settings = settings
         builder.screen.metadata.options = {**inputs["screen"]["options"], **(options or {})}
@@ -73,21 +79,21 @@ class ScreenWorkChain(WorkChain):
         return builder
 
     def run_screen(self) -> ToContext:
-        """Submit the job."""
-        inputs = AttributeDict(self.exposed_inputs(ScreenCalculation, "screen"))
-        inputs.metadata.call_link_label = "screen"
-        node = self.submit(ScreenCalculation, **inputs)
-        self.report(f"launching ScreenCalculation<{node.pk}>")
+        """Submit the stage."""
+        inputs = self.exposed_inputs(ScreenCalculation, "screen")
+        metadata = {"call_link_label": "screen"}
+        node = self.submit(ScreenStage, job=inputs, max_retries=self.inputs.max_retries, metadata=metadata)
+        self.report(f"launching {ScreenStage.__name__}<{node.pk}>")
         return ToContext(screen=node)
 
     def results(self) -> ExitCode | None:
-        """Attach the outputs, as far as there are any."""
+        """Attach the outputs, as far as they are there."""
         node = self.ctx.screen
-        self.out_many(self.exposed_outputs(node, ScreenCalculation))
+        self.out_many({name: node.outputs[name] for name in ("results", "table", "selected") if name in node.outputs})
         if node.is_finished_ok:
             return None
-        if node.exit_status == ScreenCalculation.exit_codes.ERROR_NOTHING_VALID.status:
-            return self.exit_codes.ERROR_NOTHING_VALID.format(message=node.exit_message)
+        if label_of(node) == "ERROR_NOTHING_VALID":
+            return self.exit_codes.ERROR_NOTHING_VALID.format(message=last_job(node).exit_message)
         return failed_child(self.exit_codes, "ERROR_SCREEN_FAILED", node)
 
     def on_terminated(self) -> None:

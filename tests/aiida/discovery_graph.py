@@ -171,17 +171,20 @@ def build_discovery(
     found.models = models
 
     generate = process(orm.WorkChainNode, "aiida.workflows:icsg3d.generate", {}, found.workchain)
+    stage = process(orm.WorkChainNode, "aiida.workflows:icsg3d.stage.sample", {}, generate)
     sample = process(orm.CalcJobNode, "aiida.calculations:icsg3d.sample",
                      {"vae": models["vae"], "prior": models["prior"], "settings": orm.Dict(ASKED)},
-                     generate, computer)  # fmt: skip
+                     stage, computer)  # fmt: skip
     fields = orm.RemoteData(remote_path=str(folder / "sample"), computer=computer)
     finish(sample, {"remote_folder": fields, "results": results("sample", 4.0, samples=8)})
+    stage = process(orm.WorkChainNode, "aiida.workflows:icsg3d.stage.segment", {}, generate)
     segment = process(orm.CalcJobNode, "aiida.calculations:icsg3d.segment",
-                      {"unet": models["unet"], "fields_folder": fields}, generate, computer)  # fmt: skip
+                      {"unet": models["unet"], "fields_folder": fields}, stage, computer)  # fmt: skip
     segments = orm.RemoteData(remote_path=str(folder / "segment"), computer=computer)
     finish(segment, {"remote_folder": segments, "results": results("segment", 3.0)})
+    stage = process(orm.WorkChainNode, "aiida.workflows:icsg3d.stage.rebuild", {}, generate)
     rebuild = process(orm.CalcJobNode, "aiida.calculations:icsg3d.rebuild",
-                      {"fields_folder": fields, "segments_folder": segments}, generate, computer)  # fmt: skip
+                      {"fields_folder": fields, "segments_folder": segments}, stage, computer)  # fmt: skip
     for name, (a_site, b_site, x_site, a, _) in CRYSTALS.items():
         found.crystals[name] = orm.StructureData(pymatgen=perovskite(a_site, b_site, x_site, a, 0.01))
     crystals = orm.FolderData()
@@ -189,8 +192,9 @@ def build_discovery(
     finish(rebuild, {"retrieved": crystals, "results": results("rebuild", 1.0, rebuilt=4), **born})
     finish(generate, {})
     screening = process(orm.WorkChainNode, "aiida.workflows:icsg3d.screen", {}, found.workchain)
+    stage = process(orm.WorkChainNode, "aiida.workflows:icsg3d.stage.screen", {}, screening)
     screen = process(orm.CalcJobNode, "aiida.calculations:icsg3d.screen",
-                     {"crystals_folder": crystals, "predictors__cgcnn": models["cgcnn"]}, screening,
+                     {"crystals_folder": crystals, "predictors__cgcnn": models["cgcnn"]}, stage,
                      computer)  # fmt: skip
     rows = screening_rows(reason)
     table = as_table(rows)

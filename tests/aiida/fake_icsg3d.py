@@ -1,14 +1,21 @@
 """Stands in for the program `icsg3d`: checks settings and links as it does, then writes what a plan says.
 
 Called as ``fake_icsg3d.py PLAN STAGE SETTINGS``; PLAN is a JSON file: stage -> list of arguments of
-:func:`made_up.write_stage`, one a call; the last one is used again.
+:func:`made_up.write_stage`, one a call; the last one is used again. Before these come the accidents: ``kill`` (the
+program dies without a word), ``says`` (lines on standard error, and no results), ``sleeps`` (seconds, the process
+writes its PID to `pid` first), ``most`` (memory runs out above this batch), ``purge`` and
+``purge_linked`` (files that vanish: of this stage at its end, of an earlier one meanwhile).
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 from made_up import write_stage
 
@@ -43,7 +50,28 @@ def main() -> None:
         (Path.cwd() / "checkpoint" / "last.pt").write_bytes(b"state")
     if stage == "sample":
         plan.setdefault("count", settings.n_samples)
+    accident(plan, settings)
+    purged = plan.pop("purge", [])
     write_stage(Path.cwd(), stage, **plan)
+    for name in purged:
+        Path(name).unlink()
+
+
+def accident(plan: dict[str, Any], settings: Any) -> None:
+    """Let happen what the plan says, and take it out of the plan."""
+    if plan.pop("kill", False):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if (words := plan.pop("says", None)) is not None:
+        print(words, file=sys.stderr)
+        raise SystemExit(1)
+    if seconds := plan.pop("sleeps", None):
+        Path("pid").write_text(str(os.getpid()))
+        time.sleep(seconds)
+    if (linked := plan.pop("purge_linked", None)) is not None:
+        Path(getattr(settings, linked)).resolve().unlink()
+    size = getattr(settings, "batch_size", settings.threads or 99)
+    if size > plan.pop("most", size):
+        plan.update(status="out_of_memory", message=f"memory ran out at {size}")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from ...calculations.exit_codes import label_of
 from ...dft.quantum_espresso.pw_failures import innermost_failure
+from ...workflows.stages.stderr import error_lines, last_line
 
 if TYPE_CHECKING:
-    from aiida.orm import CalcJobNode, ProcessNode
+    from aiida.orm import ProcessNode
 
-STDERR = ("icsg3d.err", "_scheduler-stderr.txt", "CRASH")
-"""Retrieved files that tell of an error, those that tell most first."""
 HEAD, TAIL = 3, 5
 """How many lines of such a file are shown; a traceback has its reason at the end."""
 
@@ -77,37 +76,15 @@ def last_error(node: ProcessNode) -> str:
     return last_line(logged[-1].message) if logged else ""
 
 
-def last_line(text: str | None) -> str:
-    """Return the last line that says something."""
-    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
-    return lines[-1] if lines else ""
-
-
 def in_words(label: str | None) -> str:
     """Return the label of an exit status in words, where the process says nothing more."""
     return label.removeprefix("ERROR_").replace("_", " ").lower() if label else "no message"
 
 
 def stderr_of(node: ProcessNode) -> tuple[str, list[str]] | None:
-    """Return the first file of :data:`STDERR` that holds something, shortened in its middle."""
-    from aiida.orm import CalcJobNode
-
-    if not isinstance(node, CalcJobNode):
-        return None
-    for name in STDERR:
-        lines = [line.rstrip() for line in retrieved_text(node, name).splitlines() if line.strip()]
-        if len(lines) > HEAD + TAIL:
-            lines = [*lines[:HEAD], "...", *lines[-TAIL:]]
-        if lines:
-            return name, lines
-    return None
-
-
-def retrieved_text(node: CalcJobNode, name: str) -> str:
-    """Return the text of a retrieved file, empty where it was not retrieved."""
-    from ..graph import output
-
-    folder = output(node, "retrieved")
-    if folder is None or name not in folder.base.repository.list_object_names():
-        return ""
-    return str(folder.base.repository.get_object_content(name, mode="rb").decode("utf-8", errors="replace"))
+    """Return the first file of a job that tells of an error, shortened in its middle."""
+    found = error_lines(node)
+    if found is None or len(found[1]) <= HEAD + TAIL:
+        return found
+    name, lines = found
+    return name, [*lines[:HEAD], "...", *lines[-TAIL:]]

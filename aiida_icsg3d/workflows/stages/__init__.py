@@ -1,0 +1,1 @@
+"""One small WorkChain a stage: its job, again where that helps."""
