@@ -1,14 +1,17 @@
 """Storing thousands of nodes that one job created, with their links, in a few statements.
 
-One by one, every node costs three commits to the disk and several queries: 10,000 crystals take many minutes.
-Only nodes without files and with attributes alone are stored this way.
+One by one, every node costs three commits to the disk and several queries: 10,000 crystals take many minutes, from the
+parser as well as from the cache. Only nodes without files and with attributes alone are stored this way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
+from aiida import orm
 from aiida.common import timezone
 from aiida.common.hashing import make_hash
 from aiida.common.links import LinkType
@@ -16,10 +19,22 @@ from aiida.engine import CalcJob
 from aiida.orm import Data, ProcessNode, QueryBuilder
 from aiida.orm.entities import EntityTypes
 from aiida.orm.implementation.utils import clean_value
+from aiida.orm.nodes.caching import NodeCaching
+
+CRYSTALS = "crystals__"
+COPIED = ("node_type", "process_type", "label", "description", "attributes")
+"""Columns that a copy has from its source."""
 
 
 class StoresCrystals(CalcJob):
     """A job whose output namespace ``crystals`` holds thousands of nodes, which are stored together."""
+
+    def _setup_db_record(self) -> None:
+        """Set the node up, and let it copy the outputs of a job in the cache together."""
+        super()._setup_db_record()
+        # The node is that of all CalcJobs, and AiiDA has no other place where a process could say how it is done.
+        node: Any = self.node
+        node._add_outputs_from_cache = partial(add_outputs_from_cache, node)
 
     def update_outputs(self) -> None:
         """Attach new outputs, the crystals together."""
@@ -39,13 +54,25 @@ def store_created(process: ProcessNode, nodes: Mapping[str, Data]) -> dict[str, 
     """
     now: Any = timezone.now()
     user: Any = process.user.pk
-    rows = [node_row(node, user, now) for node in nodes.values()]
+    insert_created(process, {label: node_row(node, user, now) for label, node in nodes.items()})
+    query = QueryBuilder(backend=process.backend).append(ProcessNode, filters={"id": process.pk}, tag="process")
+    query.append(Data, with_incoming="process", project=["*"], edge_project=["label"])
+    stored = {label: node for node, label in query.iterall()}
+    return {label: stored[label] for label in nodes}
+
+
+def insert_created(process: ProcessNode, rows: Mapping[str, dict[str, Any]]) -> None:
+    """Insert rows of the table of nodes, and links that say that a process created them; all or nothing.
+
+    :param rows: link label -> row, all of one user and with one ``ctime``; not none.
+    """
     backend: Any = process.backend
-    labels = dict(zip((row["uuid"] for row in rows), nodes, strict=True))
+    labels = {row["uuid"]: label for label, row in rows.items()}
+    one = next(iter(rows.values()))
     with backend.transaction():
-        backend.bulk_insert(EntityTypes.NODE, rows)
+        backend.bulk_insert(EntityTypes.NODE, list(rows.values()))
         found = QueryBuilder(backend=backend).append(
-            Data, filters={"ctime": {"==": now}, "user_id": user}, project=["id", "uuid"]
+            Data, filters={"ctime": {"==": one["ctime"]}, "user_id": one["user_id"]}, project=["id", "uuid"]
         )
         links = [
             {"input_id": process.pk, "output_id": pk, "label": labels[uuid], "type": LinkType.CREATE.value}
@@ -55,10 +82,27 @@ def store_created(process: ProcessNode, nodes: Mapping[str, Data]) -> dict[str, 
         if len(links) != len(rows):
             raise RuntimeError(f"{len(rows)} nodes were inserted, but {len(links)} were found again")
         backend.bulk_insert(EntityTypes.LINK, links)
-    query = QueryBuilder(backend=backend).append(ProcessNode, filters={"id": process.pk}, tag="process")
-    query.append(Data, with_incoming="process", project=["*"], edge_project=["label"])
-    stored = {label: node for node, label in query.iterall()}
-    return {label: stored[label] for label in nodes}
+
+
+def add_outputs_from_cache(process: ProcessNode, source: ProcessNode) -> None:
+    """Give a job copies of the outputs of an equal one: the crystals together, the few others as AiiDA does it."""
+    query = QueryBuilder(backend=process.backend).append(ProcessNode, filters={"id": source.pk}, tag="source")
+    query.append(Data, with_incoming="source", project=["id", *COPIED, "extras"], edge_project=["label"])
+    now: Any = timezone.now()
+    user: Any = process.user.pk
+    rows = {}
+    for *values, extras, label in query.all():
+        content = dict(zip(("id", *COPIED), values, strict=True))
+        pk = content.pop("id")
+        if not label.startswith(CRYSTALS):
+            copy = orm.load_node(pk).clone()
+            copy.base.links.add_incoming(process, link_type=LinkType.CREATE, link_label=label)
+            copy.store()
+            continue
+        digest = extras.get(NodeCaching._HASH_EXTRA_KEY)
+        rows[label] = row_of(now, user, {NodeCaching._HASH_EXTRA_KEY: digest}, **content)
+    if rows:
+        insert_created(process, rows)
 
 
 def node_row(node: Data, user: int, now: Any) -> dict[str, Any]:
@@ -70,17 +114,26 @@ def node_row(node: Data, user: int, now: Any) -> dict[str, Any]:
     node._validate_storability()
     node._validate()
     digest = make_hash(node.base.caching.get_objects_to_hash())
+    return row_of(
+        now, user, {NodeCaching._HASH_EXTRA_KEY: digest}, uuid=node.uuid, label=node.label,
+        description=node.description, node_type=node.node_type, process_type=node.process_type,
+        attributes=clean_value(node.base.attributes.all),
+    )  # fmt: skip
+
+
+def row_of(now: Any, user: int, extras: dict[str, Any], uuid: str | None = None, **content: Any) -> dict[str, Any]:
+    """Return a row of the table of nodes.
+
+    :param uuid: default: a new one.
+    :param content: its columns that a node does not have from its storing.
+    """
     return {
-        "uuid": node.uuid,
-        "node_type": node.node_type,
-        "process_type": node.process_type,
-        "label": node.label,
-        "description": node.description,
+        "uuid": uuid or str(uuid4()),
         "ctime": now,
         "mtime": now,
-        "attributes": clean_value(node.base.attributes.all),
-        "extras": {node.base.caching._HASH_EXTRA_KEY: digest},
+        "extras": extras,
         "repository_metadata": {},
         "user_id": user,
         "dbcomputer_id": None,
+        **content,
     }

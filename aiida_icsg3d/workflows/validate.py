@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida import orm
-from aiida.engine import ProcessBuilder, ToContext, WorkChain, while_
+from aiida.engine import Process, ProcessBuilder, ToContext, while_
 from aiida.engine.processes import ExitCode
 
 from ..calculations.exit_codes import declare
@@ -17,6 +17,7 @@ from ..dft.quantum_espresso import QuantumEspresso
 from ..dft.symmetry import check_ordered, symmetrise_structure
 from .protocols import load_protocol
 from .relaxations import FAILED, RELAXED, better_energy, collect_relaxations, outcome_of_starts, record_energy
+from .window import WindowWorkChain
 
 
 def validate_structures(structures: dict[str, orm.StructureData], _: Any) -> str | None:
@@ -45,7 +46,7 @@ def validate_engine(inputs: Mapping[str, Any], ports: Any) -> str | None:
     return chosen.check(inputs, ports)
 
 
-class ValidateWorkChain(WorkChain):
+class ValidateWorkChain(WindowWorkChain):
     """Relax cell and positions of every structure and report what became of each."""
 
     @classmethod
@@ -69,18 +70,15 @@ class ValidateWorkChain(WorkChain):
         )  # fmt: skip
         spec.input(
             "max_concurrent", valid_type=orm.Int, default=lambda: orm.Int(2), serializer=orm.to_aiida_type,
-            validator=validate_positive, help="How many relaxations are started together, batch after batch.",
+            validator=validate_positive, help="How many relaxations run at a time: as one ends, the next begins.",
         )  # fmt: skip
         spec.input(
             "max_retries", valid_type=orm.Int, default=lambda: orm.Int(2), serializer=orm.to_aiida_type,
             validator=validate_retries,
             help="How often a relaxation is tried again whose job was cancelled, killed or lost with its node.",
         )  # fmt: skip
-        loop: Any = while_(cls.should_launch)  # type: ignore[arg-type]
-        better: Any = while_(cls.should_compute_energies)  # type: ignore[arg-type]
-        spec.outline(
-            cls.setup, loop(cls.launch, cls.inspect), cls.queue_energies, better(cls.compute_energies), cls.results
-        )
+        loop: Any = while_(cls.should_go_on)  # type: ignore[arg-type]
+        spec.outline(cls.setup, loop(cls.launch, cls.inspect), cls.results)
         spec.output_namespace(
             "relaxed", valid_type=orm.StructureData, dynamic=True, required=False,
             help="The relaxed crystals, by the identifier of the input.",
@@ -153,41 +151,54 @@ class ValidateWorkChain(WorkChain):
         except EngineError as exception:
             return self.exit_codes[exception.label].format(reason=str(exception))
         self.ctx.waiting = sorted(self.inputs.structures)
-        self.ctx.tasks = []  # of crystals that are prepared: label, crystals, start
-        self.ctx.launched = {}  # label -> task, of all that have been started
-        self.ctx.running = []  # labels
-        self.ctx.tries = {}  # label -> how often
+        self.ctx.tasks = []  # that can begin: label, crystals, start; a better energy: without start
+        self.ctx.launched = {}  # key in the context -> task, of all that have been started
+        self.ctx.tries = {}  # key -> how often
         self.ctx.prepared = {}  # label of a crystal and start -> crystal as the engine gets it
         self.ctx.refused = {}  # identifier -> reason
+        self.ctx.starts = {}  # identifier -> labels of its relaxations that have not ended
         return None
 
     def should_launch(self) -> bool:
-        """Whether structures are still waiting."""
+        """Whether something is left to begin."""
         return bool(self.ctx.waiting or self.ctx.tasks)
 
-    def launch(self) -> ToContext:
-        """Start the next batch of relaxations."""
+    def should_go_on(self) -> bool:
+        """Whether something is left to begin or to end."""
+        return self.should_launch() or bool(self.running)
+
+    def launch(self) -> ToContext | None:
+        """Begin relaxations and energies until as many run as may."""
         engine = self.engine()
-        running: dict[str, orm.ProcessNode] = {}
-        while len(running) < self.inputs.max_concurrent.value and self.should_launch():
+        while len(self.running) < self.inputs.max_concurrent.value and self.should_launch():
             if not self.ctx.tasks:
                 self.prepare(engine)
                 continue
-            task = self.ctx.tasks.pop(0)
-            start = task["start"]
-            crystals = {name: self.ctx.prepared[task_label([name], start)] for name in task["crystals"]}
+            self.begin_task(engine, self.ctx.tasks.pop(0))
+        return self.still_running()
+
+    def begin_task(self, engine: Engine, task: dict[str, Any]) -> None:
+        """Begin a relaxation, or the better energy of a relaxed crystal."""
+        start, crystals, label = task["start"], task["crystals"], task["label"]
+        if start is None:
+            begun = self.energy_of(engine, crystals[0])
+            key = f"energy_{label}"
+        else:
             try:
-                process, inputs = engine.process(crystals, start)
+                begun = engine.process({name: self.ctx.prepared[task_label([name], start)] for name in crystals}, start)
             except CrystalError as exception:
-                self.refuse(task["crystals"], exception)
-                continue
-            inputs.setdefault("metadata", {})["call_link_label"] = f"relax_{task['label']}"
-            node = self.submit(process, **inputs)
-            running[f"relaxation_{task['label']}"] = node
-            self.ctx.launched[task["label"]] = task
-            self.report(f"launching {process.__name__}<{node.pk}> for {', '.join(task['crystals'])}, {start}")
-        self.ctx.running = [name.removeprefix("relaxation_") for name in running]
-        return ToContext(**running)
+                self.refuse(crystals, exception)
+                self.queue_energies(task)
+                return
+            key = f"relaxation_{label}"
+        if begun is None:
+            return
+        process, inputs = begun
+        link = key.replace("relaxation_", "relax_", 1) if start is not None else key
+        inputs.setdefault("metadata", {})["call_link_label"] = link
+        node = self.begin(key, process, **inputs)
+        self.ctx.launched[key] = task
+        self.report(f"launching {process.__name__}<{node.pk}> for {', '.join(crystals)}, {start or 'energy'}")
 
     def prepare(self, engine: Engine) -> None:
         """Make tasks of the next structures: symmetrised, and one task for each start."""
@@ -207,7 +218,10 @@ class ValidateWorkChain(WorkChain):
                 self.ctx.prepared[label] = structure if kept else self.symmetrise(structure, label)
                 by_start.setdefault(start, []).append(identifier)
         for start, crystals in by_start.items():
-            self.ctx.tasks.append({"label": task_label(crystals, start), "crystals": crystals, "start": start})
+            label = task_label(crystals, start)
+            self.ctx.tasks.append({"label": label, "crystals": crystals, "start": start})
+            for identifier in crystals:
+                self.ctx.starts.setdefault(identifier, []).append(label)
 
     def symmetrise(self, structure: orm.StructureData, label: str) -> orm.StructureData:
         """Return a crystal symmetrised as the inputs say."""
@@ -228,50 +242,54 @@ class ValidateWorkChain(WorkChain):
             self.report(f"{identifier} cannot be relaxed: {reason}")
 
     def inspect(self) -> None:
-        """Queue again what was cut off from outside: nothing is wrong with a crystal whose job was cancelled."""
-        engine = self.engine()
-        for label in self.ctx.running:
-            node, tried = self.ctx[f"relaxation_{label}"], self.ctx.tries.get(label, 0)
-            if tried < self.inputs.max_retries.value and engine.may_be_tried_again(node):
-                self.ctx.tries[label] = tried + 1
-                self.ctx.tasks.append(self.ctx.launched[label])
-                self.report(f"{node.process_label}<{node.pk}> was cut off; trying {label} again")
+        """Queue again what was cut off from outside, and the energies of crystals of which all relaxations ended.
 
-    def found(self, engine: Engine) -> dict[str, dict[str, tuple[orm.ProcessNode, Relaxation]]]:
-        """Return identifier -> start -> its process and what became of the crystal there."""
+        Nothing is wrong with a crystal whose job was cancelled.
+        """
+        engine = self.engine()
+        for key, node in self.ended().items():
+            task, tried = self.ctx.launched[key], self.ctx.tries.get(key, 0)
+            if tried < self.inputs.max_retries.value and engine.may_be_tried_again(node):
+                self.ctx.tries[key] = tried + 1
+                self.ctx.tasks.insert(0, task)
+                self.report(f"{node.process_label}<{node.pk}> was cut off; trying {task['label']} again")
+                continue
+            self.queue_energies(task)
+
+    def queue_energies(self, task: dict[str, Any]) -> None:
+        """Queue the better energies of the crystals of a task that has ended, where it was their last relaxation."""
+        for identifier in task["crystals"] if task["start"] is not None else ():
+            left = [label for label in self.ctx.starts[identifier] if label != task["label"]]
+            self.ctx.starts[identifier] = left
+            if not left:
+                self.ctx.tasks.append({"label": identifier, "crystals": [identifier], "start": None})
+
+    def found(
+        self, engine: Engine, only: str | None = None
+    ) -> dict[str, dict[str, tuple[orm.ProcessNode, Relaxation]]]:
+        """Return identifier -> start -> its process and what became of the crystal there.
+
+        :param only: of one crystal.
+        """
         tried: dict[str, dict[str, tuple[orm.ProcessNode, Relaxation]]] = {}
-        for label, task in self.ctx.launched.items():
-            node = self.ctx[f"relaxation_{label}"]
-            for identifier in task["crystals"]:
-                tried.setdefault(identifier, {})[task["start"]] = (node, engine.read(node, identifier))
+        for key, task in self.ctx.launched.items():
+            for identifier in task["crystals"] if task["start"] is not None else ():
+                if only in (None, identifier):
+                    node = self.ctx[key]
+                    tried.setdefault(identifier, {})[task["start"]] = (node, engine.read(node, identifier))
         return tried
 
-    def queue_energies(self) -> None:
-        """Note of which relaxations the engine computes a better energy."""
-        engine, self.ctx.relaxed_ends = self.engine(), {}
-        for identifier, tried in self.found(engine).items():
-            outcome = outcome_of_starts(tried, type(engine))
-            if outcome["status"] == RELAXED:
-                self.ctx.relaxed_ends[identifier] = outcome["start"]
-        self.ctx.energies_waiting = sorted(self.ctx.relaxed_ends)
-
-    def should_compute_energies(self) -> bool:
-        """Whether energies are still waiting."""
-        return bool(self.ctx.energies_waiting)
-
-    def compute_energies(self) -> ToContext:
-        """Start the next batch of energies."""
-        engine, count = self.engine(), self.inputs.max_concurrent.value
-        batch, self.ctx.energies_waiting = self.ctx.energies_waiting[:count], self.ctx.energies_waiting[count:]
-        tried, running = self.found(engine), {}
-        for identifier in batch:
-            node, relaxation = tried[identifier][self.ctx.relaxed_ends[identifier]]
-            assert relaxation.structure is not None
-            if (task := engine.energy(node, identifier, relaxation.structure)) is not None:
-                process, inputs = task
-                inputs.setdefault("metadata", {})["call_link_label"] = f"energy_{identifier}"
-                running[f"energy_{identifier}"] = self.submit(process, **inputs)
-        return ToContext(**running)
+    def energy_of(self, engine: Engine, identifier: str) -> tuple[type[Process], Any] | None:
+        """Return the process of the better energy of a crystal and its inputs; None: not relaxed, or none is needed."""
+        tried = self.found(engine, only=identifier).get(identifier)
+        if not tried:  # refused from all starts
+            return None
+        outcome = outcome_of_starts(tried, type(engine))
+        if outcome["status"] != RELAXED:
+            return None
+        node, relaxation = tried[outcome["start"]]
+        assert relaxation.structure is not None
+        return engine.energy(node, identifier, relaxation.structure)
 
     def results(self) -> ExitCode | None:
         """Attach the relaxed crystals and the table of all of them."""

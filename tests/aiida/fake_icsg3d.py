@@ -2,8 +2,8 @@
 
 Called as ``fake_icsg3d.py PLAN STAGE SETTINGS``; PLAN is a JSON file: stage -> list of arguments of
 :func:`made_up.write_stage`, one a call; the last one is used again. Before these come the accidents: ``kill`` (the
-program dies without a word), ``says`` (lines on standard error, and no results), ``sleeps`` (seconds, the process
-writes its PID to `pid` first), ``most`` (memory runs out above this batch), ``purge`` and
+program dies without a word), ``says`` (lines on standard error, and no results), ``sleeps`` (seconds,
+or the same by the first crystal), ``most`` (memory runs out above this batch), ``purge`` and
 ``purge_linked`` (files that vanish: of this stage at its end, of an earlier one meanwhile).
 """
 
@@ -17,9 +17,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import h5py
 from made_up import write_stage
 
 from icsg3d_models.cli import read_settings
+from icsg3d_models.crystals.batch import read_crystals
 
 NEEDED = {
     "prepare": ["source"], "train": ["dataset", "unet", "vae", "start_from", "resume_from"],
@@ -50,6 +52,9 @@ def main() -> None:
         (Path.cwd() / "checkpoint" / "last.pt").write_bytes(b"state")
     if stage == "sample":
         plan.setdefault("count", settings.n_samples)
+    if stage == "relax" and plan.pop("given", False):
+        with h5py.File(settings.crystals) as file:
+            plan["ids"] = list(read_crystals(file["crystals"]).ids)
     accident(plan, settings)
     purged = plan.pop("purge", [])
     write_stage(Path.cwd(), stage, **plan)
@@ -64,9 +69,10 @@ def accident(plan: dict[str, Any], settings: Any) -> None:
     if (words := plan.pop("says", None)) is not None:
         print(words, file=sys.stderr)
         raise SystemExit(1)
-    if seconds := plan.pop("sleeps", None):
-        Path("pid").write_text(str(os.getpid()))
-        time.sleep(seconds)
+    seconds = plan.pop("sleeps", 0)
+    if isinstance(seconds, dict):
+        seconds = seconds.get(plan["ids"][0], 0)
+    time.sleep(seconds)
     if (linked := plan.pop("purge_linked", None)) is not None:
         Path(getattr(settings, linked)).resolve().unlink()
     size = getattr(settings, "batch_size", settings.threads or 99)

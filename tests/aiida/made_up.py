@@ -145,7 +145,8 @@ def write_stage(directory: Path, stage: str, status: str = "completed", message:
     elif stage == "relax" and status == "input_incompatible":
         pass  # it ends before the first crystal
     elif stage == "relax":
-        write_relaxed(directory, crystals(count), plan.get("failed", []))
+        batch = replace(crystals(len(plan["ids"])), ids=plan["ids"]) if "ids" in plan else crystals(count)
+        write_relaxed(directory, batch, plan.get("failed", []))
         report.counts.update(crystals=count, relaxed=count - len(plan.get("failed", [])))
     elif stage == "screen":
         batch, selected = crystals(count), list(plan.get("selected", ["s000002", "s000001"]))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
+from aiida.manage import get_manager
+from aiida.manage.caching import enable_caching
 from aiida.orm import CalcJobNode, QueryBuilder, SinglefileData, StructureData, load_node
+from sqlalchemy import event
 
 from aiida_icsg3d.calculations.bulk import store_created
 from aiida_icsg3d.calculations.rebuild import RebuildCalculation
+from aiida_icsg3d.calculations.segment import SegmentCalculation
 from aiida_icsg3d.parsers.rebuild import structures
 from tests.aiida import made_up
 
@@ -53,15 +58,72 @@ def test_nothing_is_stored_where_one_is_wrong(job: CalcJobNode) -> None:
     assert QueryBuilder().append(StructureData).count() == before + 1  # `old` itself
 
 
-def test_through_the_engine(fake_code: Any, remote: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """Collect the statements that change the database."""
+    found: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.split(maxsplit=1)[0].upper() in ("INSERT", "UPDATE", "SAVEPOINT"):
+            found.append(statement)
+
+    engine = get_manager().get_profile_storage().get_session().get_bind()
+    event.listen(engine, "before_cursor_execute", note)
+    yield found
+    event.remove(engine, "before_cursor_execute", note)
+
+
+COUNT = 300
+
+
+def test_through_the_engine_and_again_from_the_cache(
+    fake_code: Any, remote: Any, tmp_path: Path, statements: list[str]
+) -> None:
     (tmp_path / "fields.h5").write_bytes(b"fields")
     (tmp_path / "segments.h5").write_bytes(b"segments")
     folder = remote()
-    inputs = {"code": fake_code(rebuild={"count": 300}), "fields_folder": folder, "segments_folder": folder}
+    inputs = {"code": fake_code(rebuild={"count": COUNT}), "fields_folder": folder, "segments_folder": folder}
     outputs, node = run_get_node(RebuildCalculation, **inputs)
     assert node.is_finished_ok, node.exit_message
-    assert len(outputs["crystals"]) == 300
+    assert len(outputs["crystals"]) == COUNT
     assert all(crystal.is_stored for crystal in outputs["crystals"].values())
     query = QueryBuilder().append(CalcJobNode, filters={"id": node.pk}, tag="job")
     query.append(StructureData, with_incoming="job", filters={"label": {"like": "BaZrO3 %"}})
-    assert query.count() == 75
+    assert query.count() == COUNT // 4
+
+    statements.clear()
+    with enable_caching():
+        again, copy = run_get_node(RebuildCalculation, **inputs)
+    assert copy.base.caching.get_cache_source() == node.uuid
+    assert len(statements) < COUNT  # one by one it was some twelve a crystal
+    assert set(copy.outputs) == set(node.outputs)
+    assert again["crystals"].keys() == outputs["crystals"].keys()
+    for name, crystal in again["crystals"].items():
+        first = outputs["crystals"][name]
+        assert crystal.uuid != first.uuid
+        assert crystal.base.attributes.all == first.base.attributes.all
+        assert (crystal.label, crystal.description) == (first.label, first.description)
+        assert crystal.base.caching.get_hash() == first.base.caching.get_hash()
+        assert [(t.node.pk, t.link_label) for t in crystal.base.links.get_incoming()] == [
+            (copy.pk, f"crystals__{name}")
+        ]
+
+
+@pytest.mark.parametrize("gone", ["purged", "cleaned", "there"])
+def test_a_job_whose_files_are_gone_does_not_stand_for_another(
+    fake_code: Any, remote: Any, model: Any, tmp_path: Path, gone: str
+) -> None:
+    """Before, the cache gave the purged fields again, for ever."""
+    (tmp_path / "fields.h5").write_bytes(b"fields")
+    inputs = {"code": fake_code(), "fields_folder": remote(), "unet": model("unet")}
+    _, node = run_get_node(SegmentCalculation, **inputs)
+    folder = node.outputs.remote_folder
+    if gone == "purged":
+        (Path(folder.get_remote_path()) / "segments.h5").unlink()
+    if gone == "cleaned":
+        folder._clean()
+    with enable_caching():
+        _, again = run_get_node(SegmentCalculation, **inputs)
+    assert again.is_finished_ok
+    assert again.base.caching.is_created_from_cache == (gone == "there")
+    assert (Path(again.outputs.remote_folder.get_remote_path()) / "segments.h5").exists()

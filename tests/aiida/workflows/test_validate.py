@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def has_run(chain: Any, node: orm.ProcessNode, identifier: str = "a", start: str
     """Let the chain know of a relaxation that it has started."""
     label = task_label([identifier], start)
     chain.ctx[f"relaxation_{label}"] = node
-    chain.ctx.launched[label] = {"label": label, "crystals": [identifier], "start": start}
+    chain.ctx.launched[f"relaxation_{label}"] = {"label": label, "crystals": [identifier], "start": start}
 
 
 def give_outputs(node: orm.ProcessNode, structure: Structure | orm.StructureData, energy: float, **said: Any) -> None:
@@ -222,20 +222,33 @@ def test_stringency_that_the_family_lacks(process: Callable[..., Any]) -> None:
     assert chain.engine().stringency == "normal"
 
 
-def test_batches(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    chain = process({name: perovskite() for name in "abcde"})
+def go_on(chain: Any, ends: Callable[[dict[str, int]], list[str]] = list) -> Iterator[list[str]]:
+    """Take the steps of a chain as the engine does, and yield what runs after each launch.
+
+    :param ends: which of those that run end before the next step; default: all.
+    """
+    while chain.should_go_on():
+        waiting = chain.launch() or {}
+        yield list(chain.running)
+        for key in ends(dict(chain.running)):
+            chain.ctx[key] = waiting[key]
+        chain.inspect()
+
+
+def test_as_one_ends_the_next_begins(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`a` is slow: before, `c` waited for it."""
+    chain = process({name: perovskite() for name in "abcd"})
     submitted: list[str] = []
 
     def submit(_process: Any, **inputs: Any) -> orm.ProcessNode:
         submitted.append(inputs["metadata"]["call_link_label"])
-        return orm.WorkChainNode().store()
+        return called(None, RELAX, 401)
 
     monkeypatch.setattr(chain, "submit", submit)
-    sizes = []
-    while chain.should_launch():
-        sizes.append(len(chain.launch()))
-    assert sizes == [2, 2, 1]
-    assert submitted == [f"relax_{name}" for name in "abcde"]
+    steps = list(go_on(chain, lambda running: [key for key in running if len(running) == 1 or key != "relaxation_a"]))
+    named = ["".join(key.removeprefix("relaxation_") for key in keys) for keys in steps]
+    assert named[:4] == ["ab", "ac", "ad", "a"]
+    assert submitted == [f"relax_{name}" for name in "abcd"]
 
 
 def test_results_of_good_and_bad(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,9 +261,8 @@ def test_results_of_good_and_bad(process: Callable[..., Any], monkeypatch: pytes
     submitted = iter([nodes["bad"], nodes["good"]])
     monkeypatch.setattr(chain, "submit", lambda *_, **__: next(submitted))
     chain.ctx.waiting = ["bad", "good", "unknown"]
-    while chain.should_launch():
-        chain.ctx.update(chain.launch())
-        chain.inspect()
+    monkeypatch.setattr(chain, "energy_of", lambda *_: None)
+    assert next(iter(list(go_on(chain)))) == ["relaxation_bad", "relaxation_good"]
     assert chain.results() is None
     results = chain.outputs["results"].get_dict()
     assert {name: entry["status"] for name, entry in results.items()} == {
@@ -387,7 +399,7 @@ def test_one_of_two_orders_failed(process: Callable[..., Any]) -> None:
 def test_what_is_disordered_fails_alone(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     chain = process({"alloy": disordered("Ti Pb", [0.5, 0.5]), "good": perovskite()})
     monkeypatch.setattr(chain, "submit", lambda *_, **__: orm.WorkChainNode().store())
-    assert set(chain.launch()) == {"relaxation_good"}
+    assert set(chain.launch() or {}) == {"relaxation_good"}
     assert "is shared (Ti 0.5, Pb 0.5)" in chain.ctx.refused["alloy"]
 
 
@@ -406,11 +418,33 @@ def test_a_job_that_was_cut_off_is_tried_again(
         return node
 
     monkeypatch.setattr(chain, "submit", submit)
-    while chain.should_launch():
-        chain.ctx.update(chain.launch())
-        chain.inspect()
+    assert len(list(go_on(chain))) >= tries
     assert len(begun) == tries
     assert chain.ctx.relaxation_a.uuid == begun[-1].uuid
+
+
+def test_an_energy_that_was_cut_off_is_tried_again(
+    process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins as soon as its crystal is relaxed, and again after a kill; before, the crystal had failed."""
+    chain = process({"a": perovskite()})
+    node = relaxation(chain, 0)
+    give_outputs(node, perovskite(a=3.9), -50.0)
+    chain.ctx.waiting = ["a"]
+    energies: list[orm.ProcessNode] = []
+
+    def submit(_process: Any, **inputs: Any) -> orm.ProcessNode:
+        if inputs["metadata"]["call_link_label"] == "relax_a":
+            return node
+        failed = not energies
+        energies.append(called(None, BASE, 302 if failed else 0))
+        if failed:
+            called(energies[-1], PW, 410, state=ProcessState.KILLED)
+        return energies[-1]
+
+    monkeypatch.setattr(chain, "submit", submit)
+    assert list(go_on(chain)) == [["relaxation_a"], ["energy_a"], ["energy_a"]]
+    assert chain.ctx.energy_a.uuid == energies[-1].uuid
 
 
 def test_retries_may_be_switched_off(process: Callable[..., Any]) -> None:
