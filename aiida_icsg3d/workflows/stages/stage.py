@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, process_handler, while_
 from aiida.orm import CalcJobNode, Dict, Int, Node, ProcessNode, to_aiida_type
@@ -40,7 +40,7 @@ class StageWorkChain(BaseRestartWorkChain):
     size of its batch. Not again: what is wrong with program, settings, account or disk; the exit code says what.
     """
 
-    _process_class: ClassVar[type[StageCalculation]]
+    _process_class: type[StageCalculation]
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -79,7 +79,7 @@ class StageWorkChain(BaseRestartWorkChain):
         else:
             exit_code = super().inspect_process()
         if exit_code is not None and exit_code.status:
-            self.out_many(self.get_outputs(node))
+            self.out_many(dict(self.get_outputs(node)))
         return exit_code
 
     def failure(self, label: str, node: CalcJobNode, words: str, **more: Any) -> ExitCode:
