@@ -93,7 +93,8 @@ class TrainCalculation(StageCalculation):
                 f"{', '.join(own) or 'no target'}"
             )
         kept = [] if own is None else [renamed.get(name, name) for name in own]
-        targets = settings.get("targets") or kept
+        emphasised = [settings["emphasis"].get("property")] if settings.get("emphasis") else []
+        targets = [*(settings.get("targets") or kept), *emphasised]
         unknown = sorted(set(targets) - set(inputs["dataset"].properties)) if "dataset" in inputs else []
         if unknown:
             known = ", ".join(inputs["dataset"].properties) or "no property"

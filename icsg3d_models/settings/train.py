@@ -42,6 +42,19 @@ class Optimiser(Strict):
         return self
 
 
+class Emphasis(Strict):
+    """Training crystals that are seen more often than others: those that a generator is to make more of."""
+
+    property: str
+    """Of the dataset; crystals of which it is not known are seen as often as without."""
+    at_least: float | None = None
+    """In its unit; null: no lower bound."""
+    at_most: float | None = None
+    """In its unit; null: no upper bound."""
+    times: Positive = 10
+    """Times an epoch."""
+
+
 class TrainSettings(StageSettings):
     """Train one network."""
 
@@ -69,6 +82,9 @@ class TrainSettings(StageSettings):
     targets_from: dict[str, str] = {}
     """Target of the model `start_from` -> property of the dataset that the fine-tuned model predicts in its place
     (`cgcnn`, `voxelnet`); its predictions are first shifted by the mean difference."""
+    emphasis: Emphasis | None = None
+    """Crystals to see more often; null: all alike. The last weights are then the result, not those with the lowest loss
+    of the validation part, in which all crystals count alike."""
     optimiser: Optimiser = Optimiser()
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """Of products and convolutions: `float32` as torch does it by default, `tf32` on NVIDIA GPUs, `bfloat16` by

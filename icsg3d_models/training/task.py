@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..data.datasets import Dataset
+from ..results import StageError
 from ..settings import TrainSettings
+from ..settings.train import Emphasis
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -23,10 +25,14 @@ class Task(ABC, Generic[Network]):
     :ivar module: what is trained; its state_dict is what is saved.
     :ivar config: JSON-able configuration from which the module is rebuilt.
     :ivar n_train: number of training crystals; batches are indices below it.
+    :ivar places: (n_train,) indices into the dataset; None: all of the training part.
+    :ivar passes: (n_train,) times that a crystal is seen in an epoch; None: once.
     :cvar compiled: methods of the module that do the work, for `compile`.
     """
 
     compiled: tuple[str, ...] = ("forward",)
+    places: np.ndarray | None = None
+    passes: np.ndarray | None = None
 
     kind: str
     module: Network
@@ -65,8 +71,32 @@ class Task(ABC, Generic[Network]):
 
         Here any crystals share a batch, and what is left over waits for the next epoch.
         """
-        order = rng.permutation(self.n_train)
-        return [order[start : start + size] for start in range(0, self.n_train - size + 1, size)]
+        order = rng.permutation(self.seen())
+        return [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+
+    def seen(self) -> np.ndarray:
+        """Return the training crystals as often as they are seen in an epoch."""
+        every = np.arange(self.n_train)
+        return every if self.passes is None else np.repeat(every, self.passes)
+
+    def emphasise(self, emphasis: Emphasis, dataset: Dataset) -> int:
+        """See some crystals more often, and return how many.
+
+        :raises icsg3d_models.results.StageError: there is none.
+        """
+        places = dataset.part("train") if self.places is None else self.places
+        values = dataset.values(emphasis.property)[places]
+        low, high = (-np.inf if emphasis.at_least is None else emphasis.at_least,
+                     np.inf if emphasis.at_most is None else emphasis.at_most)  # fmt: skip
+        chosen = np.isfinite(values) & (low <= values) & (values <= high)
+        if not chosen.any():
+            raise StageError(
+                "input_incompatible",
+                f"`emphasis`: no training crystal has {emphasis.property} between {low:g} and {high:g}; there are "
+                f"{int(np.isfinite(values).sum())} values; widen the bounds, or leave it out",
+            )
+        self.passes = np.where(chosen, emphasis.times, 1)
+        return int(chosen.sum())
 
     def fitted(self) -> dict[str, Any]:
         """Return what was changed of the model to start from before the first step, for the card."""

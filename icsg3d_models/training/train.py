@@ -50,6 +50,8 @@ def run(settings: TrainSettings, report: Report) -> None:
     task: Task[Any] = attrgetter(name)(importlib.import_module(module))(
         settings.model_copy(update={k: str(v) for k, v in models.items()}), dataset, device
     )
+    if settings.emphasis is not None:
+        report.counts["emphasised"] = task.emphasise(settings.emphasis, dataset)
     parameters = sum(p.numel() for p in task.module.parameters())
     report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)}, parameters=parameters)
     if settings.start_from is not None:
@@ -129,7 +131,7 @@ def _worse_than_before(card: dict[str, Any]) -> str:
     """Return a warning where a model that was fine-tuned does worse on the validation part than the one before."""
     before = card.get("fine_tuned_from", {}).get("validation", {}).get("loss")
     after = card["validation"]["loss"]
-    if before is None or after <= before:
+    if before is None or after <= before or card["settings"]["emphasis"] is not None:
         return ""
     return (
         f"fine-tuned, but the loss of the validation rose from {before:.4g} to {after:.4g}: the data of the training "

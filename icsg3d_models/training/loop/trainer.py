@@ -243,7 +243,8 @@ class Trainer:
             )
         if self.team.leads:
             self._write_metrics(self.report.directory / "metrics.csv")
-        if metrics["loss"] < self.state.best_loss:
+        # In the validation part all crystals count alike: by it the first weights would be the best.
+        if metrics["loss"] < self.state.best_loss or self.settings.emphasis is not None:
             self.state.best_loss, self.state.best_step = metrics["loss"], self.state.step
             self.state.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
 

@@ -47,6 +47,7 @@ class CGCNNTask(PropertyTask):
             values[part] = torch.from_numpy(columns[chosen]).float().to(device)
         task = cls(module.to(device), config.model_dump(), stores, values)
         task.dataset = dataset
+        task.places = np.flatnonzero((dataset.split == 0) & known)
         task.shifts = task.shift(settings.targets_from.values())
         return task
 

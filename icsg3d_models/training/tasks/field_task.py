@@ -22,7 +22,8 @@ class FieldTask(Task[Network]):
         """Return the batches of one epoch; the crystals of one share a grid."""
         if self.data.spacing is None:
             return super().batches(size, rng)
-        return batches_of_one_grid(self.data.sizes["train"], size, rng)
+        rows = self.seen()
+        return [rows[some] for some in batches_of_one_grid(self.data.sizes["train"][rows], size, rng)]
 
     @abstractmethod
     def evaluate(self, module: Network, part: str) -> dict[str, float]:

@@ -95,7 +95,8 @@ class LocalPriorTask(Task[LocalPrior]):
         sizes = self.sizes["train"]
         _, which, counts = torch.unique(sizes, dim=0, return_inverse=True, return_counts=True)
         passes = (counts.max() / counts).pow(EVENNESS).round().clamp(max=MOST_PASSES).long()[which]
-        rows = torch.arange(len(sizes)).repeat_interleave(passes.cpu())
+        often = passes.cpu() if self.passes is None else passes.cpu() * torch.from_numpy(self.passes)
+        rows = torch.arange(len(sizes)).repeat_interleave(often)
         return [rows[some].numpy() for some in batches_of_one_grid(sizes[rows], size, rng)]
 
     def loss(

@@ -84,7 +84,9 @@ class PriorTask(Task[Prior]):
         if start is not None:
             module.flow.load_state_dict(start.flow.state_dict())
         module.keep(held, targets_in(module, conditions["train"]))
-        return cls(module, latents, conditions)
+        task = cls(module, latents, conditions)
+        task.places = rows["train"]
+        return task
 
     def loss(
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
