@@ -145,8 +145,10 @@ def test_segments_hold_the_likeliest_elements(allowed: list[int], count: int) ->
     torch.manual_seed(0)
     unet = UNet(UNetConfig(elements=list(range(1, 30)), width=8)).eval()
     with torch.no_grad():
-        unet.mask_head.bias.fill_(5.0)
-    crystal = Crystals.from_arrays([4.0 * np.eye(3)], [np.array([[0, 0, 0], [0.5, 0.5, 0.5]])], [[8, 22]], ["a"])
+        unet.mask_head.load_state_dict({**unet.mask_head.state_dict(), "bias": torch.full((8,), 5.0)})
+    crystal = Crystals.from_arrays(
+        [4.0 * np.eye(3)], [np.array([[0, 0, 0], [0.5, 0.5, 0.5]])], [np.array([8, 22])], ["a"]
+    )
     occupancy = occupancy_field(to_batch(crystal), (16, 16, 16))
     found = segment.segment(unet, occupancy, torch.rand(1, 16, 8, 8, 8), allowed, 0.35)
     assert found["candidate"].shape == found["log_probability"].shape == (2, count)
