@@ -16,6 +16,18 @@ def elements_of(formula: str) -> set[str]:
     return {str(element) for element in Composition(formula).elements}
 
 
+def generated_ones(energies: Iterable[orm.Dict]) -> set[int]:
+    """Return the PKs of the energies whose crystal was generated: it comes from a rebuild job."""
+    pks = [node.pk for node in energies]
+    if not pks:
+        return set()
+    query = orm.QueryBuilder().append(
+        orm.CalcJobNode, filters={"process_type": {"like": "%:icsg3d.rebuild"}}, tag="rebuild"
+    )
+    query.append(orm.Dict, with_ancestors="rebuild", filters={"id": {"in": pks}}, project=["id"])
+    return {pk for (pk,) in query.distinct().iterall()}
+
+
 def known_energies(settings: Settings, elements: Iterable[str]) -> list[orm.Dict]:
     """Return the energies of crystals of these elements that were computed with the same settings, oldest first.
 

@@ -130,7 +130,8 @@ def _verdict(candidate: Energy, phases: Sequence[Energy], label: str) -> Verdict
     return Verdict(
         candidate.formula, label, value, height, bool(round(height, DIGITS) <= STABLE),
         hull.competing_phases(formula), sorted([*compounds, *elements]),
-        sorted(set(competing_formulas([formula])) - {*compounds, formula}),
+        # its own formula, too, where no other crystal of it is there: it may be another structure of a known compound
+        sorted(set(competing_formulas([formula])) - {*compounds}),
         energies={one: formation(one, energy) for one, energy in compounds.items()} | dict.fromkeys(elements, 0.0),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from ...calculations.exit_codes import declare
 from ...calculations.relax import RelaxCalculation
 from ...dft.engine import CrystalError, EngineError
 from ...dft.engines import engine_class
-from ...dft.known_energies import elements_of, known_energies
+from ...dft.known_energies import elements_of, generated_ones, known_energies
 from ..discover_builder import fill
 from ..relaxations import RELAXED
 from ..validate import ValidateWorkChain
@@ -131,14 +131,19 @@ class ReferencesWorkChain(WorkChain):
         if self.ctx.elements:
             self.ctx.known = known_energies(engine.expected_settings(self.ctx.elements), self.ctx.elements)
         names = ", ".join(sorted(self.known_formulas())) or "none"
-        self.report(f"{len(self.ctx.known)} energies of these settings are in the profile: {names}")
+        self.report(f"{len(self.ctx.known)} energies of these settings are in the profile, references of: {names}")
         return None
 
     def known_formulas(self) -> set[str]:
-        """Return the reduced formulas whose energies are known, elements by their symbols."""
+        """Return the reduced formulas of which a reference is known, elements by their symbols.
+
+        The energy of a generated crystal takes part in the hull, but it is no reference of its formula: the crystal
+        may be another structure of a known compound, whose own is then still needed.
+        """
         from pymatgen.core import Composition
 
-        formulas = [node.get_dict()["formula"] for node in self.ctx.known]
+        made = generated_ones(self.ctx.known)
+        formulas = [node.get_dict()["formula"] for node in self.ctx.known if node.pk not in made]
         return {one if len(elements_of(one)) > 1 else str(Composition(one).elements[0]) for one in formulas}
 
     def choose(self) -> None:

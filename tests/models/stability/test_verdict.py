@@ -65,3 +65,10 @@ def test_competing_phases_are_those_of_the_estimate() -> None:
     found = competing_formulas(["MgTiO3"])
     assert "MgTiO3" in found
     assert all(len(formula) > 2 for formula in found)  # compounds, no elements
+
+
+def test_another_structure_of_a_known_compound_does_not_stand_for_it() -> None:
+    """MgTiO3 is known as ilmenite: where no other crystal of it is there, the hull lacks it."""
+    phases = [Energy("Mg", 0.0), Energy("Ti", 0.0), Energy("O2", 0.0), Energy("MgO", -3.0), Energy("TiO2", -3.2)]
+    assert "MgTiO3" in judge({"x": Energy("MgTiO3", -3.0)}, phases, "LDA")["x"].lacks
+    assert "MgTiO3" not in judge({"x": Energy("MgTiO3", -3.0)}, [*phases, Energy("MgTiO3", -3.3)], "LDA")["x"].lacks

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import calcfunction
 from pymatgen.core import Lattice, Structure
 
 from aiida_icsg3d.dft.engines import engine_class
 from aiida_icsg3d.dft.fingerprint import Settings, SettingsDifferError
-from aiida_icsg3d.dft.known_energies import known_energies
+from aiida_icsg3d.dft.known_energies import generated_ones, known_energies
 from aiida_icsg3d.workflows.discover_builder import fill
 from aiida_icsg3d.workflows.stability.judging import check_settings, judge_candidates
 from aiida_icsg3d.workflows.stability.references import OF_ONE_CRYSTAL, ReferencesWorkChain
@@ -97,6 +99,31 @@ def test_what_is_known_is_found_by_its_settings(inputs: Any, workchain: Callable
     store(dict(settings.elements), {**settings.common, "degauss_Ry": 0.5})
     assert [node.uuid for node in known_energies(settings, ["Pb", "O"])] == [right.uuid]
     assert known_energies(settings, ["Pb"]) == []
+
+
+def test_a_generated_crystal_is_no_reference_of_its_formula(
+    inputs: Any, workchain: Callable[..., Any], localhost: orm.Computer
+) -> None:
+    """MgTiO3 as a perovskite would be judged against itself: its verdict was 0.000 eV/atom above the hull."""
+    chain = workchain(ReferencesWorkChain, inputs)
+    assert chain.look_up() is None
+    rebuild = orm.CalcJobNode(computer=localhost, process_type="aiida.calculations:icsg3d.rebuild").store()
+    made = energy("PbO", -1.0).get_dict()
+    structure = orm.StructureData(pymatgen=orm.load_node(made["structure_uuid"]).get_pymatgen())
+    structure.base.links.add_incoming(rebuild, link_type=LinkType.CREATE, link_label="crystals__s000001")
+
+    @calcfunction
+    def record(structure: orm.StructureData) -> orm.Dict:
+        return orm.Dict(made)
+
+    generated = record(structure.store())
+    chain.ctx.known = [generated]
+    chain.ctx.missing, chain.ctx.structures = {}, {}
+    inputs.formulas = orm.List(["PbO"])
+    assert generated_ones([generated, energy("Pb", 0.0)]) == {generated.pk}
+    assert chain.known_formulas() == set()
+    chain.ctx.known = [generated, energy("PbO", -2.0)]
+    assert chain.known_formulas() == {"PbO"}
 
 
 def test_what_would_be_computed(inputs: Any, workchain: Callable[..., Any]) -> None:
