@@ -14,6 +14,8 @@ USABLE = ("relaxed", "not_converged")
 RIVALS = 0.01
 """eV/atom; a second prototype that the potential has no further above the lowest is computed too."""
 MOST = 2  # of one formula
+ALIKE = 0.002
+"""eV/atom; of crystals that the potential cannot tell apart the one with fewer sites stands before the others."""
 GUESSED = "decorate_prototypes"
 """Function name of the process that every guessed structure comes from."""
 
@@ -35,7 +37,7 @@ def decorate_prototypes(formula: orm.Str, most_sites: orm.Int) -> dict[str, orm.
 
 
 def lowest(rows: Iterable[Mapping[str, Any]], formula: str) -> list[str]:
-    """Return the ids of the lowest crystals of a formula, the lowest first.
+    """Return the ids of the lowest crystals of a formula, the lowest first, and of equal ones the smaller first.
 
     :param rows: of the table of the stage relax.
     """
@@ -44,9 +46,10 @@ def lowest(rows: Iterable[Mapping[str, Any]], formula: str) -> list[str]:
         for row in rows
         if row["id"].rpartition("_")[0] == formula and row["status"] in USABLE and row["energy_per_atom"] is not None
     ]
-    mine.sort(key=lambda row: row["energy_per_atom"])
-    near = [row for row in mine if row["energy_per_atom"] - mine[0]["energy_per_atom"] <= RIVALS]
-    return [str(row["id"]) for row in near[:MOST]]
+    least = min((row["energy_per_atom"] for row in mine), default=0.0)
+    near = [row for row in mine if row["energy_per_atom"] - least <= RIVALS]
+    near.sort(key=lambda row: (round((row["energy_per_atom"] - least) / ALIKE), row["n_sites"]))
+    return [str(row["id"]) for row in near]
 
 
 def ranked(job: orm.CalcJobNode, formulas: Iterable[str]) -> tuple[dict[str, orm.StructureData], dict[str, str]]:
@@ -62,13 +65,26 @@ def ranked(job: orm.CalcJobNode, formulas: Iterable[str]) -> tuple[dict[str, orm
     chosen: dict[str, orm.StructureData] = {}
     missing: dict[str, str] = {}
     for formula in formulas:
-        found = lowest(rows, formula)
+        found = different(lowest(rows, formula), job.outputs.crystals)[:MOST]
         if not found:
             missing[formula] = (
                 f"none of its prototypes could be relaxed by the potential, {job.process_label}<{job.pk}>"
             )
         chosen |= {identifier: job.outputs.crystals[identifier] for identifier in found}
     return chosen, missing
+
+
+def different(names: Iterable[str], crystals: Mapping[str, orm.StructureData]) -> list[str]:
+    """Return the names without those whose crystal is one that stands before: two prototypes may relax into one."""
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    matcher = StructureMatcher()
+    kept: dict[str, Any] = {}
+    for name in names:
+        crystal = crystals[name].get_pymatgen()
+        if not any(matcher.fit(other, crystal) for other in kept.values()):
+            kept[name] = crystal
+    return list(kept)
 
 
 def guessed_formulas(energies: Iterable[orm.Dict]) -> list[str]:

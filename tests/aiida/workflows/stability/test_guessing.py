@@ -12,6 +12,7 @@ from aiida.engine import calcfunction
 
 from aiida_icsg3d.workflows.stability.guessing import (
     decorate_prototypes,
+    different,
     fill_ranking,
     guessed_formulas,
     lowest,
@@ -26,8 +27,14 @@ from tests.aiida.workflows.stability.test_verdict import energy, inputs  # noqa:
 pytestmark = pytest.mark.usefixtures("aiida_profile_clean")
 
 
-def row(name: str, energy: float | None, status: str = "relaxed") -> dict[str, Any]:
-    return {"id": name, "status": status, "energy_per_atom": energy, "formula": name.partition("_")[0]}
+def row(name: str, energy: float | None, status: str = "relaxed", sites: int = 2) -> dict[str, Any]:
+    return {
+        "id": name,
+        "status": status,
+        "energy_per_atom": energy,
+        "formula": name.partition("_")[0],
+        "n_sites": sites,
+    }
 
 
 def test_the_lowest_and_what_is_near_it() -> None:
@@ -35,7 +42,16 @@ def test_the_lowest_and_what_is_near_it() -> None:
             row("MgO_4", -9.0, "blown_up"), row("MgO2_0", -7.0)]  # fmt: skip
     assert lowest(rows, "MgO") == ["MgO_2", "MgO_1"]
     assert lowest(rows[:2], "MgO") == ["MgO_1"]
+    twins = [row("MgO_0", -6.0001, sites=8), row("MgO_1", -6.0)]
+    assert lowest(twins, "MgO") == ["MgO_1", "MgO_0"]  # a tenth of a meV says nothing; two atoms are cheaper than eight
     assert lowest(rows, "TiO2") == []
+
+
+def test_two_prototypes_that_became_one_crystal_are_taken_once() -> None:
+    found = decorate_prototypes(orm.Str("MgO"), orm.Int(2))
+    names = list(found)
+    crystals = {"first": found[names[0]], "again": found[names[0]], "other": found[names[1]]}
+    assert different(["first", "again", "other"], crystals) == ["first", "other"]
 
 
 def test_prototypes_of_a_rock_salt_hold_rock_salt() -> None:
