@@ -79,3 +79,22 @@ def mean_of(values: Any) -> float:
     """Return the mean of at least one number."""
     numbers = list(values)
     return float(sum(numbers) / len(numbers))
+
+
+def aim_in_words(aim: dict[str, Any] | None) -> list[str]:
+    """Return, for each target, how the samples that aimed at it stand beside those that did not; [] without an aim.
+
+    :param aim: of the summary of a run.
+    """
+    if aim is None:
+        return []
+    words = []
+    for target, value in aim["targets"].items():
+        parts = []
+        for group in ("aimed", "unaimed"):
+            middle, figures = aim[group].get(f"median_predicted_{target}"), aim[group]
+            predicted = "no prediction" if middle is None else f"median prediction {middle:+.2f}"
+            parts.append(f"{figures['samples']} {group} samples: {predicted}, {figures['unique']} different crystals, "
+                         f"{figures['selected']} selected")  # fmt: skip
+        words.append(f"aim {target} {value:g}; {'; '.join(parts)}")
+    return words

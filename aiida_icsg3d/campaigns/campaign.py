@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from icsg3d_models.screening.ranking import STAGES
 
+from .asked import aim_in_words
 from .candidate import PREDICTED, Candidate
 from .graph import crystal_uuids, is_stage, last_table, outputs_of, relaxed_structure
 from .table import rank_key, read_table
@@ -35,12 +36,14 @@ class Campaign:
     :param funnel: number of crystals left after each stage, in the order of :data:`FUNNEL`.
     :param candidates: all screened crystals, best first.
     :param relaxed: candidate id -> relaxed StructureData.
+    :param notes: what a reader of the results has to know: the aim beside what does not aim, what could not be done.
     """
 
     node: ProcessNode
     funnel: dict[str, int]
     candidates: list[Candidate]
     relaxed: dict[str, StructureData] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def properties(self) -> list[str]:
@@ -113,7 +116,8 @@ def read_campaign(node: ProcessNode) -> Campaign:
             structure = outputs.get(f"relaxed__{candidate.id}") or relaxed_structure(candidate.relax)
             if structure is not None:
                 relaxed[candidate.id] = structure
-    return Campaign(node, summary["funnel"], candidates, relaxed)
+    notes = [*aim_in_words(summary.get("aim")), *summary.get("notes", [])]
+    return Campaign(node, summary["funnel"], candidates, relaxed, notes)
 
 
 def estimates_of(prerelax: dict[str, Any] | None, hull: dict[str, Any] | None) -> dict[str, Any]:

@@ -149,7 +149,8 @@ class Generation:
             self.method.check_elements(elements)
         overrides: dict[str, Any] = {}
         sampling = self._sampling(models, base)
-        aim = aim_at_stability(models, self.n_samples) if self.aim and not (self.targets or base) else None
+        free = self.aim and not (self.targets or base)
+        aim = aim_at_stability(models, self.n_samples, self.guidance) if free else None
         if aim is not None:
             say(aim.words)
             sampling = {"guidance": aim.guidance, "unaimed": aim.unaimed, **sampling}

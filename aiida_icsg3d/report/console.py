@@ -109,6 +109,7 @@ def summarise(workchain: ProcessNode) -> str:
         lines = [verdict_in_words(campaign.best[0]), *lines]
     if "novel" in campaign.funnel:
         lines.append("novel: not in the data that the models were trained on, which does not mean unknown")
+    lines += campaign.notes
     failures = failure_lines(campaign)
     if failures:
         lines += ["", "Relaxations that failed:", *failures]

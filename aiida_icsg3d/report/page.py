@@ -118,7 +118,7 @@ def run_facts(campaign: Campaign) -> dict[str, Any]:
         "description": node.description, "verdict": verdict_in_words(best[0]) if best else "No candidate was selected.",
         "asked": in_words(asked), "delivered": delivered(asked, chosen),
         "funnel": [(name, count, round(100 * count / most, 1)) for name, count in counts],
-        "novel_note": "novel" in campaign.funnel,
+        "novel_note": "novel" in campaign.funnel, "notes": campaign.notes,
     }  # fmt: skip
 
 

@@ -309,6 +309,8 @@ class DiscoverWorkChain(WorkChain):
         if "prerelaxation" in self.ctx:
             parts["prerelaxation"] = self.ctx.prerelaxation
             parts["prerelax"] = self.ctx.prerelax.outputs.results
+        if "screen" in self.ctx and "table" in self.ctx.screen.outputs:
+            parts["table"], parts["asked"] = self.ctx.screen.outputs.table, self.inputs.generate.sample.settings
         if self.ctx.get("notes"):
             parts["notes"] = List(self.ctx.notes)
         if "validate" in self.ctx and "relaxed" in self.ctx.validate.outputs:

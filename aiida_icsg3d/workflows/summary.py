@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from aiida.engine import calcfunction
-from aiida.orm import Dict, List, Node
+from aiida.orm import Dict, List, Node, SinglefileData
 
 from icsg3d_models.screening.ranking import STAGES
+from icsg3d_models.screening.table import PREDICTED, read_table
 
 from ..values import storable
 from .relaxations import RELAXED, describe_relaxation
@@ -18,13 +20,15 @@ def summarise_run(**parts: Any) -> Dict:
     """Return ``funnel`` and ``candidates`` of a run, as far as it got.
 
     :param parts: any of the results ``sample``, ``rebuild``, ``screen``, ``prerelax`` and ``validate``, the
-        ``prerelaxation``, the ``verdicts`` and the screen's ``selected`` (Dict each), ``notes`` (List), and the
-        namespaces ``generated`` and ``relaxed`` (id -> StructureData).
+        ``prerelaxation``, the ``verdicts`` and the screen's ``selected`` (Dict each), its ``table``, ``asked``, the
+        settings of the sampling, ``notes`` (List), and the namespaces ``generated`` and ``relaxed`` (id ->
+        StructureData).
     :return: ``funnel``: sampled, rebuilt, the stages of the screening, relaxed, failed; ``candidates``:
         best first, one entry for each selected crystal: ``id``, ``uuid``, its row of the screening table,
         ``prerelax`` (how the potential found it, ``chosen``: why it went to DFT, ``set_aside``: why not; or None),
         ``relax`` (its entry of the results of the DFT, lengths and volumes beside the generated crystal, or None),
-        ``verdict`` (or None) and ``relaxed_uuid``; ``estimate``: which hull the estimates are against; ``notes``.
+        ``verdict`` (or None) and ``relaxed_uuid``; ``estimate``: which hull the estimates are against; ``notes``;
+        ``aim``: what the samples aimed at, and how those that did stand beside those that did not.
     """
     results = {name: node.get_dict() for name, node in parts.items() if isinstance(node, Dict)}
     generated: dict[str, Node] = parts.get("generated", {})
@@ -51,9 +55,41 @@ def summarise_run(**parts: Any) -> Dict:
     content: dict[str, Any] = {"funnel": funnel(results), "candidates": candidates}
     if stand:
         content["estimate"] = results.get("prerelax", {}).get("tables", {}).get("hull")
+    aim = results.get("asked", {})
+    if aim.get("unaimed") and isinstance(parts.get("table"), SinglefileData):
+        with parts["table"].open(mode="r") as stream:
+            content["aim"] = {"targets": aim["targets"], **beside_unaimed(read_table(stream), aim)}
     if isinstance(parts.get("notes"), List):
         content["notes"] = parts["notes"].get_list()
     return Dict(storable(content))
+
+
+def beside_unaimed(rows: list[dict[str, Any]], asked: dict[str, Any]) -> dict[str, Any]:
+    """Return how the aimed samples stand beside the unaimed, the first ones: counts and medians of what was predicted.
+
+    :param rows: of the screening; ``asked``: settings of the sampling.
+    """
+    first = asked["unaimed"]
+    groups = {"unaimed": (first, range(first)), "aimed": (asked["n_samples"] - first, range(first, asked["n_samples"]))}
+    found = {}
+    for name, (samples, numbers) in groups.items():
+        mine = [row for row in rows if number_of(row["id"]) in numbers]
+        found[name] = {
+            "samples": samples,
+            "structure_valid": sum(row.get("structure_valid") is True for row in mine),
+            "unique": sum(row.get("structure_valid") is True and row.get("unique") is True for row in mine),
+            "selected": sum(row.get("selected") is True for row in mine),
+        }
+        for target in asked["targets"]:
+            values = [value for row in mine if isinstance(value := row.get(PREDICTED + target), float)]
+            found[name][f"median_{PREDICTED}{target}"] = median(values) if values else None
+    return found
+
+
+def number_of(name: str) -> int:
+    """Return the number of a sample, -1 where the name has none."""
+    digits = name.lstrip("s")
+    return int(digits) if digits.isdigit() else -1
 
 
 def prerelaxation_of(name: str, stand: dict[str, Any] | None) -> dict[str, Any] | None:

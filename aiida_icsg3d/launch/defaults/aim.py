@@ -25,11 +25,13 @@ class Aim(NamedTuple):
     words: str
 
 
-def aim_at_stability(models: Mapping[str, Any], n_samples: int) -> Aim | None:
+def aim_at_stability(models: Mapping[str, Any], n_samples: int, guidance: float | None = None) -> Aim | None:
     """Return the aim of a run, None where the prior was told of no property whose value says what is stable.
 
     :param models: ``prior`` is looked at, by its card.
+    :param guidance: what was asked for; None: :data:`GUIDANCE`.
     """
+    strength = GUIDANCE if guidance is None else guidance
     prior = models.get("prior")
     if prior is None:
         return None
@@ -38,8 +40,8 @@ def aim_at_stability(models: Mapping[str, Any], n_samples: int) -> Aim | None:
         if meaning.stable_at is not None:
             unaimed = int(n_samples * UNAIMED_SHARE)
             words = (
-                f"aiming at stability: {meaning.label} {meaning.stable_at:g} {meaning.unit}, guidance {GUIDANCE:g}; "
+                f"aiming at stability: {meaning.label} {meaning.stable_at:g} {meaning.unit}, guidance {strength:g}; "
                 f"the first {unaimed} samples aim at nothing, to compare (--no-aim: all)"
             )
-            return Aim({name: meaning.stable_at}, GUIDANCE, unaimed, words)
+            return Aim({name: meaning.stable_at}, strength, unaimed, words)
     return None

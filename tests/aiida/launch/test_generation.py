@@ -104,6 +104,8 @@ def test_shipped_perovskites_aim_at_stability_and_say_so(request_: Callable[...,
     assert settings["targets"] == {"formation_energy_per_atom": 0.0}
     assert (settings["unaimed"], settings["guidance"]) == (10, 2.0)
     assert any("heat relative to competing phases 0 eV/atom, guidance 2; the first 10" in line for line in said)
+    request_(models=("perov5",), n_relaxations=0, n_samples=40, guidance=1.5).resolve(said.append)
+    assert any("0 eV/atom, guidance 1.5; the first 10" in line for line in said)
     for other in ({"aim": False}, {"targets": {"formation_energy_per_atom": 0.5}}):
         request = request_(models=("perov5",), n_relaxations=0, **other)
         settings = request.build(request.resolve(quiet)).generate.sample.settings.get_dict()

@@ -10,8 +10,10 @@ from aiida import orm
 from aiida.engine import run_get_node
 from pymatgen.core import Lattice, Structure
 
+from aiida_icsg3d.campaigns.asked import aim_in_words
 from aiida_icsg3d.workflows.choosing import choose_candidates
 from aiida_icsg3d.workflows.discover import DiscoverWorkChain
+from aiida_icsg3d.workflows.summary import beside_unaimed
 from icsg3d_models.relaxation.table import write_table
 
 
@@ -102,3 +104,23 @@ def test_what_the_potential_had_no_time_for_is_not_lost(tmp_path: Path) -> None:
     assert found["ids"] == ["done", "waiting"]
     assert list(found["chosen"]) == ["done", "waiting"]
     assert found["set_aside"] == {}
+
+
+def test_aimed_samples_beside_the_others() -> None:
+    rows = [
+        {"id": f"s{n:06d}", "structure_valid": True, "unique": n != 3, "selected": n > 3, "predicted_heat": value}
+        for n, value in enumerate([1.0, 2.0, 0.1, 0.1, 0.2])
+    ]
+    found = beside_unaimed(rows, {"n_samples": 6, "unaimed": 2, "targets": {"heat": 0.0}})
+    assert found["unaimed"] == {
+        "samples": 2, "structure_valid": 2, "unique": 2, "selected": 0, "median_predicted_heat": 1.5,
+    }  # fmt: skip
+    assert found["aimed"] == {
+        "samples": 4, "structure_valid": 3, "unique": 2, "selected": 1, "median_predicted_heat": 0.1,
+    }  # fmt: skip
+    (words,) = aim_in_words({"targets": {"heat": 0.0}, **found})
+    assert words == (
+        "aim heat 0; 4 aimed samples: median prediction +0.10, 2 different crystals, 1 selected; 2 unaimed samples: "
+        "median prediction +1.50, 2 different crystals, 0 selected"
+    )
+    assert aim_in_words(None) == []
