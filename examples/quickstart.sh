@@ -7,7 +7,7 @@ set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 source "$ROOT/examples/environment.sh"
 
-make_venv models,report
+make_venv models,relax,report
 find_pw
 make_profile quickstart
 status=0
