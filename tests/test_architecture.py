@@ -18,7 +18,7 @@ FLOORS = {
         ("data", "devices"),
         ("networks", "stability"),
         ("generation", "properties", "relaxation"),
-        ("screening", "training"),
+        ("prediction", "screening", "training"),
         ("evaluation",),
         ("cli",),
     ),

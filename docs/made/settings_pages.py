@@ -8,6 +8,7 @@ from icsg3d_models.settings import STAGES
 
 from .tables import code, prose, table
 
+WITHOUT_JOB = ("predict",)  # in AiiDA its parts are jobs of their own
 HEADERS = ("setting", "accepts", "default", "meaning")
 
 
@@ -32,7 +33,12 @@ def page(stage: str) -> str:
     for group, rows in groups.items():
         parts += [f"## {group or 'Settings'}\n", table(HEADERS, rows)]
     parts.append(
-        "The same names are options of the command (`--name value`), keys of its JSON file, and keys of the input "
-        f"`settings` of the CalcJob `icsg3d.{stage}`, which fills in the paths itself.\n"
+        "The same names are options of the command (`--name value`) and keys of its JSON file"
+        + (
+            f", and of the input `settings` of the CalcJob `icsg3d.{stage}`, which fills in the paths itself"
+            if stage not in WITHOUT_JOB
+            else ""
+        )
+        + ".\n"
     )
     return "\n".join(parts)

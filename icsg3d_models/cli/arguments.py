@@ -90,7 +90,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the ``icsg3d`` command."""
     parser = argparse.ArgumentParser(
         prog="icsg3d",
-        description="Crystals as voxel fields: prepare data, train, sample, segment, rebuild, relax, screen, evaluate.",
+        description="Crystals as voxel fields: prepare data, train, sample, segment, rebuild, predict, relax, screen, "
+        "evaluate.",
         epilog="Every stage runs in the current directory, takes its settings from a JSON file, from options, or from "
         "both, and leaves results.json (status, counts, versions) and progress.jsonl. `icsg3d STAGE --help` lists the "
         "settings; `icsg3d STAGE --print-settings` writes a file with all of them.",

@@ -24,6 +24,7 @@ MODULES = {
     "sample": "icsg3d_models.generation.sample",
     "segment": "icsg3d_models.generation.segment",
     "rebuild": "icsg3d_models.generation.rebuild",
+    "predict": "icsg3d_models.prediction.predict",
     "relax": "icsg3d_models.relaxation.relax",
     "screen": "icsg3d_models.screening.screen",
     "evaluate": "icsg3d_models.evaluation.evaluate",

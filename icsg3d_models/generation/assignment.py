@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 MOST_CANDIDATES = 8  # elements whose probabilities are kept for each region
+WHOLE = 0.7  # occupancy of a peak that is an atom and nothing less
 UNLIKELY = -50.0  # log probability of an element that is not among them
 
 
@@ -30,26 +31,38 @@ class Assigned:
 
 
 def assign(
-    amounts: Mapping[int, int], strength: np.ndarray, candidate: np.ndarray, log_probability: np.ndarray
+    amounts: Mapping[int, int],
+    strength: np.ndarray,
+    candidate: np.ndarray,
+    log_probability: np.ndarray,
+    least: float = 0.0,
 ) -> Assigned | str:
     """Return the sites of one sample, or why there are none.
 
     Of the peaks the strongest are taken, as many as the composition has atoms. Where there are twice as many or more,
-    the cell holds the composition as often as they allow.
+    the cell holds the composition as often as they allow. A field of another composition is not bent to this one:
+    neither are whole atoms left out, nor elements put where the U-Net sees others.
 
     :param amounts: atomic number -> atoms in one cell, as asked for.
     :param strength: (R,) occupancy at each peak, 1 for an atom.
     :param candidate: (R, K) atomic numbers of the likeliest elements; ``log_probability``: (R, K) of each.
+    :param least: probability that the element of every site must have.
     """
     atoms = sum(amounts.values())
     units = len(strength) // atoms
     if units == 0:
         return f"fewer peaks than the {atoms} atoms of the composition"
-    rows = np.sort(np.argsort(-strength, kind="stable")[: units * atoms])
+    order = np.argsort(-strength, kind="stable")
+    rows, others = np.sort(order[: units * atoms]), order[units * atoms :]
+    if (strength[others] > WHOLE).any():
+        return f"more atoms than a multiple of the {atoms} of the composition"
     elements = np.array(list(amounts))
     kinds = np.repeat(np.arange(len(elements)), [units * amount for amount in amounts.values()])  # (n,) of the atoms
     match = candidate[rows][:, :, None] == elements  # (n, K, E)
     known = np.where(match, log_probability[rows][:, :, None], UNLIKELY).max(axis=1)  # (n, E)
     table = np.maximum(known, UNLIKELY)[:, kinds]  # (n, n): peaks and atoms
     site, slot = linear_sum_assignment(-table)
-    return Assigned(rows, elements[kinds[slot]], np.exp(table[site, slot]))
+    confidence = np.exp(table[site, slot])
+    if confidence.min() < least:
+        return f"the elements of the composition are not where the atoms are, at a probability of {least:g} at least"
+    return Assigned(rows, elements[kinds[slot]], confidence)

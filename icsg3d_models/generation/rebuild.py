@@ -152,7 +152,8 @@ def composed(
     reasons: dict[str, str] = {}
     for index, sample in enumerate(samples):
         rows = slice(offsets[index], offsets[index + 1])
-        found = assign(amounts, *(of_sites[name][rows] for name in ("strength", *CANDIDATES)))
+        strength, candidate, likely = (of_sites[name][rows] for name in ("strength", *CANDIDATES))
+        found = assign(amounts, strength, candidate, likely, settings.least_probability)
         if isinstance(found, str):
             reasons[f"s{int(sample):06d}"] = found
             found = Assigned(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros(0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from .base import StageSettings
 from .conditions import ConditionSettings
 from .evaluate import EvaluateSettings
+from .predict import PredictSettings
 from .prepare import PrepareSettings, Split
 from .rebuild import RebuildSettings
 from .relax import RelaxSettings
@@ -18,7 +19,8 @@ from .segment import SegmentSettings
 from .train import Optimiser, TrainSettings
 
 __all__ = [
-    "STAGES", "ConditionSettings", "EvaluateSettings", "Optimiser", "PrepareSettings", "RebuildSettings",
+    "STAGES", "ConditionSettings", "EvaluateSettings", "Optimiser", "PredictSettings", "PrepareSettings",
+    "RebuildSettings",
     "RelaxSettings", "SampleSettings", "ScreenSettings", "SegmentSettings", "Split", "StageSettings", "TrainSettings",
 ]  # fmt: skip
 
@@ -28,6 +30,7 @@ STAGES: dict[str, type[StageSettings]] = {
     "sample": SampleSettings,
     "segment": SegmentSettings,
     "rebuild": RebuildSettings,
+    "predict": PredictSettings,
     "relax": RelaxSettings,
     "screen": ScreenSettings,
     "evaluate": EvaluateSettings,

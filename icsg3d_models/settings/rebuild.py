@@ -27,6 +27,9 @@ class RebuildSettings(StageSettings):
     a sample with fewer peaks is not rebuilt; null: every peak is an atom of its likeliest element."""
     n_atoms: Positive | None = None
     """Atoms in the cell, with `composition`: its ratios, and so many atoms; null: as many as it has."""
+    least_probability: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Of the element of every site, by the U-Net, with `composition`: a sample in which one has less is of another
+    composition, and not rebuilt; 0 takes the best assignment whatever it is."""
     min_distance: Annotated[float, Field(gt=0)] = 0.5
     """Å; two sites closer than this are reported and the sample is not rebuilt."""
     symmetry_tolerance: Annotated[float, Field(gt=0)] | None = None

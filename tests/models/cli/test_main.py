@@ -120,7 +120,8 @@ def test_what_is_printed_is_a_settings_file(
     assert main([stage, "--print-settings"]) == 0
     out, err = capsys.readouterr()
     content = json.loads(out)
-    required = {"prepare": {"source": "x.csv"}, "train": {"network": "unet"}}.get(stage, {})
+    needed = {"prepare": {"source": "x.csv"}, "train": {"network": "unet"}, "predict": {"composition": "C"}}
+    required = needed.get(stage, {})
     assert {name for name, value in content.items() if name in required and value is None} == set(required)
     assert err == (f"icsg3d {stage}: still to be given: {', '.join(required)}\n" if required else "")
     model = STAGES[stage]

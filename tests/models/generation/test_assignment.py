@@ -52,13 +52,15 @@ def test_the_most_likely_arrangement_of_all_is_taken() -> None:
 
 def test_the_strongest_peaks_are_atoms() -> None:
     """A sixth, weak peak is none; four are too few; ten are two formula units."""
-    strength = np.array([0.9, 1.0, 0.4, 0.95, 1.0, 0.97])
+    strength = np.array([0.9, 1.0, 0.6, 0.95, 1.0, 0.97])
     rows = [{82: 0.9}, {22: 0.9}, {8: 0.99}, {8: 0.9}, {8: 0.9}, {8: 0.9}]
     found = assign(PBTIO3, strength, *likely(*rows))
     assert not isinstance(found, str)
     assert found.rows.tolist() == [0, 1, 3, 4, 5]
     assert found.number.tolist() == [82, 22, 8, 8, 8]
     assert assign(PBTIO3, strength[:4], *likely(*rows[:4])) == "fewer peaks than the 5 atoms of the composition"
+    whole = assign(PBTIO3, np.full(6, 0.9), *likely(*rows))
+    assert whole == "more atoms than a multiple of the 5 of the composition"
     ten = assign(PBTIO3, np.ones(10), *likely(*([{82: 0.9}, {22: 0.9}, *[{8: 0.9}] * 3] * 2)))
     assert not isinstance(ten, str)
     assert sorted(ten.number.tolist()) == [8] * 6 + [22] * 2 + [82] * 2
@@ -71,6 +73,8 @@ def test_an_element_that_no_peak_shows_is_put_where_it_costs_least() -> None:
     assert not isinstance(found, str)
     assert found.number.tolist() == [8, 22]
     assert found.confidence[1] < 1e-20
+    refused = assign({8: 1, 22: 1}, np.ones(2), *likely({8: 0.99, 7: 0.01}, {8: 0.4, 7: 0.6}), least=0.01)
+    assert refused == "the elements of the composition are not where the atoms are, at a probability of 0.01 at least"
 
 
 def fields_of(crystals: Crystals, folder: Path) -> None:

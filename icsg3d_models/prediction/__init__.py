@@ -1,0 +1,1 @@
+"""Crystal structure prediction: a composition in, ranked crystals out."""
