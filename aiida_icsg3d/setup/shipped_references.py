@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from aiida import orm
@@ -20,11 +20,34 @@ def import_references(say: Callable[[str], None] = print, archive: Path = ARCHIV
 
     if not archive.is_file():
         return 0
-    count = count_energies()
+    count, codes = count_energies(), set(all_codes())
     import_archive(archive)
+    for pk in set(all_codes()) - codes:  # of the machine where they were computed: nobody can run it here
+        orm.load_code(pk).is_hidden = True
     added = count_energies() - count
     say(f"reference energies of the package: {added} added" if added else "reference energies of the package: there")
     return added
+
+
+def all_codes() -> list[int]:
+    """Return the PKs of the codes in the profile."""
+    query = orm.QueryBuilder().append(orm.Data, filters={"node_type": {"like": "data.core.code.%"}}, project=["id"])
+    return query.all(flat=True)
+
+
+def export_references(energies: Iterable[orm.Dict], path: Path) -> None:
+    """Write energies with their provenance into an archive that :func:`import_references` reads.
+
+    :raises ValueError: there are none, or the file is there already.
+    """
+    from aiida.tools.archive import create_archive
+
+    nodes = list(energies)
+    if not nodes:
+        raise ValueError("no energies of these settings are in the profile; compute them first, without --export")
+    if path.exists():
+        raise ValueError(f"{path} is there already; name another file")
+    create_archive(nodes, filename=path, include_logs=False, include_comments=False, compression=9)
 
 
 def count_energies() -> int:

@@ -35,10 +35,16 @@ from ..options import PROTOCOLS, CodeLabel, method_options
 )
 @click.option("--most-sites", type=click.IntRange(min=1), help="Leave structures with more sites out.")
 @click.option("--look-up", is_flag=True, help="Compute nothing: say what the profile holds and what is missing.")
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the references (not what was generated) with their provenance into this AiiDA archive.",
+)
 @options.DRY_RUN(help="Say what would be computed, and end.")
 @needs_profile
 def cmd_references(elements: str, formulas: tuple[str, ...], structures: tuple[Path, ...], dry_run: bool,
-                   look_up: bool, **given: Any) -> None:  # fmt: skip
+                   look_up: bool, export: Path | None, **given: Any) -> None:  # fmt: skip
     """Compute the energies that verdicts need: elements and competing phases, with the settings of a protocol.
 
     What the profile holds already with the same settings is not computed again. Give the engine, spin, Hubbard terms
@@ -46,7 +52,9 @@ def cmd_references(elements: str, formulas: tuple[str, ...], structures: tuple[P
     """
     from aiida.engine import run_get_node
 
+    from ...dft.known_energies import generated_ones
     from ...launch.references import References
+    from ...setup.shipped_references import export_references
 
     with in_one_sentence():
         symbols = [symbol.strip() for symbol in elements.replace(",", " ").split()]
@@ -63,3 +71,8 @@ def cmd_references(elements: str, formulas: tuple[str, ...], structures: tuple[P
         for name, reason in outputs["missing"].get_dict().items():
             echo.echo(f"{name:<12} missing: {reason}")
         echo.echo(f"ReferencesWorkChain<{node.pk}>")
+        if export is not None:
+            energies = dict(outputs.get("energies", {})).values()
+            made = generated_ones(energies)
+            export_references([energy for energy in energies if energy.pk not in made], export)
+            echo.echo(f"{export}: {export.stat().st_size / 1e6:.1f} MB")
