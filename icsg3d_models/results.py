@@ -122,7 +122,10 @@ class Report:
             return
         self.tables.setdefault("left_out", []).extend(found)
         shown = "; ".join(f"{entry['id']}: {entry['reason']}" for entry in found[:3]) + ("; ..." if found[3:] else "")
-        words = f"{where}: {len(found)} of {total} crystals left out: {shown}"
+        self.warn(f"{where}: {len(found)} of {total} crystals left out: {shown}")
+
+    def warn(self, words: str) -> None:
+        """Note something that a user should know, and say it."""
         self.tables.setdefault("notes", []).append(words)
         print(f"warning: {words}", file=sys.stderr)
 

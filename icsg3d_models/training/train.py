@@ -56,6 +56,9 @@ def run(settings: TrainSettings, report: Report) -> None:
     report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)}, parameters=parameters)
     if settings.start_from is not None:
         told = told_of_start(models["start_from"], report.inputs["start_from"])
+        for name in task.config.get("targets", []):
+            if name not in dataset.properties:  # of a prior
+                report.warn(f"the dataset has no {name}: the prior is told nothing of it, and may forget what it knows")
         report.tables["fine_tuned_from"] = {**told, **task.fitted(), "validation": task.validate(task.module)}
     with team(device) as all_of_us:
         report.silent = not all_of_us.leads

@@ -74,7 +74,8 @@ def test_every_stage_tries_its_outputs_before_it_reads_its_inputs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
-    required: dict[str, Any] = {"prepare": {"source": "x.csv"}, "train": {"network": "unet"}}.get(stage, {})
+    needed = {"prepare": {"source": "x.csv"}, "train": {"network": "unet"}, "predict": {"composition": "C"}}
+    required: dict[str, Any] = needed.get(stage, {})
     outputs = (*STAGES[stage].outputs, *STAGES[stage].output_folders)
     assert outputs
     for name in outputs:

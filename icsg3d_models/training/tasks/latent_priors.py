@@ -55,3 +55,13 @@ def kept_config(start: Any, settings: TrainSettings) -> Any:
     check_kept("conditions", settings.conditions, [b.name for b in config.conditions if b.name not in aims])
     check_fitted(config, str(settings.vae))
     return config.model_copy(update={"vae_sha256": file_hash(str(settings.vae))})
+
+
+def values_of(targets: list[str], dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return the targets of all crystals, (B,) each, NaN where not known.
+
+    A prior to start from may know a target that the new data lack: then it is told nothing of it, as it is at times of
+    every target.
+    """
+    unknown = np.full(len(dataset), np.nan)
+    return {name: dataset.properties.get(name, unknown) for name in targets}

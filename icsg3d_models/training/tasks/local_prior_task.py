@@ -24,7 +24,7 @@ from ..field_data import batches_of_one_grid
 from ..network_config import network_config, network_options
 from ..start import starting_network
 from ..task import Task
-from .latent_priors import conditions_of, kept_config
+from .latent_priors import conditions_of, kept_config, values_of
 
 CELLS = 256  # cells of a step; they cost nothing beside the latents
 EVENNESS, MOST_PASSES = 0.3, 3  # what is common is learned long before what is rare
@@ -65,7 +65,7 @@ class LocalPriorTask(Task[LocalPrior]):
             module.load_state_dict(start.state_dict())
         else:
             module = cls._new(settings, dataset, vae, parts["train"], patterns).to(device)
-        values = {name: dataset.values(name) for name in module.config.targets}
+        values = values_of(module.config.targets, dataset)
         described = torch.from_numpy(module.conditions.describe(crystals, values)).to(device)
         return cls(module, vae, parts, {name: described[place] for name, place in places.items()})
 

@@ -22,7 +22,7 @@ from ..field_data import part_batch
 from ..network_config import network_config, network_options
 from ..start import starting_network
 from ..task import Task
-from .latent_priors import conditions_of, kept_config
+from .latent_priors import conditions_of, kept_config, values_of
 from .local_prior_task import LocalPriorTask
 
 
@@ -75,7 +75,7 @@ class PriorTask(Task[Prior]):
             latents["train"] = (mean[valid.to(device)], log_variance[valid.to(device)])
             rows["train"] = rows["train"][valid.numpy()]
         module = Prior(config)
-        values = {name: dataset.values(name) for name in config.targets}
+        values = values_of(config.targets, dataset)
         shown = torch.from_numpy(module.conditions.describe(dataset.crystals, values)).to(device)
         conditions = {name: shown[some] for name, some in rows.items()}
         held = presence(dataset, rows["train"], config.elements).to(device)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from icsg3d_models.conditions.target import target_name
 from icsg3d_models.crystals.batch import Crystals
 from icsg3d_models.data.datasets import Dataset
 from icsg3d_models.networks.model_file import ModelFileError, file_hash, load_weights, read_header
@@ -247,6 +248,19 @@ def test_a_prior_follows_a_vae_that_was_fine_tuned(folder: Path) -> None:
     train(folder, "prior", start_from="prior.safetensors", vae="newer.safetensors", output="p.safetensors")
     config = read_header(folder / "p.safetensors").config
     assert config["vae_sha256"] == file_hash(folder / "newer.safetensors")
+
+
+def test_a_prior_learns_of_data_that_lack_its_target(folder: Path) -> None:
+    """Crystals that DFT found have no heat of another data set; the target stays one that can be asked for."""
+    dataset = perovskites(24, seed=4)
+    Dataset(dataset.crystals, {}, dataset.split, {}, "found").write(folder / "found.h5")
+    report = train(folder, "prior", start_from="prior.safetensors", dataset="found.h5", output="p.safetensors")
+    assert read_header(folder / "p.safetensors").config["targets"] == [HEAT]
+    assert report.tables["notes"] == [
+        f"the dataset has no {HEAT}: the prior is told nothing of it, and may forget what it knows"
+    ]
+    prior = load_network(folder / "p.safetensors", "prior", torch.device("cpu"))
+    assert sum(len(batch.sample) for batch in prior.draw({target_name(HEAT): 0.1}, 4, 0)) == 4
 
 
 def test_settings_that_need_a_model_say_so() -> None:
