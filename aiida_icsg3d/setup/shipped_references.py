@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -21,7 +22,13 @@ def import_references(say: Callable[[str], None] = print, archive: Path = ARCHIV
     if not archive.is_file():
         return 0
     count, codes = count_energies(), set(all_codes())
-    import_archive(archive)
+    logger = logging.getLogger("aiida.export")  # of imports, too: thirty lines of counts
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        import_archive(archive, create_group=False)
+    finally:
+        logger.setLevel(level)
     for pk in set(all_codes()) - codes:  # of the machine where they were computed: nobody can run it here
         orm.load_code(pk).is_hidden = True
     added = count_energies() - count

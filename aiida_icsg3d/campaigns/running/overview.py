@@ -74,9 +74,13 @@ def overview(node: ProcessNode) -> Overview:
     paused = tuple(
         (process, pause_reason(process)) for process in (node, *below) if process.paused and not process.is_terminated
     )
-    snapshot = take_snapshot(node, planned_of(node))
-    funnel = funnel_so_far(below) if is_stage(node, "discover") else {}
-    stage = "done" if node.is_finished_ok else snapshot.text
+    rounds = sorted((c for c in node.called if is_stage(c, "discover")), key=lambda c: c.pk or 0)
+    part = rounds[-1] if is_stage(node, "campaign") and rounds else node  # of a campaign its last round
+    words = take_snapshot(part, planned_of(part)).text
+    if part is not node:
+        words = f"round {len(rounds)}: {'done' if part.is_finished_ok else words}"
+    funnel = funnel_so_far(part.called_descendants) if is_stage(part, "discover") else {}
+    stage = "done" if node.is_finished_ok else words
     return Overview(node, "paused" if paused else state_of(node), stage, funnel, paused, cause_of(node), is_left(node))
 
 

@@ -61,3 +61,12 @@ def test_a_run_whose_terminal_is_gone() -> None:
     assert overview(run).left
     run.base.extras.set(RUN_BY, ours_ | {"began": 1.0, "host": "elsewhere"})
     assert not overview(run).left
+
+
+def test_of_a_campaign_its_last_round() -> None:
+    campaign = ours("campaign", ended=False)
+    assert overview(campaign).stage == "starting"
+    ours("discover", True, campaign)
+    assert overview(campaign).stage == "round 1: done"
+    ours("discover", False, campaign)
+    assert overview(campaign).stage == "round 2: starting"
