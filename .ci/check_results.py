@@ -36,6 +36,9 @@ def problems(folder: Path) -> list[str]:
     for row in relaxed:
         if not 2.5 < float(row["dft_a"]) < 15 or abs(float(row["dft_volume_change_percent"])) > 40:
             found.append(f"{row['formula']}: a = {row['dft_a']} Å, volume {row['dft_volume_change_percent']} %")
+        # the references come with the package; a known perovskite lies near its hull, nothing lies far below
+        if not row["dft_e_above_hull"] or not -0.05 < float(row["dft_e_above_hull"]) < 1:
+            found.append(f"{row['formula']}: {row['dft_e_above_hull'] or 'nothing'} eV/atom above the hull")
     with zipfile.ZipFile(folder / "cifs.zip") as archive:
         if sum(name.endswith("_relaxed.cif") for name in archive.namelist()) != funnel["relaxed"]:
             found.append("cifs.zip does not hold the relaxed crystals")

@@ -20,15 +20,23 @@ if TYPE_CHECKING:
 RELAX_COLUMNS = (
     "status", "exit_status", "reason", "energy_eV", "energy_per_atom_eV", "a", "b", "c", "spacegroup_symbol",
     "spacegroup_number", "volume_initial", "volume_relaxed", "volume_change_percent", "rmsd_angstrom", "workchain_uuid",
+    "total_magnetization", "magnetic_order", "band_gap_eV",
 )  # fmt: skip
+VERDICT_COLUMNS = ("dft_e_above_hull", "dft_formation_energy")
+PRERELAX_COLUMNS = ("potential", "status", "rmsd", "volume_change", "spacegroup_after", "left_prototype", "chosen",
+                    "set_aside", "reason")  # fmt: skip
 
 
 def write_candidates(campaign: Campaign, path: Path) -> Path:
-    """Write all screened candidates, best first: the screening table, UUIDs, and what DFT said (`dft_...`)."""
+    """Write all screened candidates, best first: the screening table, UUIDs, what the potential (`prerelax_...`) and
+    what DFT said (`dft_...`)."""
     names = list(dict.fromkeys(name for c in campaign.candidates for name in c.row if name not in ("uuid", "relax")))
     dft = [f"dft_{name}" for name in RELAX_COLUMNS]
+    before = PRERELAX_COLUMNS if any(c.prerelax for c in campaign.candidates) else ()
+    names = [name for name in names if name != "estimated_hull"]
     with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, [*(names or ["id"]), "structure_uuid", "relaxed_uuid", *dft])
+        writer = csv.DictWriter(stream, [*(names or ["id"]), "structure_uuid", "relaxed_uuid",
+                                         *(f"prerelax_{name}" for name in before), *VERDICT_COLUMNS, *dft])  # fmt: skip
         writer.writeheader()
         for candidate in campaign.candidates:
             row: dict[str, Any] = {name: candidate.row.get(name) for name in names}
@@ -36,6 +44,8 @@ def write_candidates(campaign: Campaign, path: Path) -> Path:
             if "formula" in row:
                 row["formula"] = candidate.formula
             row.update(structure_uuid=candidate.uuid, relaxed_uuid=relaxed.uuid if relaxed else None)
+            row.update({f"prerelax_{name}": (candidate.prerelax or {}).get(name) for name in before})
+            row.update({name: (candidate.relax or {}).get(name) for name in VERDICT_COLUMNS})
             for name, column in zip(RELAX_COLUMNS, dft, strict=True):
                 row[column] = (candidate.relax or {}).get(name)
             writer.writerow({key: "" if value is None else value for key, value in row.items()})
