@@ -15,8 +15,8 @@ FIELDS_FILE = "fields.h5"
 def generated_occupancy(structure: StructureData) -> np.ndarray | None:
     """Return the generated occupancy (nx, ny, nz) of a crystal, 1 at the centre of an atom.
 
-    None where the field is not on this machine (another computer, or cleaned since): the fields of a run stay where
-    they were made, and a report never opens a connection to fetch them.
+    None where the field is not on this machine (another computer, or cleaned since), or cannot be read: the fields of a
+    run stay where they were made, and a report never opens a connection to fetch them. The page says which field it is.
     """
     rebuild = structure.creator
     if rebuild is None or "fields_folder" not in rebuild.inputs:
@@ -26,7 +26,10 @@ def generated_occupancy(structure: StructureData) -> np.ndarray | None:
     path = Path(folder.get_remote_path()) / FIELDS_FILE
     if folder.computer.transport_type != "core.local" or not path.is_file():
         return None
-    return read_occupancy(path, label.removeprefix("crystals__"))
+    try:
+        return read_occupancy(path, label.removeprefix("crystals__"))
+    except (OSError, KeyError):  # scratch: half removed, or written over
+        return None
 
 
 def read_occupancy(path: Path, identifier: str) -> np.ndarray | None:

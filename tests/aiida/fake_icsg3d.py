@@ -4,7 +4,8 @@ Called as ``fake_icsg3d.py PLAN STAGE SETTINGS``; PLAN is a JSON file: stage -> 
 :func:`made_up.write_stage`, one a call; the last one is used again. Before these come the accidents: ``kill`` (the
 program dies without a word), ``says`` (lines on standard error, and no results), ``sleeps`` (seconds,
 or the same by the first crystal), ``most`` (memory runs out above this batch), ``purge`` and
-``purge_linked`` (files that vanish: of this stage at its end, of an earlier one meanwhile).
+``purge_linked`` (files that vanish: of this stage at its end, of an earlier one meanwhile). ``real``: the program
+itself runs the stage.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import h5py
 from made_up import write_stage
 
+from icsg3d_models.cli import main as program
 from icsg3d_models.cli import read_settings
 from icsg3d_models.crystals.batch import read_crystals
 
@@ -46,6 +48,8 @@ def main() -> None:
     done = int(calls.read_text()) if calls.exists() else 0
     calls.write_text(str(done + 1))
     plan = {"seed": settings.seed, **plans[min(done, len(plans) - 1)]}
+    if plan.pop("real", False):
+        raise SystemExit(program([stage, str(settings_file)]))
     if stage == "train":
         plan["network"] = settings.network
         (Path.cwd() / "checkpoint").mkdir()

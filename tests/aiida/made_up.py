@@ -120,7 +120,7 @@ def write_relaxed(directory: Path, batch: Crystals, failed: Sequence[str]) -> No
 def write_stage(directory: Path, stage: str, status: str = "completed", message: str = "", **plan: Any) -> None:
     """Write into ``directory`` what a stage leaves behind.
 
-    :param plan: ``network`` and ``epochs`` (train), ``count`` (crystals), ``selected`` (ids).
+    :param plan: ``network``, ``epochs`` and ``elements`` (train), ``count`` (crystals), ``selected`` (ids).
     """
     report = Report(stage, directory, seed=plan.get("seed", 7), quiet=True)
     report.progress(1, 1)
@@ -130,7 +130,8 @@ def write_stage(directory: Path, stage: str, status: str = "completed", message:
         report.counts["crystals"] = 8
     elif stage == "train":
         write_metrics(directory / "metrics.csv", plan.get("epochs", 3))
-        write_model(directory / "model.safetensors", plan.get("network", "vae"), plan.get("seed", 0))
+        config = {"elements": plan["elements"]} if "elements" in plan else {}
+        write_model(directory / "model.safetensors", plan.get("network", "vae"), plan.get("seed", 0), **config)
         report.scalars["validation_loss"] = float("nan")
     elif stage == "sample":
         (directory / "fields.h5").write_bytes(b"fields")

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiida.plugins import DataFactory, GroupFactory
 
-VALENCE = {"O": 6, "Al": 3, "Ti": 12, "Mn": 15, "Fe": 16, "Ni": 18, "Pb": 14}
+VALENCE = {"O": 6, "Al": 3, "Ti": 12, "Mn": 15, "Fe": 16, "Ni": 18, "Pb": 14, "Mg": 2, "Si": 4}
 
 
 def write_upf(folder: Path, element: str, name: str | None = None) -> Path:

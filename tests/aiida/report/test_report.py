@@ -234,4 +234,6 @@ def test_generated_field_is_read_where_it_is_on_this_machine(unfinished: tuple[D
         assert generated_occupancy(found.crystals["s000005"]) is None
     finally:
         computer.transport_type = "core.local"
+    (folder / "sample" / "fields.h5").write_bytes(b"half removed")
+    assert generated_occupancy(found.crystals["s000005"]) is None  # there was no report at all of such a run
     shutil.rmtree(folder / "sample")
