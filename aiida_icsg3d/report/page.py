@@ -27,6 +27,7 @@ from ..campaigns.questions import failures
 from ..campaigns.verdict import ENERGIES, hull_in_words
 from ..campaigns.verdict import in_words as verdict_in_words
 from .artefacts import state
+from .bands import band_charts
 from .charts import histogram, parity
 from .console import main_property
 from .export import entry_of
@@ -166,6 +167,7 @@ def chart_facts(campaign: Campaign) -> dict[str, Any]:
     return {
         "charts": [as_json(figure) for figure in [*figures, *pairs]], "chart_notes": notes,
         "diagrams": [(caption, as_json(figure)) for caption, figure in diagrams], "diagram_notes": missing,
+        "bands": [(caption, as_json(figure)) for caption, figure in band_charts(campaign)],
     }  # fmt: skip
 
 

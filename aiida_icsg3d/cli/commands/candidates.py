@@ -1,4 +1,4 @@
-"""`aiida-icsg3d candidates`: list, show, lineage, failures, duplicates, export."""
+"""`aiida-icsg3d candidates`: list, show, lineage, failures, duplicates, bands, export."""
 
 from __future__ import annotations
 
@@ -127,6 +127,37 @@ def cmd_failures(run: Any) -> None:
             [f.id, f.formula, f.exit_status, load_node(f.uuid).pk if f.uuid else "-", f.reason] for f in failures(run)
         ]
     print_table(rows, ["id or stage", "formula", "exit status", "PK", "reason"], "nothing failed")
+
+
+@cmd_candidates.command("bands")
+@arguments.WORKFLOW("run")
+@click.argument("candidate_ids", metavar="[ID]...", nargs=-1)
+@click.option("--submit", is_flag=True, help="Hand them to the daemon and return at once.")
+@needs_profile
+def cmd_bands(run: Any, candidate_ids: tuple[str, ...], submit: bool) -> None:
+    """Compute bands of relaxed candidates of a RUN along their paths; of all of them where no ID is given.
+
+    With the settings of their relaxations, by PwBandsWorkChain. The report of the run shows them.
+    """
+    from aiida import engine
+
+    from ...campaigns.bands import bands_of
+    from ...campaigns.campaign import read_campaign
+    from ...dft.quantum_espresso.pw_bands import bands_builder
+
+    with in_one_sentence():
+        campaign = read_campaign(run)
+        chosen = [campaign.find(one) for one in candidate_ids] or [c for c in campaign.best if c.id in campaign.relaxed]
+        if missing := [candidate.id for candidate in chosen if candidate.id not in campaign.relaxed]:
+            raise ValueError(f"{', '.join(missing)}: not relaxed; there are {', '.join(campaign.relaxed) or 'none'}")
+        if not chosen:
+            raise ValueError(f"no candidate of the run {run.pk} was relaxed")
+        builders = [bands_builder(campaign.relaxed[candidate.id]) for candidate in chosen]
+        for candidate, builder in zip(chosen, builders, strict=True):
+            node = engine.submit(builder) if submit else engine.run_get_node(builder)[1]
+            bands = None if submit else bands_of(campaign.relaxed[candidate.id])
+            said = "submitted" if submit else bands.words if bands and node.is_finished_ok else node.exit_message
+            click.echo(f"{candidate.formula} {candidate.id}: {said} (PwBandsWorkChain {node.pk})")
 
 
 @cmd_candidates.command("duplicates")
