@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from pymatgen.core import Structure
 
 import icsg3d_models
 from icsg3d_models.crystals.batch import Crystals
-from icsg3d_models.crystals.crystal_file import read_crystal_file
-from icsg3d_models.prediction.predict import Drawn, ranked, run
+from icsg3d_models.crystals.crystal_file import read_crystal_file, write_crystal_file
+from icsg3d_models.prediction.predict import Drawn, ranked, relaxed, run
 from icsg3d_models.results import Report
 from icsg3d_models.settings import PredictSettings
 
@@ -90,3 +91,26 @@ def test_several_sizes_are_ranked_together(tmp_path: Path) -> None:
     assert report.counts["cells"] == 4
     assert report.counts["samples"] == 8
     assert report.counts["crystals"] + sum(report.tables["reasons"].values()) == 8
+
+
+def test_a_potential_relaxes_and_ranks(tmp_path: Path) -> None:
+    """Copper by effective medium theory: fcc is lower than simple cubic, and argon is not known to it."""
+    fcc = 3.7 * np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    made = Crystals.from_arrays(
+        [2.5 * np.eye(3), 6 * np.eye(3), fcc], [np.zeros((1, 3))] * 3, [np.array([z]) for z in (29, 18, 29)],
+        ["s000000", "s000001", "s000002"],
+    )  # fmt: skip
+    write_crystal_file(tmp_path / "crystals.h5", made)
+    chosen = settings(composition="Cu", potential={"name": "ase:ase.calculators.emt.EMT"})
+    reasons: Counter[str] = Counter()
+    after, energy, kept = relaxed(chosen, made, tmp_path, reasons)
+    assert (after.ids, kept) == (("s000000", "s000002"), [0, 2])
+    assert energy[1] < energy[0] - 0.1
+    assert sum(reasons.values()) == 1
+    assert [index for index, _ in ranked(Drawn(after, np.ones(2), energy))] == [1, 0]
+    alone = made.take([1])
+    write_crystal_file(tmp_path / "crystals.h5", alone)
+    (tmp_path / "relax.jsonl").unlink()
+    nothing, _, _ = relaxed(chosen, alone, tmp_path, reasons)
+    assert len(nothing) == 0
+    assert any("not relaxed" in reason for reason in reasons)
