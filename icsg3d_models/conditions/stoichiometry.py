@@ -74,7 +74,7 @@ class Composition(Condition[dict[int, int]]):
     )
     metavar = "FORMULA"
     label = "composition"
-    blank = 0.6
+    blank = 0.3
 
     def read(self, given: Any) -> dict[int, int]:
         return {NUMBER[symbol]: int(amount) for symbol, amount in amounts_of(given).items()}
@@ -166,7 +166,7 @@ class NumberOfAtoms(Condition[int]):
     help = "Atoms in the cell, or in the primitive cell; null: as many as `composition` has, or any number."
     metavar = "N"
     label = "atoms in the cell"
-    blank = 0.4
+    blank = 0.3
 
     def read(self, given: Any) -> int:
         return int(given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,16 @@ def space_group(crystals: Crystals, index: int) -> tuple[str, int]:
 def space_group_of(crystal: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[str, int]:
     """Return the same of a cell (3, 3), fractional coordinates (n, 3) and atomic numbers (n,)."""
     cell, frac, numbers = crystal
+    return _space_group(
+        cell.astype(np.float64).tobytes(), frac.astype(np.float64).tobytes(), numbers.astype(np.int64).tobytes()
+    )
+
+
+@lru_cache(maxsize=2**16)  # several conditions, figures and tables ask the same of the same crystals
+def _space_group(of_cell: bytes, of_frac: bytes, of_numbers: bytes) -> tuple[str, int]:
+    """Return the same of the bytes of contiguous arrays of float64 and int64."""
+    cell, frac = (np.frombuffer(part).reshape(-1, 3) for part in (of_cell, of_frac))
+    numbers = np.frombuffer(of_numbers, dtype=np.int64)
     found = spglib.get_spacegroup((cell.tolist(), frac.tolist(), numbers.tolist()), symprec=SYMPREC)
     if found is None:
         return "", 0

@@ -1,7 +1,8 @@
 """Field files: what passes between sampling, segmentation and rebuilding, in HDF5.
 
 ``fields.h5``: ``occupancy`` (B, n, n, n) and ``species`` (B, K, n/2, n/2, n/2) float16, ``cell`` (B, 3, 3) Å,
-``latent`` (B, ...), ``sample`` (B,). ``segments.h5``: ``region`` (B, n, n, n) uint16 (0: no atom), ``species``
+``latent`` (B, ...), ``sample`` (B,), and where the prior drew what the cells hold, ``contents`` (B, K, 2) atomic number
+and atoms. ``segments.h5``: ``region`` (B, n, n, n) uint16 (0: no atom), ``species``
 (B, n, n, n) uint8 atomic numbers, ``count`` (B,) regions of each sample, and one row a region: ``peak`` (R, 3),
 ``number`` (R,), ``confidence`` (R,).
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 import h5py
@@ -63,7 +64,9 @@ def run(settings: RebuildSettings, report: Report) -> None:
     """Write the crystal file; every sample that is not in it is named with the reason."""
     device = select_device(settings, report)
     needed_fields = ("occupancy", "cell", "sample")
-    needed_segments = ("count", "peak", "number", "confidence", *(CANDIDATES if settings.composition else ()))
+    path = report.directory / settings.fields
+    composed_of = settings.composition is not None or (settings.drawn_contents and has_contents(path, needed_fields))
+    needed_segments = ("count", "peak", "number", "confidence", *(CANDIDATES if composed_of else ()))
     with (
         open_arrays(report.directory / settings.fields, needed_fields) as fields,
         open_arrays(report.directory / settings.segments, needed_segments) as segments,
@@ -76,7 +79,7 @@ def run(settings: RebuildSettings, report: Report) -> None:
                     "input_incompatible",
                     f"{settings.segments} was not made of {settings.fields}: the samples differ; segment these fields",
                 )
-            for some in peaks_of(group, segments[name], settings, device):
+            for some in peaks_of(group, segments[name], settings, device, composed_of):
                 parts.append(some)
                 done += len(some["sample"])
                 report.progress(done, total)
@@ -89,10 +92,15 @@ def run(settings: RebuildSettings, report: Report) -> None:
     sites = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in order]).astype(int)
     samples, cells, count = (rows[name][order] for name in ("sample", "cell", "count"))
     offsets = np.concatenate([[0], np.cumsum(count)])
-    of_sites = {name: values[sites] for name, values in rows.items() if name not in ("sample", "cell", "count")}
+    of_samples = ("sample", "cell", "count", "contents")
+    of_sites = {name: values[sites] for name, values in rows.items() if name not in of_samples}
     unlike: dict[str, str] = {}
-    if settings.composition is not None:
-        of_sites, offsets, unlike = composed(of_sites, offsets, samples, settings)
+    if composed_of:
+        contents = [asked_amounts(settings)] * len(samples)
+        if settings.composition is None:
+            contents = [{int(z): int(n) for z, n in pairs if n} for pairs in rows["contents"][order]]
+        of_sites, offsets, unlike, kept = composed(of_sites, offsets, samples, contents, settings)
+        report.scalars["read_as_composed"] = kept / max(1, len(samples))
     fracs, number, confidence = (of_sites[name] for name in ("frac", "number", "confidence"))
     crystals, reasons, doubt = assemble(cells, fracs, number, confidence, offsets, samples, settings, unlike)
     report.counts.update(samples=len(count), rebuilt=len(crystals))
@@ -108,12 +116,19 @@ def run(settings: RebuildSettings, report: Report) -> None:
         raise StageError("nothing_rebuilt", f"none of {len(count)} samples is a crystal: {why}")
 
 
+def has_contents(path: Path, needed: tuple[str, ...]) -> bool:
+    """Tell whether a field file says what its cells were drawn to hold."""
+    with open_arrays(path, needed) as groups:
+        return bool(groups) and all("contents" in group for group in groups.values())
+
+
 def peaks_of(
-    fields: h5py.Group, segments: h5py.Group, settings: RebuildSettings, device: torch.device
+    fields: h5py.Group, segments: h5py.Group, settings: RebuildSettings, device: torch.device, composed_of: bool
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield samples and their sites, a batch at a time: sample, cell and count a sample; the rest a site.
 
-    Where a composition is asked for, also the strength of each peak and its likeliest elements.
+    :param composed_of: whether compositions are known: also the strength of each peak and its likeliest elements, and
+        what each cell was drawn to hold.
     """
     batch_size = settings.batch_size
     count = segments["count"][()]
@@ -126,9 +141,11 @@ def peaks_of(
         peak = torch.from_numpy(segments["peak"][rows]).to(device)
         cell = torch.from_numpy(fields["cell"][start:stop]).to(device, torch.float32)
         more: dict[str, np.ndarray] = {}
-        if settings.composition is not None:
+        if composed_of:
             more = {name: segments[name][rows] for name in CANDIDATES}
             more["strength"] = occupancy[owner, *peak.long().unbind(1)].cpu().numpy()
+            if settings.composition is None:
+                more["contents"] = fields["contents"][start:stop]
         yield {
             **more,
             "sample": fields["sample"][start:stop],
@@ -141,19 +158,35 @@ def peaks_of(
 
 
 def composed(
-    of_sites: dict[str, np.ndarray], offsets: np.ndarray, samples: np.ndarray, settings: RebuildSettings
-) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, str]]:
-    """Return the sites of the composition that is asked for, their offsets, and why samples have none, by name.
+    of_sites: dict[str, np.ndarray],
+    offsets: np.ndarray,
+    samples: np.ndarray,
+    contents: Sequence[dict[int, int]],
+    settings: RebuildSettings,
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, str], int]:
+    """Return the sites of the compositions, their offsets, and why samples have none, by name.
+
+    A composition that was asked for is kept or refused; one that the prior drew holds where the field shows it, else
+    each peak is its likeliest element. The last that is returned counts samples whose peaks, read so, are the
+    composition.
 
     :param of_sites: name -> values of all peaks; see :func:`.assignment.assign`.
+    :param contents: of every sample, atomic number -> atoms in one cell; empty: each peak is its likeliest element.
     """
-    amounts = asked_amounts(settings)
+    agreed = 0
     kept: dict[str, list[np.ndarray]] = {"frac": [], "number": [], "confidence": []}
     reasons: dict[str, str] = {}
     for index, sample in enumerate(samples):
-        rows = slice(offsets[index], offsets[index + 1])
-        strength, candidate, likely = (of_sites[name][rows] for name in ("strength", *CANDIDATES))
-        found = assign(amounts, strength, candidate, likely, settings.least_probability)
+        rows, amounts = slice(offsets[index], offsets[index + 1]), contents[index]
+        found: Assigned | str = "nothing is known of what it holds"
+        if amounts:
+            agreed += Counter(of_sites["number"][rows].tolist()) == amounts
+            strength, candidate, likely = (of_sites[name][rows] for name in ("strength", *CANDIDATES))
+            found = assign(amounts, strength, candidate, likely, settings.least_probability)
+        if isinstance(found, str) and settings.composition is None:  # the field knows better
+            for name, values in kept.items():
+                values.append(of_sites[name][rows])
+            continue
         if isinstance(found, str):
             reasons[f"s{int(sample):06d}"] = found
             found = Assigned(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros(0))
@@ -161,11 +194,13 @@ def composed(
         kept["number"].append(found.number)
         kept["confidence"].append(found.confidence)
     starts = np.concatenate([[0], np.cumsum([len(number) for number in kept["number"]])])
-    return {name: np.concatenate(values) for name, values in kept.items()}, starts, reasons
+    return {name: np.concatenate(values) for name, values in kept.items()}, starts, reasons, agreed
 
 
 def asked_amounts(settings: RebuildSettings) -> dict[int, int]:
-    """Return atomic number -> atoms in one cell of the composition that is asked for."""
+    """Return atomic number -> atoms in one cell of the composition that is asked for, empty where none is."""
+    if settings.composition is None:
+        return {}
     amounts = {NUMBER[symbol]: int(amount) for symbol, amount in amounts_of(str(settings.composition)).items()}
     total = sum(amounts.values())
     return {z: amount * (settings.n_atoms or total) // total for z, amount in sorted(amounts.items())}

@@ -28,6 +28,7 @@ UNITS = {
     "cell": "angstrom; sample,vector,xyz",
     "latent": "1; sample,component",
     "sample": "index of the sample; sample",
+    "contents": "atomic number and atoms in the cell that it was drawn to hold; sample,element,pair",
 }
 
 
@@ -55,6 +56,7 @@ def run(settings: SampleSettings, report: Report) -> None:
                 cell=cell.cpu().numpy(),
                 latent=some.latent.cpu().numpy(),
                 sample=np.asarray(some.sample),
+                **({} if some.contents is None else {"contents": some.contents}),
             )
             done += len(some.sample)
             report.progress(done, total)
@@ -81,11 +83,9 @@ def new_latents(settings: SampleSettings, report: Report, vae: Autoencoder) -> I
             report.tables["unaimed"] = first
             yield from prior.draw(plain, first, settings.seed, how)
         for some in prior.draw(settings.asked, settings.n_samples, settings.seed, how):
-            rest = torch.from_numpy(np.asarray(some.sample) >= first)
-            if rest.any():
-                kept = rest.to(some.latent.device)
-                cell = None if some.cell is None else some.cell[kept]
-                yield Latents(np.asarray(some.sample)[rest.numpy()], some.latent[kept], cell)
+            rest = np.flatnonzero(np.asarray(some.sample) >= first)
+            if len(rest):
+                yield some.take(rest)
     except DrawError as exception:
         raise StageError("settings_rejected", str(exception)) from exception
 

@@ -33,17 +33,26 @@ class Latents:
     :param sample: (b,) number of each sample.
     :param latent: (b, Z, ...).
     :param cell: (b, 3, 3) Å, None where it is in the latent.
+    :param contents: (b, K, 2) atomic number and atoms in the cell, as each was drawn to hold, zeros where nothing was
+        said of it; None: of none of them.
     """
 
     sample: np.ndarray
     latent: Tensor
     cell: Tensor | None
+    contents: np.ndarray | None = None
+
+    def take(self, rows: slice | np.ndarray) -> Latents:
+        """Return the chosen samples."""
+        which = rows if isinstance(rows, slice) else torch.from_numpy(rows).to(self.latent.device)
+        cell = None if self.cell is None else self.cell[which]
+        contents = None if self.contents is None else self.contents[rows]
+        return Latents(np.asarray(self.sample)[rows], self.latent[which], cell, contents)
 
     def split(self, size: int) -> Iterator[Latents]:
         """Yield the samples a few at a time."""
         for start in range(0, len(self.sample), size):
-            some = slice(start, start + size)
-            yield Latents(self.sample[some], self.latent[some], None if self.cell is None else self.cell[some])
+            yield self.take(slice(start, start + size))
 
 
 @dataclass(frozen=True)
@@ -100,10 +109,12 @@ class Decoded(NamedTuple):
 class Autoencoder(nn.Module, ABC):
     """Crystals to latents, and latents to fields and cells.
 
+    :cvar encoder_parts: names of the modules that latents depend on.
     :ivar latent_std: (Z,) standard deviation of the latents of the training crystals; NaN where a file of an early
         release does not say.
     """
 
+    encoder_parts: ClassVar[tuple[str, ...]]
     config: AutoencoderConfig
     latent_std: Tensor
 
@@ -114,6 +125,11 @@ class Autoencoder(nn.Module, ABC):
 
         On the same grid for all a network knows crystals in the setting of its training only.
         """
+
+    def freeze_encoder(self) -> None:
+        """Let training change no latent."""
+        for name in self.encoder_parts:
+            self.get_submodule(name).requires_grad_(False)
 
     @abstractmethod
     def grid_of(self, cell: Tensor, spacing: float | None = None) -> Tensor:

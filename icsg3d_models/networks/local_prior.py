@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from ..conditions import CONDITIONS, completed
+from ..conditions.analogy import Examples
 from ..conditions.patterns import Pattern
-from ..conditions.rows import rows_of
+from ..conditions.rows import rows_and_contents
+from ..conditions.stoichiometry import MOST_KINDS
 from ..crystals.lattice import vector_to_lattice
 from ..fields.grids import MULTIPLE, Grid, grid_sizes, same_grids
 from ..settings.network_options import LocalPriorOptions
@@ -44,6 +47,11 @@ class LocalPriorConfig(LocalPriorOptions, LatentPriorConfig):
     lattice_std: list[float]
     patterns: list[Pattern] = Field(default_factory=list)
     """Compositions of the training crystals, from which those of a chemical space are drawn."""
+    examples: int = 0
+    """Training crystals whose contents and space groups are kept, from which those of new ones are drawn; the priors of
+    early releases keep none."""
+    example_kinds: int = 0
+    """Elements at most of one of them."""
 
 
 @lru_cache(maxsize=256)
@@ -52,6 +60,15 @@ def places(blocks: tuple[int, int, int], device: torch.device) -> Tensor:
     axes = torch.meshgrid(*(torch.arange(n, device=device) / n for n in blocks), indexing="ij")
     angles = torch.stack([2 * torch.pi * k * axis for axis in axes for k in range(1, HARMONICS + 1)])
     return torch.cat([angles.sin(), angles.cos()])[None]
+
+
+def pairs_of(contents: list[dict[int, int]]) -> np.ndarray:
+    """Return (B, K, 2) atomic numbers and amounts, zeros where there are fewer than K elements."""
+    pairs = np.zeros((len(contents), max(MOST_KINDS, *map(len, contents)), 2), dtype=np.int16)
+    for row, content in enumerate(contents):
+        for place, pair in enumerate(sorted(content.items())):
+            pairs[row, place] = pair
+    return pairs
 
 
 class ModulatedBlock(nn.Module):
@@ -81,12 +98,16 @@ class LocalPrior(LatentPrior):
     latent_std: Tensor
     lattice_mean: Tensor
     lattice_std: Tensor
+    kept_examples: Tensor
 
     def __init__(self, config: LocalPriorConfig) -> None:
         super().__init__(config)
         self.config = config
         for name in ("latent_mean", "latent_std", "lattice_mean", "lattice_std"):
             self.register_buffer(name, torch.tensor(getattr(config, name)), persistent=False)
+        # Numbers, amounts, space group of each example: bytes, which no training changes.
+        kept = torch.zeros(config.examples, 2 * config.example_kinds + 1, dtype=torch.uint8)
+        self.register_buffer("kept_examples", kept, persistent=config.examples > 0)
         width, channels = config.width, len(config.latent_mean)
         self.lattice = ConditionedMLP(6, self.conditions.size, config.lattice_width, config.lattice_depth)
         context = 2 * width
@@ -99,6 +120,16 @@ class LocalPrior(LatentPrior):
         self.enter = nn.Conv3d(channels + 6 * HARMONICS, width, 1)
         self.blocks = nn.ModuleList(ModulatedBlock(width, context) for _ in range(config.depth))
         self.leave = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv3d(width, channels, 1))
+
+    def keep(self, examples: Examples) -> None:
+        """Keep what training crystals are made of; how many, and of how many elements, as in the configuration."""
+        rows = np.concatenate([examples.numbers, examples.amounts, examples.groups[:, None]], axis=1)
+        self.kept_examples.copy_(torch.from_numpy(rows.astype(np.uint8)))
+
+    def examples(self) -> Examples:
+        """Return what was kept."""
+        kept, kinds = self.kept_examples.cpu().numpy().astype(np.int64), self.config.example_kinds
+        return Examples(kept[:, :kinds], kept[:, kinds : 2 * kinds], kept[:, -1])
 
     def lattice_velocity(self, vector: Tensor, t: Tensor, conditions: Tensor) -> Tensor:
         """Return (B, 6), for standardised lattice vectors (B, 6), times (B,) and conditions (B, C)."""
@@ -123,7 +154,8 @@ class LocalPrior(LatentPrior):
         """Yield n new cells and latents, a batch on one grid at a time."""
         how = how or Drawing()
         device = self.latent_mean.device
-        rows = rows_of(self.conditions, self.config.patterns, asked, n, seed, how.say)
+        rows, drawn = rows_and_contents(self.conditions, self.config.patterns, asked, n, seed, how.say, self.examples())
+        contents = pairs_of(drawn) if any(drawn) else None
         conditions = torch.from_numpy(rows).to(device)
         noise = noise_of(list(range(n)), (6,), seed, CELL_NOISE).to(device)
         cells = self.sample_cells(noise, conditions, how.guidance)
@@ -134,7 +166,8 @@ class LocalPrior(LatentPrior):
         for grid, which in same_grids(grid_sizes(cells, 0, self.config.spacing)):
             for some in which.split(how.batch_size):
                 latent = self._in(cells[some], conditions[some], grid, some.tolist(), seed, how.guidance, rounds)
-                yield Latents(some.cpu().numpy(), latent, cells[some])
+                held = None if contents is None else contents[some.cpu().numpy()]
+                yield Latents(some.cpu().numpy(), latent, cells[some], held)
 
     def _in(
         self,

@@ -54,6 +54,7 @@ class Modulation(nn.Module):
 class LocalVAE(Autoencoder):
     """Encoder and decoder."""
 
+    encoder_parts = ("enter", "encoder_shape", "encoder", "to_latent")
     config: LocalVAEConfig
 
     def __init__(self, config: LocalVAEConfig) -> None:

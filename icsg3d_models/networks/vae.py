@@ -40,6 +40,7 @@ class VAEConfig(VAEOptions, AutoencoderConfig):
 class VAE(Autoencoder):
     """Encoder and decoder; n is ``config.grid``."""
 
+    encoder_parts = ("enter", "encode_fine", "encode_down", "encode_coarse", "to_latent", "view_to_latent")
     config: VAEConfig
     lattice_mean: Tensor
     lattice_std: Tensor

@@ -57,12 +57,33 @@ PEROV5_HEAT = Meaning(
     stable_at=0.0,
 )  # fmt: skip
 
+MATERIALS_PROJECT_DOI = "10.1063/1.4812323"
+MATERIALS_PROJECT = {
+    meaning.name: meaning
+    for meaning in (
+        Meaning(
+            "formation_energy_per_atom", "formation energy", "formation energy", "eV/atom",
+            "the elements in their ground states, with the project's corrections of the time of the data",
+            "PBE and PBE+U (VASP)", "Materials Project: Jain et al., APL Mater. 1, 011002 (2013), 10.1063/1.4812323",
+            from_elements=True,
+        ),
+        Meaning(
+            "e_above_hull", "energy above hull", "above hull", "eV/atom",
+            "the hull of the Materials Project at the time of the data", "PBE and PBE+U (VASP)",
+            "Materials Project: Jain et al., APL Mater. 1, 011002 (2013), 10.1063/1.4812323", stable_at=0.0,
+        ),
+    )
+}  # fmt: skip
+"""Of data in which only its crystals have energies; crystals of other sources may be among them."""
+
 
 def meaning_of(name: str, card: Mapping[str, Any]) -> Meaning:
     """Return what a property means in a model, by the card of the model."""
     data = card.get("data")
     facts: Mapping[str, Any] = data if isinstance(data, Mapping) else {"name": data}
     citation = str(facts.get("citation") or "")
+    if MATERIALS_PROJECT_DOI in citation.lower() and name in MATERIALS_PROJECT:
+        return MATERIALS_PROJECT[name]
     if name == PEROV5_HEAT.name and PEROV5_DOI in citation.lower():
         return PEROV5_HEAT
     fidelity = facts.get("fidelities", {}).get(name)

@@ -57,6 +57,8 @@ class VAELoss(Strict):
     """Weight of the KL divergence, reached after the first quarter of the training."""
     loss_substitution: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Probability that an element of a training crystal is exchanged for another."""
+    keep_latents: bool = False
+    """Fine-tuning: only the decoder learns. Latents stay what they were, so that a prior of them still fits."""
     loss_rattle: Annotated[float, Field(ge=0)] = 0.1
     """Å; local VAE: largest standard deviation of the displacements that the training crystals get."""
 
@@ -111,7 +113,8 @@ class LocalPriorOptions(NetworkOptions):
     """Of a prior upon the latents of a VAE of a `spacing`."""
 
     derived = ("elements", "spacing", "latent_mean", "latent_std", "lattice_mean", "lattice_std", "conditions",
-               "targets", "target_mean", "target_std", "patterns", "vae_sha256")  # fmt: skip
+               "targets", "target_mean", "target_std", "patterns", "vae_sha256", "examples",
+               "example_kinds")  # fmt: skip
 
     width: Width = 64
     depth: Positive = 4

@@ -25,6 +25,9 @@ class RebuildSettings(StageSettings):
     composition: str | None = None
     """Formula of one cell, such as `CaTiO3`, `C8`: the strongest peaks become these atoms, by the best assignment, and
     a sample with fewer peaks is not rebuilt; null: every peak is an atom of its likeliest element."""
+    drawn_contents: bool = True
+    """Without `composition`: samples for which the prior drew what the cell holds get these atoms so, where
+    their field shows them; else each peak is an atom of its likeliest element."""
     n_atoms: Positive | None = None
     """Atoms in the cell, with `composition`: its ratios, and so many atoms; null: as many as it has."""
     least_probability: Annotated[float, Field(ge=0, le=1)] = 0.01

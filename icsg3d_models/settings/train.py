@@ -79,6 +79,9 @@ class TrainSettings(StageSettings):
     start_from: str | None = None
     """Model file of the same network whose weights are the first ones, with its elements, conditions, targets and the
     numbers that standardise them (fine-tuning). A checkpoint of `resume_from` goes before it."""
+    grow: bool = False
+    """Let the model of `start_from` learn elements of the dataset, `conditions` and `targets` (prior) that it does not
+    know; a new element starts as the one most like it. Of `unet`, `vae` and the `prior` of a `spacing`."""
     targets_from: dict[str, str] = {}
     """Target of the model `start_from` -> property of the dataset that the fine-tuned model predicts in its place
     (`cgcnn`, `voxelnet`); its predictions are first shifted by the mean difference."""
@@ -114,6 +117,12 @@ class TrainSettings(StageSettings):
     def _conditions_of_a_prior(self) -> TrainSettings:
         if self.conditions is not None and self.network != "prior":
             raise ValueError(f"`conditions` are what a prior is told of, not the network {self.network!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_grow(self) -> TrainSettings:
+        if self.grow and self.start_from is None:
+            raise ValueError("`grow` adds to a model; give that as `start_from`")
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ give: weights mean something else with other ones. What cannot be kept is refuse
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,27 @@ import torch
 from ..crystals.elements import SYMBOLS
 from ..data.datasets import Dataset
 from ..networks.classes import CLASSES
-from ..networks.model_file import ModelHeader, file_hash, read_header
-from ..networks.registry import load_network
+from ..networks.growing import grown
+from ..networks.model_file import ModelFileError, ModelHeader, file_hash, load_weights, read_header
+from ..networks.registry import class_of, load_network
 from ..results import StageError
 from ..settings import TrainSettings
 
+CELL_OPTIONS = ("lattice_width", "lattice_depth")  # of a network that a prior which grows learns anew
+
 
 def starting_network(
-    settings: TrainSettings, dataset: Dataset, device: torch.device, class_name: str | None = None
+    settings: TrainSettings,
+    dataset: Dataset,
+    device: torch.device,
+    class_name: str | None = None,
+    conditions: Callable[[list[int]], dict[str, Any]] | None = None,
 ) -> Any | None:
     """Return the network of the model file `start_from`, None where a training starts from nothing.
 
     :param class_name: the class that fits the network before it; None: there is only one.
+    :param conditions: what the configuration of a prior that knows these elements says of its conditions, where they
+        may grow.
     :raises icsg3d_models.networks.model_file.ModelFileError: no model file, or of another network.
     :raises StageError: a model of another class, options that are not its own, or elements that it does not know.
     """
@@ -41,24 +51,47 @@ def starting_network(
             f"{path}: a {settings.network} for fields of {kinds[header.class_name]}, the network before it has "
             f"{kinds[class_name]}; give the one that it was trained upon",
         )
-    module: Any = load_network(path, settings.network, device)
+    present = np.unique(dataset.crystals.take(dataset.part("train")).numbers).tolist()
+    module: Any
+    if settings.grow:
+        module = _grown(path, header, present, conditions).to(device)
+    else:
+        module = load_network(path, settings.network, device)
     own = module.config.model_dump()
     given = settings.options.model_dump(exclude_unset=True)
-    differing = [name for name, value in given.items() if own.get(name, value) != value]
+    free = CELL_OPTIONS if settings.grow else ()
+    differing = [name for name, value in given.items() if name not in free and own.get(name, value) != value]
     if differing:
         other = [f"{name} {given[name]} (the model has {own[name]})" for name in differing]
         raise StageError(
             "settings_rejected",
             f"options: {', '.join(other)}; a training that starts from a model keeps its shape: leave them out",
         )
-    present = np.unique(dataset.crystals.take(dataset.part("train")).numbers)
     if foreign := [SYMBOLS[z] for z in present if z not in module.config.elements]:
         raise StageError(
             "input_incompatible",
             f"{path}: the model does not know {', '.join(foreign)}, which the training part holds; leave these "
-            "crystals out, or train without `start_from`",
+            "crystals out, let it learn them with `grow`, or train without `start_from`",
         )
     return module.train()
+
+
+def _grown(
+    path: str, header: ModelHeader, elements: list[int], conditions: Callable[[list[int]], dict[str, Any]] | None
+) -> Any:
+    """Return the network of a model file with more elements and conditions, see :mod:`..networks.growing`.
+
+    :raises StageError: it cannot grow.
+    """
+    every = sorted({*header.config["elements"], *elements})
+    try:
+        new, weights = grown(header, load_weights(path), every, None if conditions is None else conditions(every))
+    except ModelFileError as exception:
+        raise StageError("settings_rejected", f"`grow`: {path}: {exception}") from None
+    network, config = class_of(new.class_name)
+    module = network(config(**new.config))
+    module.load_state_dict(weights)
+    return module
 
 
 def check_kept(what: str, given: list[str] | None, own: list[str]) -> None:

@@ -51,6 +51,9 @@ def kept_config(start: Any, settings: TrainSettings) -> Any:
     """
     config = start.config
     aims = [target_name(name) for name in config.targets]
+    if settings.grow:
+        check_fitted(config, str(settings.vae))
+        return config.model_copy(update={"vae_sha256": file_hash(str(settings.vae))})
     check_kept("targets", settings.targets, config.targets)
     check_kept("conditions", settings.conditions, [b.name for b in config.conditions if b.name not in aims])
     check_fitted(config, str(settings.vae))

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...conditions.analogy import examples_of
 from ...conditions.patterns import Pattern, patterns_of
+from ...conditions.space import ConditionSpace
 from ...crystals.cells import reduced_crystals
 from ...crystals.lattice import lattice_to_vector
 from ...data.datasets import PARTS, Dataset
@@ -22,13 +24,16 @@ from ...settings import TrainSettings
 from ..blanking import blanked, widened
 from ..field_data import batches_of_one_grid
 from ..network_config import network_config, network_options
-from ..start import starting_network
+from ..start import CELL_OPTIONS, starting_network
 from ..task import Task
 from .latent_priors import conditions_of, kept_config, values_of
 
 CELLS = 256  # cells of a step; they cost nothing beside the latents
 EVENNESS, MOST_PASSES = 0.3, 3  # what is common is learned long before what is rare
 DRAWS = 16  # times a crystal of the validation part is drawn
+MOST_JUDGED = (
+    2000  # crystals of the validation part whose latents are judged, repeated draws included, where it is large
+)
 
 
 class LocalPriorTask(Task[LocalPrior]):
@@ -51,22 +56,40 @@ class LocalPriorTask(Task[LocalPrior]):
     def build(cls, settings: TrainSettings, dataset: Dataset, device: torch.device) -> LocalPriorTask:
         """Reduce the cells, describe every crystal, and create the prior, or take the one to start from.
 
-        The compositions from which those of a chemical space are drawn follow from these data in any case.
+        What the contents of new crystals are drawn from follows from these data in any case.
         """
-        start = starting_network(settings, dataset, device, "LocalPrior")
+        start = starting_network(
+            settings,
+            dataset,
+            device,
+            "LocalPrior",
+            lambda elements: conditions_of(settings, dataset, elements, LocalPrior.usual),
+        )
         vae = load_network(str(settings.vae), "vae", device)
         crystals = reduced_crystals(dataset.crystals)
         places = {name: np.flatnonzero(dataset.split == i) for i, name in enumerate(PARTS)}
         train = places["train"]
         parts = {name: to_batch(crystals.take(place)).to(device) for name, place in places.items()}
         patterns = patterns_of(crystals.take(train))
-        if start is not None:
-            module = LocalPrior(kept_config(start, settings).model_copy(update={"patterns": patterns})).to(device)
-            module.load_state_dict(start.state_dict())
+        if start is None:
+            start = cls._new(settings, dataset, vae, parts["train"], patterns)
+            config = start.config
         else:
-            module = cls._new(settings, dataset, vae, parts["train"], patterns).to(device)
-        values = values_of(module.config.targets, dataset)
-        described = torch.from_numpy(module.conditions.describe(crystals, values)).to(device)
+            config = kept_config(start, settings).model_copy(update={"patterns": patterns})
+        anew: tuple[str, ...] = ("kept_examples",)
+        if settings.grow:  # other chemistry has other cells: their flow is learned from nothing, in their own numbers
+            shape = network_options(settings, local=True).model_dump(include=set(CELL_OPTIONS), exclude_unset=True)
+            config = config.model_copy(update={**shape, **lattice_statistics(parts["train"])})
+            anew += ("lattice.",)
+        values = values_of(config.targets, dataset)
+        shown = start.conditions.describe(crystals, values)
+        examples = examples_of(crystals.take(train), groups_in(start.conditions, shown[train]))
+        size = {"examples": len(examples), "example_kinds": examples.numbers.shape[1]}
+        module = LocalPrior(config.model_copy(update=size)).to(device)
+        kept = {name: value for name, value in start.state_dict().items() if not name.startswith(anew)}
+        module.load_state_dict(kept, strict=False)
+        module.keep(examples)
+        described = torch.from_numpy(shown).to(device)
         return cls(module, vae, parts, {name: described[place] for name, place in places.items()})
 
     @staticmethod
@@ -74,16 +97,13 @@ class LocalPriorTask(Task[LocalPrior]):
         settings: TrainSettings, dataset: Dataset, vae: Autoencoder, train: CrystalBatch, patterns: list[Pattern]
     ) -> LocalPrior:
         """Create the prior for the latents and cells of the training part."""
-        vectors = lattice_to_vector(train.cell)
         mean, spread = latent_statistics(vae, train)
         fixed: dict[str, Any] = {
             "elements": vae.config.elements,
             "spacing": vae.spacing,
             "latent_mean": mean.tolist(),
             "latent_std": spread.tolist(),
-            "lattice_mean": vectors.mean(dim=0).tolist(),
-            # Components that never vary get a floor, so that they are not blown up to noise.
-            "lattice_std": vectors.std(dim=0, unbiased=False).clamp(min=0.02).tolist(),
+            **lattice_statistics(train),
             **conditions_of(settings, dataset, vae.config.elements, LocalPrior.usual),
             "patterns": patterns,
             "vae_sha256": file_hash(str(settings.vae)),
@@ -143,9 +163,10 @@ class LocalPriorTask(Task[LocalPrior]):
             every = torch.arange(total).repeat(DRAWS)
             lattice = float(self._lattice_loss(module, part, every, generator))
             latent = 0.0
+            draws = max(1, min(DRAWS // 4, MOST_JUDGED // total))
             for _, rows in same_grids(self.sizes[part]):
-                for some in rows.repeat(DRAWS // 4).split(64):
-                    share = len(some) / (total * (DRAWS // 4))
+                for some in rows.repeat(draws).split(64):
+                    share = len(some) / (total * draws)
                     latent += share * float(self._latent_loss(module, part, some, generator))
         return {"loss": lattice + latent, "lattice_loss": lattice, "latent_loss": latent}
 
@@ -156,6 +177,15 @@ class LocalPriorTask(Task[LocalPrior]):
     def test(self, module: LocalPrior) -> dict[str, float]:
         """Return the same on the test part."""
         return self._evaluate(module, "test") if len(self.parts["test"]) else {}
+
+
+def groups_in(space: ConditionSpace, rows: np.ndarray) -> np.ndarray:
+    """Return the numbers of the space groups in rows of conditions, (B,), 0 where the prior is not told of them."""
+    place = space.blocks.get("space_group")
+    if place is None:
+        return np.zeros(len(rows), dtype=np.int64)
+    told = rows[:, place]
+    return np.where(told[:, -1] > 0, told[:, :-1].argmax(axis=1) + 1, 0)
 
 
 def between(goal: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -180,6 +210,14 @@ def at_an_atom(batch: CrystalBatch, generator: torch.Generator) -> CrystalBatch:
     origin = batch.frac.gather(1, site[:, :, None].expand(-1, -1, 3))
     sign = torch.randint(2, (len(batch), 1, 1), generator=generator, device=device) * 2.0 - 1.0
     return CrystalBatch(batch.cell, sign * (batch.frac - origin), batch.numbers)
+
+
+def lattice_statistics(batch: CrystalBatch) -> dict[str, list[float]]:
+    """Return ``lattice_mean`` and ``lattice_std`` of the configuration."""
+    vectors = lattice_to_vector(batch.cell)
+    # Components that never vary get a floor, so that they are not blown up to noise.
+    spread = vectors.std(dim=0, unbiased=False).clamp(min=0.02)
+    return {"lattice_mean": vectors.mean(dim=0).tolist(), "lattice_std": spread.tolist()}
 
 
 @torch.no_grad()

@@ -105,6 +105,8 @@ class VAETask(FieldTask[Autoencoder]):
                 "lattice_std": [round(float(x), 6) for x in std],
             }
             module = VAE(network_config(VAEConfig, options, **shared, grid=unet.config.grid, **lattice))
+        if options.keep_latents:
+            module.freeze_encoder()
         return cls(module.to(device), unet, options, data, device)
 
     def loss(

@@ -77,14 +77,16 @@ def test_an_element_that_no_peak_shows_is_put_where_it_costs_least() -> None:
     assert refused == "the elements of the composition are not where the atoms are, at a probability of 0.01 at least"
 
 
-def fields_of(crystals: Crystals, folder: Path) -> None:
+def fields_of(crystals: Crystals, folder: Path, contents: list[list[tuple[int, int]]] | None = None) -> None:
     """Write the fields of crystals, and segments in which every site is a peak of an element that is not sure."""
+    drawn = {} if contents is None else {"contents": np.array(contents, dtype=np.int16)}
     batch = to_batch(crystals)
     occupancy = occupancy_field(batch, (16, 16, 16))
-    with ArrayWriter(folder / "fields.h5", {"occupancy": "", "cell": "", "sample": ""}) as writer:
+    with ArrayWriter(folder / "fields.h5", {"occupancy": "", "cell": "", "sample": "", "contents": ""}) as writer:
         writer.append(
-            occupancy=occupancy[:, 0].numpy(), cell=crystals.cell.astype(np.float32), sample=np.arange(len(crystals))
-        )
+            occupancy=occupancy[:, 0].numpy(), cell=crystals.cell.astype(np.float32), sample=np.arange(len(crystals)),
+            **drawn,
+        )  # fmt: skip
     peak = np.rint(crystals.frac * 16).astype(np.int64) % 16
     wrong = np.where(crystals.numbers == 82, 22, crystals.numbers)  # lead is taken for titanium
     candidate = np.stack([wrong, np.where(wrong == 22, 82, 22)], axis=1)
@@ -122,6 +124,23 @@ def test_rebuilding_keeps_the_composition(tmp_path: Path) -> None:
     assert report.counts == {"samples": 2, "rebuilt": 1}
     with pytest.raises(StageError, match="2 x fewer peaks than the 10 atoms of the composition"):
         rebuilt(tmp_path, composition="PbTiO3", n_atoms=10)
+
+
+def test_each_sample_gets_what_the_prior_drew_for_it(tmp_path: Path) -> None:
+    """The first was drawn as PbTiO3, nothing was said of the second, the third shows less than was drawn."""
+    perovskite = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    numbers = np.array([82, 22, 8, 8, 8])
+    crystals = Crystals.from_arrays([4.0 * np.eye(3)] * 3, [perovskite] * 3, [numbers] * 3, ["a", "b", "c"])
+    drawn = [[(8, 3), (22, 1), (82, 1)], [(0, 0)] * 3, [(8, 6), (22, 2), (82, 2)]]
+    fields_of(crystals, tmp_path, drawn)
+    kept, report = rebuilt(tmp_path)
+    assert kept.formulas() == ["TiPbO3", "Ti2O3", "Ti2O3"]
+    assert not report.tables["not_rebuilt"]
+    assert report.scalars["read_as_composed"] == 0.0
+    free, _ = rebuilt(tmp_path, drawn_contents=False)
+    assert free.formulas() == ["Ti2O3"] * 3
+    asked, _ = rebuilt(tmp_path, composition="TiPbO3")
+    assert asked.formulas() == ["TiPbO3"] * 3
 
 
 def test_older_segments_are_refused_where_a_composition_is_asked_for(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def structures() -> list[Structure]:
 
 def test_all_shipped_models_together_are_small_and_paths_stay_at_home() -> None:
     files = [path for path in PRETRAINED.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 15e6
+    assert sum(path.stat().st_size for path in files) < 30e6
     headers = {network: read_header(MODELS / f"{network}.safetensors", network) for network in ("unet", "vae")}
     assert headers["vae"].config["spacing"] == headers["unet"].config["spacing"]
     assert headers["vae"].config["elements"] == headers["unet"].config["elements"]

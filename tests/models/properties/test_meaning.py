@@ -7,7 +7,7 @@ import subprocess
 import sys
 from importlib.resources import files
 
-from icsg3d_models.properties.meaning import PEROV5_HEAT, meaning_of
+from icsg3d_models.properties.meaning import MATERIALS_PROJECT_DOI, PEROV5_HEAT, meaning_of
 
 
 def test_the_heat_of_perov5_is_no_formation_energy() -> None:
@@ -17,6 +17,16 @@ def test_the_heat_of_perov5_is_no_formation_energy() -> None:
     assert not found.from_elements
     for word in ("heat relative to competing phases in eV/atom", "not the elements", "RPBE", "Castelli"):
         assert word in found.sentence
+
+
+def test_perovskites_without_energies_beside_energies_of_the_materials_project_change_no_meaning() -> None:
+    """A joined data set cites both; only the crystals of the Materials Project have energies in it."""
+    citation = f"Jain et al., {MATERIALS_PROJECT_DOI}; Castelli et al., 10.1039/c1ee02717d"
+    found = meaning_of("formation_energy_per_atom", {"data": {"name": "joined", "citation": citation}})
+    assert found.from_elements
+    assert found.stable_at is None
+    assert "elements in their ground states" in found.sentence
+    assert meaning_of("e_above_hull", {"data": {"citation": citation}}).stable_at == 0.0
 
 
 def test_the_model_card_says_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from icsg3d_models.conditions.target import target_name
 from icsg3d_models.crystals.batch import Crystals
 from icsg3d_models.data.datasets import Dataset
+from icsg3d_models.networks.local_vae import LocalVAE
 from icsg3d_models.networks.model_file import ModelFileError, file_hash, load_weights, read_header
 from icsg3d_models.networks.registry import load_network
 from icsg3d_models.results import Report, StageError
@@ -105,17 +107,64 @@ def test_networks_of_a_spacing_start_from_one_of_theirs(tmp_path: Path) -> None:
         given = {**common, "network": network, **upon, **start, "optimiser": STILL}
         run(TrainSettings.model_validate(given), Report("train", tmp_path))
         old, new = (load_weights(tmp_path / f"{which}{network}.safetensors") for which in ("", "new_"))
-        for name in old.keys() - {"latent_std"}:
+        for name in old.keys() - {"latent_std", "kept_examples"}:  # which follow from the crystals
             torch.testing.assert_close(new[name], old[name], rtol=0, atol=1e-6)
         configs = [read_header(tmp_path / f"{which}{network}.safetensors").config for which in ("", "new_")]
-        assert {k: v for k, v in configs[0].items() if k != "patterns"} == {
-            k: v for k, v in configs[1].items() if k != "patterns"
+        of_data = ("patterns", "examples", "example_kinds")
+        assert {k: v for k, v in configs[0].items() if k not in of_data} == {
+            k: v for k, v in configs[1].items() if k not in of_data
         }
     grid = {**common, "network": "unet", "output": "grid.safetensors", "options": {"width": 8}}
     run(TrainSettings.model_validate(grid), Report("train", tmp_path))
     other = {**common, "network": "vae", "unet": "grid.safetensors", "start_from": "vae.safetensors"}
     with pytest.raises(StageError, match="the network before it has a `grid`"):
         run(TrainSettings.model_validate(other), Report("train", tmp_path))
+
+
+def with_barium_as_lead(data: Dataset) -> Dataset:
+    """Return a dataset with an element that the made-up perovskites do not have."""
+    numbers = np.where(data.crystals.numbers == 56, 82, data.crystals.numbers)
+    return replace(data, crystals=replace(data.crystals, numbers=numbers))
+
+
+def test_models_grow_by_elements_and_conditions(tmp_path: Path) -> None:
+    """Latents stay, where the encoder is kept; the prior learns a target, and its cells anew."""
+    perovskites(24).write(tmp_path / "dataset.h5")
+    with_barium_as_lead(perovskites(24, seed=2)).write(tmp_path / "other.h5")
+    chain: dict[str, dict[str, Any]] = {
+        "unet": {"options": {"spacing": 0.5, "width": 8}},
+        "vae": {"options": {"width": 8, "channels": 4}, "unet": "unet.safetensors"},
+        "prior": {"options": {"width": 8, "depth": 1, "lattice_width": 8}, "vae": "vae.safetensors",
+                  "conditions": ["elements", "composition"]},
+    }  # fmt: skip
+    common = {"device": "cpu", "threads": 1, "optimiser": {"max_epochs": 1, "batch_size": 8}}
+    for network, shape in chain.items():
+        given = {**common, "network": network, "output": f"{network}.safetensors", **shape}
+        run(TrainSettings.model_validate(given), Report("train", tmp_path))
+    more: dict[str, dict[str, Any]] = {
+        "unet": {},
+        "vae": {"unet": "new_unet.safetensors", "options": {"keep_latents": True}},
+        "prior": {"vae": "new_vae.safetensors", "targets": [HEAT], "options": {"lattice_width": 16},
+                  "conditions": ["elements", "composition", "n_atoms"]},
+    }  # fmt: skip
+    for network, changes in more.items():
+        start = {"start_from": f"{network}.safetensors", "output": f"new_{network}.safetensors", "dataset": "other.h5"}
+        given = {**common, "network": network, **start, **changes}
+        with pytest.raises(StageError, match=r"does not know Pb|has other elements|leave .* out|lattice_width 16"):
+            run(TrainSettings.model_validate(given), Report("train", tmp_path))
+        run(TrainSettings.model_validate({**given, "grow": True}), Report("train", tmp_path))
+        assert 82 in read_header(tmp_path / f"new_{network}.safetensors").config["elements"]
+    old, new = (load_weights(tmp_path / f"{which}vae.safetensors") for which in ("", "new_"))
+    encoder = [name for name in old if name.partition(".")[0] in LocalVAE.encoder_parts]
+    assert encoder
+    assert all(torch.equal(old[name], new[name]) for name in encoder)
+    assert not torch.equal(old["occupancy_head.weight"], new["occupancy_head.weight"])
+    config = read_header(tmp_path / "new_prior.safetensors").config
+    assert [block["name"] for block in config["conditions"]] == [
+        "elements", "composition", "n_atoms", f"target {HEAT}",
+    ]  # fmt: skip
+    assert config["lattice_width"] == 16
+    assert config["examples"] > 0
 
 
 def shifted(shift: float, slope: float, n: int = 12) -> Dataset:
