@@ -1,11 +1,11 @@
 """Every exit code of this plugin, of jobs and of WorkChains: one number for one meaning.
 
-2xx: inputs. 30x: outputs missing or unreadable. 32x: settings rejected by the program. 33x: device.
-34x: interrupted. 39x: unforeseen. 40x and 41x: results of a training. 42x: nothing came out. 43x: a job failed that a
-WorkChain cannot do without. 44x: the training of a network did. 45x: a WorkChain did. What is below 400 is not reused
-by caching. A new meaning takes a free number; a number is never written over, since nodes are stored with it: a number
-that is no longer used moves to :data:`RETIRED`. 301, 302, 401 and 402 of a WorkChain that restarts its job are
-AiiDA's own.
+132: the scheduler refuses the job. 2xx: inputs. 30x: outputs missing or unreadable. 32x: settings rejected by the
+program. 33x: device. 34x: interrupted. 39x: unforeseen. 40x and 41x: results of a training. 42x: nothing came out.
+43x: a job failed that a WorkChain cannot do without. 44x: the training of a network did. 45x: a WorkChain did. What is
+below 400 is not reused by caching. A new meaning takes a free number; a number is never written over, since nodes are
+stored with it: a number that is no longer used moves to :data:`RETIRED`. 301, 302, 401 and 402 of a WorkChain that
+restarts its job are AiiDA's own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 from aiida.engine import ExitCode
 from aiida.engine.processes.exit_code import ExitCodesNamespace
 from aiida.orm import ProcessNode
+
+from ..schedulers.slurm import SCHEDULER_REFUSED
 
 STATUS_EXIT_CODES: dict[str, tuple[int, str]] = {
     "completed": (0, ""),
@@ -36,6 +38,7 @@ STATUS_EXIT_CODES: dict[str, tuple[int, str]] = {
 """Status of ``results.json`` -> exit status and label; the message is the stage's own."""
 
 OUTPUT_EXIT_CODES: tuple[tuple[int, str, str], ...] = (
+    (SCHEDULER_REFUSED, "ERROR_SCHEDULER_REFUSED", "the scheduler refuses the job"),
     (301, "ERROR_RESULTS_MISSING", "no results.json: the job was killed or never began; see its standard error"),
     (302, "ERROR_RESULTS_UNREADABLE", "results.json cannot be used: {message}"),
     (303, "ERROR_OUTPUT_MISSING", "the stage says that it completed, but {message} is not among the retrieved files"),

@@ -169,6 +169,11 @@ class Engine(ABC):
         return False
 
     @classmethod
+    def go_on(cls, inputs: AttributeDict, before: ProcessNode) -> None:
+        """Change the inputs of a process that is tried again so that it goes on where the one before was cut off."""
+        return None
+
+    @classmethod
     def note(cls, structure: StructureData, starts: Sequence[str]) -> str | None:
         """Return what has to be said wherever the energy is shown, or None.
 

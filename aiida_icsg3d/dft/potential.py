@@ -13,7 +13,10 @@ from icsg3d_models.crystals.batch import CrystalError as CannotKeepError
 from icsg3d_models.relaxation.table import read_table
 from icsg3d_models.settings.relax import Potential
 
-from ..calculations.relax import RelaxCalculation
+from ..calculations.exit_codes import label_of
+from ..calculations.failures.diagnosis import AGAIN, diagnose
+from ..calculations.relax import JOURNAL, RelaxCalculation
+from ..data.remote_files import is_there
 from ..data.structures import crystal_of_node
 from ..parsers.rebuild import link_label
 from .engine import Engine, Relaxation
@@ -23,8 +26,6 @@ from .fingerprint import Settings
 NAMESPACE = "potential"
 RELAXED = "relaxed"
 LEFT_OUT = ("structures", "crystals_folder", "parent_folder")
-CUT_OFF = (301, 140)
-"""Exit statuses of a job that did not come to its end: killed without a word, or lost with its node."""
 FIGURES = {"pressure": "pressure_GPa", "fmax": "max_force_eV_per_angstrom"}
 COLUMNS = (
     "estimated_formation_energy_per_atom", "estimated_e_above_hull", "spread", "dynamically_stable",
@@ -126,8 +127,17 @@ class PotentialEngine(Engine):
 
     @classmethod
     def may_be_tried_again(cls, node: orm.ProcessNode) -> bool:
-        """Whether the job was killed or lost with its node."""
-        return node.is_killed or node.exit_status in CUT_OFF
+        """Whether the job was killed, lost with its node, or ended by its wall time before all crystals were done."""
+        if node.is_killed or not isinstance(node, orm.CalcJobNode) or not node.is_failed:
+            return bool(node.is_killed)
+        return label_of(node) == "ERROR_WALLTIME" or diagnose(node).treatment == AGAIN
+
+    @classmethod
+    def go_on(cls, inputs: AttributeDict, before: orm.ProcessNode) -> None:
+        """Take over the crystals that the job before has done, by its journal."""
+        folder = before.outputs.remote_folder if "remote_folder" in before.outputs else None
+        if folder is not None and is_there(folder, JOURNAL):
+            inputs.parent_folder = folder
 
     @classmethod
     def note(cls, structure: orm.StructureData, starts: Any) -> str | None:

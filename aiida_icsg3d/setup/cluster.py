@@ -7,15 +7,19 @@ from typing import Any
 
 from aiida import orm
 from aiida.common.exceptions import NotExistent
+from aiida.manage import get_manager
+from aiida.manage.configuration import get_config
 
 from .cluster_file import SCHEDULERS, Cluster, Program
 from .codes import JOB_DEFAULTS
-from .gpus import gpu_line
+from .gpus import SLURM, gpu_line
 
 SSH, HERE = "core.ssh_async", "core.local"
 SAFE_SECONDS = {SSH: 2.0, HERE: 0.0}
 POLL_SECONDS = {"direct": 1.0}
 POLL_QUEUE_SECONDS = 5.0
+OPTION, ATTEMPTS = "transport.task_maximum_attempts", 8
+"""The pauses between tries double from 20 s on: AiiDA's own five tries last five minutes, eight last 42."""
 PLUGINS = {"icsg3d": None, "pw": "quantumespresso.pw"}
 
 
@@ -25,6 +29,8 @@ def set_up(cluster: Cluster, say: Callable[[str], None] = print) -> dict[str, or
     :raises ValueError: a computer of that label that is another one.
     """
     computer = set_up_computer(cluster)
+    if not cluster.is_local and be_patient():
+        say(f"a cluster that does not answer is tried {ATTEMPTS} times, for 40 minutes, after `verdi daemon restart`")
     say(f"computer {computer.label}: {computer.hostname}, {computer.transport_type}, {computer.scheduler_type}")
     codes = {}
     for name, plugin in PLUGINS.items():
@@ -39,6 +45,16 @@ def set_up(cluster: Cluster, say: Callable[[str], None] = print) -> dict[str, or
     return codes
 
 
+def be_patient() -> bool:
+    """Let AiiDA try longer before it pauses jobs on a cluster that does not answer; False: it does already."""
+    config, profile = get_config(), get_manager().get_profile()
+    if profile is None or config.get_option(OPTION, scope=profile.name) >= ATTEMPTS:
+        return False
+    config.set_option(OPTION, ATTEMPTS, scope=profile.name)
+    config.store()
+    return True
+
+
 def set_up_computer(cluster: Cluster) -> orm.Computer:
     """Return the computer, made where there is none.
 
@@ -51,6 +67,8 @@ def set_up_computer(cluster: Cluster) -> orm.Computer:
         computer = orm.load_computer(cluster.label)
     except NotExistent:
         computer = orm.Computer(cluster.label, workdir=cluster.workdir, **fixed).store()
+    if {computer.scheduler_type, scheduler} == set(SLURM):  # one that was made before
+        fixed["scheduler_type"] = computer.scheduler_type
     other = [f"{name} {getattr(computer, name)}" for name, value in fixed.items() if getattr(computer, name) != value]
     if other:
         raise ValueError(

@@ -13,7 +13,7 @@ from icsg3d_models.strict import Positive, Strict
 from .gpus import gpu_line
 from .yaml_file import read_mapping
 
-SCHEDULERS = {"slurm": "core.slurm", "pbspro": "icsg3d.pbspro", "torque": "core.torque", "direct": "core.direct"}
+SCHEDULERS = {"slurm": "icsg3d.slurm", "pbspro": "icsg3d.pbspro", "torque": "core.torque", "direct": "core.direct"}
 """Name in the file -> AiiDA's scheduler. Those that count by parallel environments are set up by `verdi`."""
 LOCAL = ("localhost", "127.0.0.1")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+SLURM = ("icsg3d.slurm", "core.slurm")
+"""Ours, and AiiDA's own."""
 PBS = "icsg3d.pbspro"
 """Our scheduler of PBS Pro, which heeds such a line."""
 
@@ -14,10 +16,10 @@ def gpu_line(scheduler: str, gpus: int | str, machines: int, cores: int, process
     :raises ValueError: a scheduler that this is not known of.
     """
     kind, _, count = str(gpus).rpartition(":")
-    if not count.isdigit() or int(count) < 1 or (kind and scheduler != "core.slurm"):
-        accepted = "a number, or a type and a number such as a100:2" if scheduler == "core.slurm" else "a number"
+    if not count.isdigit() or int(count) < 1 or (kind and scheduler not in SLURM):
+        accepted = "a number, or a type and a number such as a100:2" if scheduler in SLURM else "a number"
         raise ValueError(f"gpus: received {gpus!r}; {scheduler} takes {accepted}")
-    if scheduler == "core.slurm":
+    if scheduler in SLURM:
         return f"#SBATCH --gres=gpu:{gpus}"
     if scheduler == PBS:
         return f"#PBS -l select={machines}:ncpus={cores}:mpiprocs={processes}:ngpus={count}"

@@ -13,13 +13,19 @@ from aiida.transports.transport import TransportInternalError
 
 from icsg3d_models.networks.model_file import NETWORKS
 
-from ..calculations.exit_codes import declare
+from ..calculations.exit_codes import declare, failed_child, label_of
+from ..calculations.failures.diagnosis import AGAIN, SMALLER, STAGE_BEFORE, diagnose
 from ..calculations.train import CHECKPOINT, TrainCalculation
 from ..data import CrystalDatasetData, TrainedModelData
 from ..monitors import DIVERGED
 from .protocols import load_protocol
 
 EXIT = TrainCalculation.exit_codes
+MENDED = (
+    "ERROR_WALLTIME", "ERROR_SCHEDULER_OUT_OF_WALLTIME", "ERROR_OUT_OF_MEMORY", "ERROR_SCHEDULER_OUT_OF_MEMORY",
+    "ERROR_LOSS_NOT_FINITE", "STOPPED_BY_MONITOR",
+)  # fmt: skip
+"""Labels of ends that have a handler of their own."""
 
 
 class TrainWorkChain(BaseRestartWorkChain):
@@ -49,7 +55,8 @@ class TrainWorkChain(BaseRestartWorkChain):
             steps.results,
         )
         spec.expose_outputs(TrainCalculation)
-        declare(spec, "ERROR_DIVERGED", "ERROR_OUT_OF_MEMORY_AT_SMALLEST_BATCH", "ERROR_NO_PROGRESS")
+        declare(spec, "ERROR_DIVERGED", "ERROR_OUT_OF_MEMORY_AT_SMALLEST_BATCH", "ERROR_NO_PROGRESS",
+                "ERROR_JOB_FAILED")  # fmt: skip
 
     @classmethod
     def get_builder_from_protocol(
@@ -113,6 +120,22 @@ class TrainWorkChain(BaseRestartWorkChain):
             return f"from the checkpoint of TrainCalculation<{node.pk}>"
         return "from where it began" if "checkpoint_folder" in self.ctx.inputs else "from scratch"
 
+    @process_handler(priority=700)
+    def handle_what_it_left(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Read in the files of a job why it failed: end at once where no restart can mend that, and say it in words."""
+        if node.is_finished_ok or label_of(node) in MENDED:
+            return None
+        found = diagnose(node)
+        if found.treatment == SMALLER:
+            return self.take_less_memory()
+        if found.treatment == STAGE_BEFORE and "checkpoint_folder" in self.ctx.inputs:
+            self.ctx.inputs.pop("checkpoint_folder")
+            self.report(f"the checkpoint was purged; again from scratch: {found.words}")
+            return ProcessHandlerReport(True)
+        if found.treatment == AGAIN:
+            return None
+        return ProcessHandlerReport(True, failed_child(self.exit_codes, "ERROR_JOB_FAILED", node, found.words))
+
     @process_handler(priority=600, exit_codes=[EXIT.ERROR_WALLTIME])
     def handle_walltime(self, node: CalcJobNode) -> ProcessHandlerReport:
         """Go on from the checkpoint, unless the last run did not get further than the one before."""
@@ -125,6 +148,10 @@ class TrainWorkChain(BaseRestartWorkChain):
 
     @process_handler(priority=500, exit_codes=[EXIT.ERROR_OUT_OF_MEMORY, EXIT.ERROR_SCHEDULER_OUT_OF_MEMORY])
     def handle_out_of_memory(self, node: CalcJobNode) -> ProcessHandlerReport:
+        """Halve the batch size and start from scratch."""
+        return self.take_less_memory()
+
+    def take_less_memory(self) -> ProcessHandlerReport:
         """Halve the batch size and start from scratch: the steps of a checkpoint count in batches of the old size."""
         settings = self.settings()
         optimiser = settings.setdefault("optimiser", {})

@@ -194,6 +194,8 @@ class ValidateWorkChain(WindowWorkChain):
         if begun is None:
             return
         process, inputs = begun
+        if isinstance(before := self.ctx.get(key), orm.ProcessNode):
+            engine.go_on(inputs, before)
         link = key.replace("relaxation_", "relax_", 1) if start is not None else key
         inputs.setdefault("metadata", {})["call_link_label"] = link
         node = self.begin(key, process, **inputs)

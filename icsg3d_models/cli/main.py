@@ -47,6 +47,8 @@ def classify(exception: BaseException) -> tuple[str, str]:
         )
     if isinstance(exception, MemoryError) or type(exception).__name__ == "OutOfMemoryError":
         return "out_of_memory", "memory ran out; lower `batch_size`"
+    if isinstance(exception, ModuleNotFoundError):
+        return "failed", f"{message}; install `aiida-icsg3d[models]` there, for potentials with the extra `relax`"
     if isinstance(exception, KeyboardInterrupt):
         return "interrupted", "ended by a signal"
     return "failed", f"{type(exception).__name__}: {message}"

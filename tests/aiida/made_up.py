@@ -115,6 +115,7 @@ def write_relaxed(directory: Path, batch: Crystals, failed: Sequence[str]) -> No
             row |= {"estimated_e_above_hull": 0.01 * index, "estimated_formation_energy_per_atom": -3.0, "reason": ""}
         rows.append(row)
     write_table(directory / "relax.csv", rows)
+    (directory / "relax.jsonl").write_text("{}\n")
 
 
 def write_stage(directory: Path, stage: str, status: str = "completed", message: str = "", **plan: Any) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...calculations.exit_codes import label_of
+from ...calculations.failures.stderr import error_lines, last_line
 from ...dft.quantum_espresso.pw_failures import innermost_failure
-from ...workflows.stages.stderr import error_lines, last_line
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode

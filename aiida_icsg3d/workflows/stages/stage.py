@@ -12,13 +12,13 @@ from icsg3d_models.settings import STAGES
 
 from ...calculations.base import StageCalculation
 from ...calculations.exit_codes import declare, failed_child, label_of
+from ...calculations.failures.diagnosis import AGAIN, HOPELESS, SMALLER, STAGE_BEFORE, Diagnosis, diagnose
+from ...calculations.failures.stderr import last_line
 from ...calculations.rebuild import RebuildCalculation
 from ...calculations.sample import SampleCalculation
 from ...calculations.screen import ScreenCalculation
 from ...calculations.segment import SegmentCalculation
-from .diagnosis import AGAIN, HOPELESS, SMALLER, STAGE_BEFORE, Diagnosis, diagnose
 from .memory import smaller_settings
-from .stderr import last_line
 
 MAX_RETRIES = 2
 MOST_ITERATIONS = 30  # halving the batches counts, too; what limits a run is `max_retries`

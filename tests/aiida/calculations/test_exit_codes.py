@@ -12,6 +12,7 @@ from aiida.orm import WorkChainNode
 from aiida_icsg3d.calculations.exit_codes import RETIRED, WORKCHAIN_EXIT_CODES, label_of
 
 PINNED = {
+    132: "ERROR_SCHEDULER_REFUSED",
     202: "ERROR_PSEUDO_FAMILY",
     203: "ERROR_SETTINGS_DIFFER",
     210: "ERROR_INPUT_MISSING",

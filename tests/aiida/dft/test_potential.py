@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import StructureData
+from aiida.orm import Int, StructureData
 
 from aiida_icsg3d.dft.errors import CrystalError
 from aiida_icsg3d.dft.fingerprint import SettingsDifferError, check_same
@@ -52,9 +52,22 @@ def test_energies_of_two_potentials_never_meet(fake_code: Any) -> None:
         check_same({"TiO2": others, "TiO": mine})
 
 
+def test_out_of_time_goes_on_after_the_crystals_that_are_done(fake_code: Any) -> None:
+    late = {"count": 2, "status": "walltime", "message": "the deadline came"}
+    code = fake_code(relax=[late, {"kill": True}, {"count": 3}])
+    outputs, node = run_get_node(builder(code))
+    assert node.is_finished_ok, node.exit_message
+    assert {entry["status"] for entry in outputs["results"].get_dict().values()} == {"relaxed"}
+    first, second, third = (child for child in node.called if child.process_label == "RelaxCalculation")
+    assert second.inputs.parent_folder.uuid == first.outputs.remote_folder.uuid
+    assert "parent_folder" not in third.inputs  # the one that was killed left no journal
+
+
 def test_out_of_time_says_which_were_not_reached(fake_code: Any) -> None:
     code = fake_code(relax={"count": 2, "status": "walltime", "message": "the deadline came"})
-    outputs, node = run_get_node(builder(code))
+    run = builder(code)
+    run.max_retries = Int(0)
+    outputs, node = run_get_node(run)
     assert node.is_finished_ok
     results = outputs["results"].get_dict()
     assert results["s000001"]["status"] == "relaxed"

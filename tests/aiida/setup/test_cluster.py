@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import yaml
 from aiida import orm
+from aiida.manage import get_manager
+from aiida.manage.configuration import get_config
 from aiida.plugins import SchedulerFactory
 from aiida.schedulers.datastructures import JobTemplate
 
-from aiida_icsg3d.setup.cluster import set_up
+from aiida_icsg3d.setup.cluster import ATTEMPTS, OPTION, set_up
 from aiida_icsg3d.setup.cluster_file import read_cluster
 from aiida_icsg3d.setup.codes import find_code, job_defaults
 from aiida_icsg3d.setup.templates import template_names, template_text
@@ -47,11 +49,12 @@ def header(code: orm.AbstractCode) -> list[str]:
 def test_computer_and_codes(tmp_path: Path) -> None:
     codes = set_up(read_cluster(written(tmp_path)), say=lambda text: None)
     computer = orm.load_computer("cluster")
-    assert (computer.transport_type, computer.scheduler_type) == ("core.ssh_async", "core.slurm")
+    assert (computer.transport_type, computer.scheduler_type) == ("core.ssh_async", "icsg3d.slurm")
     assert computer.get_configuration()["host"] == "login.example"
     assert computer.get_configuration()["safe_interval"] == 2
     assert computer.get_minimum_job_poll_interval() == 5
     assert computer.get_prepend_text() == "module purge\n"
+    assert get_config().get_option(OPTION, scope=get_manager().get_profile().name) == ATTEMPTS
     assert find_code("icsg3d@cluster", "icsg3d.sample", "icsg3d").pk == codes["icsg3d"].pk
     assert find_code("pw@cluster", "quantumespresso.pw", "pw.x").pk == codes["pw"].pk
     lines = header(codes["icsg3d"])
@@ -99,7 +102,7 @@ def test_a_program_in_a_container(tmp_path: Path) -> None:
         ({"icsg3d": {"path": "/x", "gpu": 1}}, r"icsg3d.gpu: there is no such setting; did you mean gpus"),
         ({"scheduler": "loadleveler"}, r"scheduler: Input should be 'slurm', 'pbspro'.*received \"loadleveler\""),
         ({"icsg3d": {"path": "icsg3d"}}, r"icsg3d: `path` 'icsg3d' is not absolute"),
-        ({"icsg3d": {"path": "/x", "gpus": "many"}}, r"gpus: received 'many'; core.slurm takes a number, or a type"),
+        ({"icsg3d": {"path": "/x", "gpus": "many"}}, r"gpus: received 'many'; icsg3d.slurm takes a number, or a type"),
         ({"scheduler": "torque"}, r"how core.torque is asked for GPUs is not known; .*scheduler_lines"),
         ({"scheduler": "direct"}, r"icsg3d.gpus: without a queue"),
     ],

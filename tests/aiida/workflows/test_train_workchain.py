@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import ExitCode, run_get_node
-from aiida.orm import ArrayData, CalcJobNode, RemoteData
+from aiida.orm import ArrayData, CalcJobNode, FolderData, RemoteData
 
 from aiida_icsg3d.calculations.train import TrainCalculation
 from aiida_icsg3d.monitors import DIVERGED, STALLED
@@ -131,7 +132,36 @@ def test_interruption_before_the_first_checkpoint(process: Any, failed: Any) -> 
 def test_what_a_restart_does_not_mend(process: Any, failed: Any, exit_code: ExitCode) -> None:
     process.ctx.children, process.ctx.iteration = [failed(exit_code)], 1
     process.exposed_outputs = lambda *_: {}
-    assert process.inspect_process() == process.exit_codes.ERROR_UNHANDLED_FAILURE
+    ended = process.inspect_process()
+    assert ended.status == 437
+    assert f"ended with exit status {exit_code.status}: " in ended.message
+
+
+def test_a_program_that_is_not_there_is_not_begun_ten_times(process: Any, failed: Any, tmp_path: Path) -> None:
+    """Its reason stood only in a file that no command showed."""
+    node = failed(EXIT.ERROR_RESULTS_MISSING)
+    retrieved = FolderData()
+    said = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'torch'\n"
+    retrieved.base.repository.put_object_from_filelike(io.BytesIO(said.encode()), "icsg3d.err")
+    retrieved.base.links.add_incoming(node, link_type=LinkType.CREATE, link_label="retrieved")
+    retrieved.store()
+    process.ctx.children, process.ctx.iteration = [node], 1
+    process.exposed_outputs = lambda *_: {}
+    ended = process.inspect_process()
+    assert ended.status == 437
+    assert "No module named 'torch'; install `aiida-icsg3d[models]`" in ended.message
+
+
+def test_a_purged_checkpoint(process: Any, failed: Any, localhost: Any, tmp_path: Path) -> None:
+    """The training begins again; before, it ended."""
+    gone = RemoteData(computer=localhost, remote_path=str(tmp_path / "purged")).store()
+    process.ctx.inputs.checkpoint_folder = gone
+    node = CalcJobNode(computer=localhost, process_type="aiida.calculations:icsg3d.train")
+    node.base.links.add_incoming(gone, LinkType.INPUT_CALC, "checkpoint_folder")
+    node.set_exit_status(EXIT.ERROR_INPUT_MISSING.status)
+    node.set_process_state("finished")
+    assert process.handle_what_it_left(node.store()).exit_code.status == 0
+    assert "checkpoint_folder" not in process.ctx.inputs
 
 
 def test_restarted_for_real(fake_code: Any, dataset: Any) -> None:
@@ -154,7 +184,7 @@ def test_the_last_model_is_attached_to_a_failure(fake_code: Any, dataset: Any) -
     builder = TrainWorkChain.get_builder_from_protocol(code, "cgcnn", dataset)
     builder.train.pop("monitors")
     outputs, node = run_get_node(builder)
-    assert node.exit_status == 402
+    assert node.exit_status == 437
     assert outputs["model"].network == "cgcnn"
     assert outputs["results"].get_dict()["message"] == "no space"
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from aiida.orm import CalcJobNode, RemoteData
 
-from ...calculations.exit_codes import label_of
 from ...data.remote_files import has_room, is_there
+from ..exit_codes import label_of
 from .stderr import all_error_lines, error_lines, last_line
 
 AGAIN, SMALLER, STAGE_BEFORE, HOPELESS = "again", "smaller", "stage before", "hopeless"
@@ -33,6 +33,8 @@ ADVICE = {
     "ERROR_DISK_FULL": "free some, then start the run again: what is done comes from the cache",
     "ERROR_WALLTIME": "raise `max_wallclock_seconds`, or ask for less",
     "ERROR_SCHEDULER_OUT_OF_WALLTIME": "raise `max_wallclock_seconds`, or ask for less",
+    "ERROR_SCHEDULER_REFUSED": "correct what the job asks for (`partition`, `gpus`, `cores`, `walltime` of the cluster "
+    "file, `--options`)",
     "ERROR_SCHEDULER_INVALID_ACCOUNT": "give an account that the scheduler knows (`account` of the cluster file)",
 }
 """Label of an exit code -> what to do about it."""
@@ -79,7 +81,8 @@ def without_results(node: CalcJobNode, message: str) -> Diagnosis:
 
     :param message: of its exit code.
     """
-    lines, code = all_error_lines(node), node.inputs.code.full_label
+    lines = all_error_lines(node)
+    code = next((found.full_label for found in inputs_of(node, "code")), "of the job")
     if line := first_with(lines, MEMORY):
         return Diagnosis(SMALLER, f"memory ran out: {line}")
     if line := first_with(lines, FULL):
@@ -109,9 +112,10 @@ def program_not_begun(node: CalcJobNode, lines: list[str]) -> str | None:
 
     A line that does not name it may come from the prepend text, after which the program began all the same.
     """
-    code: Any = node.inputs.code
-    path = str(code.filepath_executable)
-    names = [path, f": {PurePosixPath(path).name}:", getattr(code, "image_name", None)]
+    names: list[str | None] = []
+    for code in inputs_of(node, "code"):
+        path = str(code.filepath_executable)
+        names += [path, f": {PurePosixPath(path).name}:", getattr(code, "image_name", None)]
     for line in lines:
         if any(name and name in line for name in names) and any(word in line.lower() for word in NOT_FOUND):
             return line.strip()

@@ -10,8 +10,8 @@ import pytest
 from aiida.common.links import LinkType
 from aiida.orm import CalcJobNode, Dict, FolderData, RemoteData
 
+from aiida_icsg3d.calculations.failures.diagnosis import AGAIN, HOPELESS, SMALLER, STAGE_BEFORE, diagnose
 from aiida_icsg3d.data import remote_files
-from aiida_icsg3d.workflows.stages.diagnosis import AGAIN, HOPELESS, SMALLER, STAGE_BEFORE, diagnose
 
 LOST = 301
 """No results.json."""
@@ -65,6 +65,7 @@ def failed(localhost: Any, fake_code: Any, tmp_path: Path) -> Any:
         (332, HOPELESS, "none; free some"),
         (120, HOPELESS, "none; raise `max_wallclock_seconds`"),
         (131, HOPELESS, "none; give an account"),
+        (132, HOPELESS, "none; correct what the job asks for"),
         (390, HOPELESS, "none"),
         (210, HOPELESS, "none"),
         (999, HOPELESS, "none"),
