@@ -24,6 +24,7 @@ from made_up import write_stage
 from icsg3d_models.cli import main as program
 from icsg3d_models.cli import read_settings
 from icsg3d_models.crystals.batch import read_crystals
+from icsg3d_models.results import Report
 
 NEEDED = {
     "prepare": ["source"], "train": ["dataset", "unet", "vae", "start_from", "resume_from"],
@@ -42,6 +43,9 @@ def main() -> None:
         given = getattr(settings, name)
         for path in given if isinstance(given, list) else [given]:
             if path is not None and not Path(path).exists():
+                if Path(path).is_symlink():  # its target was purged
+                    Report(stage, Path.cwd()).write("input_missing", f"{path}: no such file")
+                    raise SystemExit(1)
                 raise SystemExit(f"{name}: {path} is not linked")
     plans = json.loads(plan_file.read_text()).get(stage, [{}])
     calls = plan_file.with_name(f"{stage}.calls")
