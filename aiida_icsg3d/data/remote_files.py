@@ -9,8 +9,9 @@ from aiida.common.exceptions import AiidaException
 from aiida.orm import RemoteData
 from aiida.transports.transport import TransportInternalError
 
-UNREACHABLE = (OSError, AiidaException, TransportInternalError)
-"""What a computer that does not answer, or that this user has not configured, raises."""
+UNREACHABLE = (OSError, AiidaException, TransportInternalError, RuntimeError)
+"""What a computer raises that does not answer, that this user has not configured, or, where ssh is asynchronous, that is
+asked from within an event loop."""
 TRIAL = ".icsg3d-trial"
 TRIAL_BYTES = 1 << 20
 NO_SPACE = ("no space left", "quota")
