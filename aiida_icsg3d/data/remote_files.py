@@ -10,8 +10,8 @@ from aiida.orm import RemoteData
 from aiida.transports.transport import TransportInternalError
 
 UNREACHABLE = (OSError, AiidaException, TransportInternalError, RuntimeError)
-"""What a computer raises that does not answer, that this user has not configured, or, where ssh is asynchronous, that is
-asked from within an event loop."""
+"""What a computer raises that does not answer, that this user has not configured, or that is asked by asynchronous ssh
+where an event loop cannot wait."""
 TRIAL = ".icsg3d-trial"
 TRIAL_BYTES = 1 << 20
 NO_SPACE = ("no space left", "quota")
