@@ -38,11 +38,21 @@ class StoresCrystals(CalcJob):
 
     def update_outputs(self) -> None:
         """Attach new outputs, the crystals together."""
-        fresh = {name: node for name, node in self._outputs.get("crystals", {}).items() if not node.is_stored}
-        if fresh and self.metadata.store_provenance:
-            stored = store_created(self.node, {f"crystals__{name}": node for name, node in fresh.items()})
-            self._outputs["crystals"].update({name: stored[f"crystals__{name}"] for name in fresh})
+        crystals = self._outputs.get("crystals", {})
+        if crystals and self.metadata.store_provenance:
+            linked = labels_of_outputs(self.node)  # asking 10,000 nodes whether they are stored costs a query each
+            fresh = {name: node for name, node in crystals.items() if f"{CRYSTALS}{name}" not in linked}
+            if fresh:
+                stored = store_created(self.node, {f"{CRYSTALS}{name}": node for name, node in fresh.items()})
+                crystals.update({name: stored[f"{CRYSTALS}{name}"] for name in fresh})
         super().update_outputs()
+
+
+def labels_of_outputs(process: ProcessNode) -> set[str]:
+    """Return the labels of the links to the outputs of a process, without loading these."""
+    query = QueryBuilder(backend=process.backend).append(ProcessNode, filters={"id": process.pk}, tag="process")
+    query.append(Data, with_incoming="process", edge_project=["label"])
+    return set(query.all(flat=True))
 
 
 def store_created(process: ProcessNode, nodes: Mapping[str, Data]) -> dict[str, Data]:

@@ -60,12 +60,11 @@ def test_nothing_is_stored_where_one_is_wrong(job: CalcJobNode) -> None:
 
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
-    """Collect the statements that change the database."""
+    """Collect the statements to the database."""
     found: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.split(maxsplit=1)[0].upper() in ("INSERT", "UPDATE", "SAVEPOINT"):
-            found.append(statement)
+        found.append(statement)
 
     engine = get_manager().get_profile_storage().get_session().get_bind()
     event.listen(engine, "before_cursor_execute", note)
@@ -95,7 +94,7 @@ def test_through_the_engine_and_again_from_the_cache(
     with enable_caching():
         again, copy = run_get_node(RebuildCalculation, **inputs)
     assert copy.base.caching.get_cache_source() == node.uuid
-    assert len(statements) < COUNT  # one by one it was some twelve a crystal
+    assert len(statements) < 3 * COUNT  # two a crystal are of AiiDA's checkpoints, one by one they are many more
     assert set(copy.outputs) == set(node.outputs)
     assert again["crystals"].keys() == outputs["crystals"].keys()
     for name, crystal in again["crystals"].items():
