@@ -34,6 +34,11 @@ class Settings:
         """Hexadecimal digest of the common part: what a query for energies looks for first."""
         return digest(self.common)
 
+    @property
+    def method(self) -> str:
+        """The functional, or the name of the potential: what stands beside an energy."""
+        return str(self.common.get("functional") or self.common.get("name") or "method not stated")
+
     def as_dict(self) -> dict[str, Any]:
         """Return ``hash``, ``common`` and ``elements``, to be stored."""
         return {

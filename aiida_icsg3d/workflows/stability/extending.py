@@ -119,7 +119,7 @@ def fidelity_of(entries: list[dict[str, Any]]) -> Fidelity:
     for entry in entries:
         settings = Settings.from_dict(entry["settings"])
         one = Fidelity(
-            str(settings.common.get("functional") or settings.common.get("potential") or ""),
+            settings.method,
             str(settings.common.get("code") or settings.common.get("engine") or "not stated"),
             settings.hash,
             {symbol: digest(content) for symbol, content in settings.elements.items()},

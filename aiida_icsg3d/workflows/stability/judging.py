@@ -25,7 +25,7 @@ def judge_candidates(missing: orm.Dict, guessed: orm.List, **energies: Any) -> o
 
     candidates, phases = contents(energies["candidates"], energies.get("phases", {}))
     check_settings(energies["candidates"], energies.get("phases", {}))
-    label = next(iter(candidates.values()))["settings"]["common"]["functional"] if candidates else ""
+    label = Settings.from_dict(next(iter(candidates.values()))["settings"]).method if candidates else ""
 
     def energy_of(entry: dict[str, Any]) -> Energy:
         return Energy(entry["formula"], entry["energy_per_atom_eV"])

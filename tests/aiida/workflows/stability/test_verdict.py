@@ -83,6 +83,16 @@ def test_the_verdict_is_a_node() -> None:
     assert found["x"]["missing"] == {}
 
 
+def test_energies_of_a_potential_are_judged_too() -> None:
+    """They have no functional: the verdict raised a KeyError."""
+    common = {"engine": "potential", "name": "chgnet"}
+    candidates = {"x": energy("PbO", -2.0, common=common)}
+    phases = {"pb": energy("Pb", 0.0, common=common), "o": energy("O2", 0.0, common=common)}
+    found = judge_candidates(orm.Dict({}), orm.List([]), candidates=candidates, phases=phases).get_dict()
+    assert "(chgnet, 2 phases" in found["x"]["words"]
+    assert Settings.from_dict(candidates["x"].get_dict()["settings"]).method == "chgnet"
+
+
 def test_what_is_known_is_found_by_its_settings(inputs: Any, workchain: Callable[..., Any]) -> None:
     engine = engine_class("quantum_espresso")(workchain(ReferencesWorkChain, inputs).inputs.validation)
     settings = engine.expected_settings(["Pb", "O"])
