@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,10 @@ class TrainParser(StageParser):
 def read_metrics(path: Path) -> ArrayData:
     """Return the columns of metrics.csv, one float64 array (n validations,) each; empty cells are NaN.
 
-    :raises ValueError: no row, a row that is cut off, or a cell that is no number.
+    An array takes letters, digits and underscores only: in its name all others become underscores, as those of
+    ``mae_e_above_hull@LDA-51ceafd9``, a property of one fidelity.
+
+    :raises ValueError: two columns get one name, no row, a row that is cut off, or a cell that is no number.
     """
     with open(path, encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -44,5 +48,8 @@ def read_metrics(path: Path) -> ArrayData:
     arrays = ArrayData()
     for name in rows[0]:
         values = [float(row[name]) if row[name] else math.nan for row in rows]
-        arrays.set_array(name, np.asarray(values, dtype=np.float64))
+        label = re.sub(r"[^0-9A-Za-z_]", "_", name)
+        if label in arrays.get_arraynames():
+            raise ValueError(f"the columns {', '.join(rows[0])}: two of them become {label}")
+        arrays.set_array(label, np.asarray(values, dtype=np.float64))
     return arrays

@@ -124,7 +124,12 @@ def energies_of(verdict: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "dft_formation_energy": verdict["formation_energy_per_atom"],
         "dft_e_above_hull": verdict["e_above_hull"],
-        "dft_hull": {"functional": verdict["label"], "phases": verdict["phases"], "missing": verdict["lacks"]},
+        "dft_hull": {
+            "functional": verdict["label"],
+            "phases": verdict["phases"],
+            "missing": verdict["lacks"],
+            "lower_by": verdict.get("lower_by"),
+        },
         "dft_decomposition": verdict["decomposition"],
     }
 

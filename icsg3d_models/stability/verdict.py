@@ -6,7 +6,7 @@ itself. A negative energy above hull says by how much it lies below everything t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -38,11 +38,13 @@ class Verdict:
     :param label: functional or settings of all energies.
     :param formation_energy_per_atom: eV/atom, from the elements; None where one has no energy.
     :param e_above_hull: eV/atom; None where there is no hull.
-    :param stable: whether it lies on the hull or below it.
+    :param stable: whether it lies on the hull or below it; None where only phases that this hull lacks can tell.
     :param decomposition: phases it would fall into, formula -> fraction of the atoms.
     :param phases: formulas of the hull that it was judged against, the elements included.
     :param lacks: phases into which the estimated hull says that it decomposes, and that this hull lacks: the true one
         may lie lower.
+    :param lower_by: eV/atom by which the estimated hull lies lower with all phases that it knows than with those that
+        this hull has: about what this hull may be too high; None where nothing is estimated.
     :param reason: why there is no verdict.
     :param energies: formation energies of the phases, eV/atom; those of the elements are 0. What a phase diagram takes.
     """
@@ -57,6 +59,7 @@ class Verdict:
     lacks: list[str] = field(default_factory=list)
     reason: str | None = None
     energies: dict[str, float] = field(default_factory=dict)
+    lower_by: float | None = None
 
     def words(self) -> str:
         """Return the verdict in one line."""
@@ -65,6 +68,8 @@ class Verdict:
         height = abs(round(self.e_above_hull, DIGITS))
         place = "below all known phases" if round(self.e_above_hull, DIGITS) < 0 else "above the hull"
         lacking = f", which lacks {', '.join(self.lacks)}" if self.lacks else ""
+        if self.lower_by is not None and round(self.lower_by, DIGITS) > 0:
+            lacking += f" and may lie {self.lower_by:.{DIGITS}f} lower"
         return f"{self.formula}, {height:.{DIGITS}f} eV/atom {place} ({self.label}, {len(self.phases)} phases{lacking})"
 
     def as_dict(self) -> dict[str, Any]:
@@ -127,13 +132,50 @@ def _verdict(candidate: Energy, phases: Sequence[Energy], label: str) -> Verdict
     hull = Hull(symbols, references)
     value = formation(formula, candidate.energy_per_atom)
     height = hull.e_above_hull(formula, value)
+    lower_by = estimated_lowering(formula, compounds)
     return Verdict(
-        candidate.formula, label, value, height, bool(round(height, DIGITS) <= STABLE),
+        candidate.formula, label, value, height, stable_within(height, lower_by, STABLE),
         hull.competing_phases(formula), sorted([*compounds, *elements]),
         # its own formula, too, where no other crystal of it is there: it may be another structure of a known compound
         sorted(set(competing_formulas([formula])) - {*compounds}),
+        lower_by=lower_by,
         energies={one: formation(one, energy) for one, energy in compounds.items()} | dict.fromkeys(elements, 0.0),
     )  # fmt: skip
+
+
+def stable_within(height: float | None, lower_by: float | None, limit: float) -> bool | None:
+    """Return whether a crystal lies at most so far above the hull; None where that cannot be told.
+
+    A hull that lacks phases is too high, never too low: what lies above the limit is not stable in any case, what lies
+    below it is so only if it would with the hull as much lower as the estimate says.
+
+    :param height: eV/atom above the hull that there is; ``lower_by``: how much lower the whole one is, by the estimate,
+        None where there is none; ``limit``: eV/atom.
+    """
+    if height is None:
+        return None
+    if round(height, DIGITS) > limit:
+        return False
+    return True if lower_by is not None and round(height + lower_by, DIGITS) <= limit else None
+
+
+def estimated_lowering(formula: str, phases: Collection[str]) -> float | None:
+    """Return by how much the estimated hull is lower with all its phases than with those of another hull, in eV/atom.
+
+    :param phases: reduced formulas of the compounds of the other hull; it has the elements too.
+    """
+    from pymatgen.core import Composition
+
+    references, symbols = shipped_references(), _symbols(formula)
+    known = {Composition(one).reduced_composition for one in phases}
+    inside = [references.formulas[i] for i in references.within(symbols)]
+    compounds = [one for one in inside if len(_symbols(one)) > 1]
+    missing = [one for one in compounds if Composition(one).reduced_composition not in known]
+    try:
+        whole, part = Hull(symbols, references), Hull(symbols, references, missing)
+    except ReferencesError:  # an element that the table does not know
+        return None
+    return max(part.height(formula) - whole.height(formula), 0.0)
 
 
 def _symbols(formula: str) -> set[str]:

@@ -238,7 +238,8 @@ class CampaignWorkChain(WorkChain):
         for name in self.ctx.tuning:
             node, place = self.ctx[name], name.removeprefix("tuned_")
             if "model" not in node.outputs or not node.is_finished_ok:
-                self.report(f"{place} stays as it was: TrainWorkChain<{node.pk}>: {node.exit_message}")
+                last = node.called[-1] if node.called else node  # its own message says what failed
+                self.report(f"{place} stays as it was: {last.process_label}<{last.pk}>: {last.exit_message}")
                 continue
             if place == "prior":
                 self.ctx.models = {**self.ctx.models, "prior": node.outputs.model}

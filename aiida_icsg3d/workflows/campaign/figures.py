@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from icsg3d_models.screening.table import PREDICTED
+from icsg3d_models.stability.verdict import stable_within as decided
 
 ESTIMATE = "estimated_formation_energy_per_atom"
 FORMATION, HEIGHT = "dft_formation_energy", "dft_e_above_hull"
@@ -26,8 +27,9 @@ OF_RELAX = (
 def entries_of(summary: Mapping[str, Any], number: int, stable_within: float) -> list[dict[str, Any]]:
     """Return one entry for each candidate of a round.
 
-    ``stable``: whether DFT has it at most ``stable_within`` eV/atom above the hull; None without a verdict. ``new``:
-    not in the training data, not tried by an earlier round, and its formula in no list of known compounds.
+    ``stable``: whether DFT has it at most ``stable_within`` eV/atom above the hull; None without a verdict, and where
+    only phases that the hull lacks can tell, see :func:`icsg3d_models.stability.verdict.stable_within`. ``new``: not in
+    the training data, not tried by an earlier round, and its formula in no list of known compounds.
 
     :param summary: of a DiscoverWorkChain.
     :param number: of the round.
@@ -41,7 +43,7 @@ def entries_of(summary: Mapping[str, Any], number: int, stable_within: float) ->
         entry["prerelax"] = {key: prerelax[key] for key in OF_PRERELAX if prerelax.get(key) is not None}
         entry["relax"] = {key: relax[key] for key in OF_RELAX if relax.get(key) is not None}
         height = relax.get("dft_e_above_hull")
-        entry["stable"] = None if height is None else bool(height <= stable_within)
+        entry["stable"] = decided(height, (relax.get("dft_hull") or {}).get("lower_by"), stable_within)
         entry["new"] = candidate.get("novel") is not False and candidate.get("known_formula") is False
         found.append(entry)
     return found
@@ -50,15 +52,18 @@ def entries_of(summary: Mapping[str, Any], number: int, stable_within: float) ->
 def counts_of(entries: Sequence[Mapping[str, Any]], funnel: Mapping[str, int]) -> dict[str, int]:
     """Return how many crystals of a round reached what.
 
-    ``stable_new``: stable, new, and no crystal that this campaign has found already.
+    ``stable_new``: stable, new, and no crystal that this campaign has found already. ``undecided``: low enough for the
+    hull that there is, but that lacks phases which may lie lower.
     """
-    judged = [entry for entry in entries if entry["stable"] is not None]
+    judged = [entry for entry in entries if entry["relax"].get(HEIGHT) is not None]
+    stable = [entry for entry in judged if entry["stable"]]
     return {
         **funnel,
         "judged": len(judged),
-        "stable": sum(entry["stable"] for entry in judged),
-        "stable_unique": sum(entry["stable"] and not entry.get("found_before") for entry in judged),
-        "stable_new": sum(entry["stable"] and entry["new"] and not entry.get("found_before") for entry in judged),
+        "undecided": sum(entry["stable"] is None for entry in judged),
+        "stable": len(stable),
+        "stable_unique": sum(not entry.get("found_before") for entry in stable),
+        "stable_new": sum(entry["new"] and not entry.get("found_before") for entry in stable),
     }
 
 

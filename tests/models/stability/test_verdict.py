@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from icsg3d_models.stability.verdict import Energy, competing_formulas, judge
+from icsg3d_models.stability.verdict import Energy, competing_formulas, estimated_lowering, judge, stable_within
 
 ELEMENTS = [Energy("Mg", -10.0), Energy("O2", -5.0)]
 OXIDE = Energy("MgO", -8.5)  # formation energy -1 eV/atom
@@ -72,3 +72,23 @@ def test_another_structure_of_a_known_compound_does_not_stand_for_it() -> None:
     phases = [Energy("Mg", 0.0), Energy("Ti", 0.0), Energy("O2", 0.0), Energy("MgO", -3.0), Energy("TiO2", -3.2)]
     assert "MgTiO3" in judge({"x": Energy("MgTiO3", -3.0)}, phases, "LDA")["x"].lacks
     assert "MgTiO3" not in judge({"x": Energy("MgTiO3", -3.0)}, [*phases, Energy("MgTiO3", -3.3)], "LDA")["x"].lacks
+
+
+def test_what_a_hull_may_be_too_high_by() -> None:
+    """Without MgO the hull of Mg and O is a straight line between the elements: the estimate knows how deep MgO lies."""
+    alone = estimated_lowering("MgO", [])
+    assert alone == pytest.approx(3.0, abs=0.3)  # eV/atom, the formation energy of MgO
+    assert estimated_lowering("MgO", ["MgO"]) < 0.01
+    assert 0 < estimated_lowering("MgTiO3", ["MgO", "TiO2"]) < 0.3  # it lacks the ilmenite
+    assert estimated_lowering("PoXe", []) is None
+
+
+@pytest.mark.parametrize(
+    ("height", "lower_by", "stable"),
+    [(0.0, 0.0, True), (-0.2, 0.1, True), (0.05, 0.0, False), (0.05, None, False), (0.0, 0.2, None), (-0.1, None, None),
+     (None, 0.0, None)],
+)  # fmt: skip
+def test_stable_only_where_the_missing_phases_allow_it(
+    height: float | None, lower_by: float | None, stable: bool | None
+) -> None:
+    assert stable_within(height, lower_by, 0.0) is stable

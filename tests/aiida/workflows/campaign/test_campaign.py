@@ -52,7 +52,8 @@ def a_round(structures: dict[str, orm.StructureData], **heats: float) -> orm.Wor
     candidates = [
         {"id": name, "formula": "PbTiO3", "novel": True, "known_formula": False, "uuid": node.uuid,
          "predicted_formation_energy_per_atom": -2.0, "prerelax": {"chosen": "best"},
-         "relax": {"status": "relaxed", "dft_e_above_hull": heats[name] + 3.0, "dft_formation_energy": heats[name]}}
+         "relax": {"status": "relaxed", "dft_e_above_hull": heats[name] + 3.0, "dft_formation_energy": heats[name],
+                   "dft_hull": {"lower_by": 0.0}}}
         for name, node in structures.items()
     ]  # fmt: skip
     summary = orm.Dict({"funnel": {"sampled": 4, "relaxed": len(structures)}, "candidates": candidates})

@@ -10,7 +10,8 @@ from aiida_icsg3d.workflows.campaign.figures import FORMATION, HEIGHT, counts_of
 
 
 def candidate(name: str, height: float | None, formation: float = -3.0, **more: Any) -> dict[str, Any]:
-    relax = None if height is None else {"status": "relaxed", HEIGHT: height, FORMATION: formation}
+    relax = None if height is None else {"status": "relaxed", HEIGHT: height, FORMATION: formation,
+                                             "dft_hull": {"lower_by": 0.0}}  # fmt: skip
     return {"id": name, "formula": "PbTiO3", "novel": True, "known_formula": False, "relax": relax,
             "prerelax": {"potential": "chgnet", "estimated_formation_energy_per_atom": formation + 0.3},
             "predicted_heat": 0.2, **more}  # fmt: skip
@@ -36,6 +37,18 @@ def test_stable_and_new() -> None:
     assert counts_of(entries, {})["stable_unique"] == 2
 
 
+def test_what_only_missing_phases_can_tell_is_undecided() -> None:
+    """A hull without MgO called MgAlO3 stable."""
+    doubtful, sure, high = candidate("a", 0.02), candidate("b", 0.02), candidate("c", 0.4)
+    doubtful["relax"]["dft_hull"] = {"lower_by": 0.5}
+    sure["relax"]["dft_hull"] = {"lower_by": 0.05}
+    high["relax"]["dft_hull"] = {"lower_by": None}
+    entries = entries_of({"candidates": [doubtful, sure, high]}, 1, 0.1)
+    assert [entry["stable"] for entry in entries] == [None, True, False]
+    counts = counts_of(entries, {})
+    assert (counts["judged"], counts["undecided"], counts["stable_new"]) == (3, 1, 1)
+
+
 def test_without_a_list_of_known_compounds_nothing_is_called_new() -> None:
     (entry,) = entries_of({"candidates": [candidate("a", 0.0, known_formula=None)]}, 1, 0.1)
     assert entry["new"] is False
@@ -56,5 +69,5 @@ def test_one_candidate_has_an_error_and_no_correlation() -> None:
 
 def test_a_round_that_found_nothing() -> None:
     assert counts_of(entries_of({"candidates": []}, 2, 0.1), {}) == {
-        "judged": 0, "stable": 0, "stable_unique": 0, "stable_new": 0,
+        "judged": 0, "undecided": 0, "stable": 0, "stable_unique": 0, "stable_new": 0,
     }  # fmt: skip
