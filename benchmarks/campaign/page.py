@@ -39,19 +39,9 @@ def name_of(candidate: dict[str, Any]) -> str:
 
 def rounds_table(rounds: list[dict[str, Any]]) -> str:
     """Return what each round came to."""
-    heads = [
-        "round",
-        "sampled",
-        "unique",
-        "novel",
-        "relaxed",
-        "failed",
-        "judged",
-        "stable",
-        "of them new",
-        "core-hours",
-    ]
-    keys = ("sampled", "unique", "novel", "relaxed", "failed", "judged", "stable", "stable_new")
+    heads = ["round", "sampled", "unique", "novel", "relaxed", "failed", "judged", "undecided", "stable",
+             "stable, new", "core-h"]  # fmt: skip
+    keys = ("sampled", "unique", "novel", "relaxed", "failed", "judged", "undecided", "stable", "stable_new")
     rows = [
         [str(r["round"]), *(str(r["counts"].get(k, 0)) for k in keys), number(r["core_hours"], ".2f")] for r in rounds
     ]

@@ -75,7 +75,7 @@ def test_another_structure_of_a_known_compound_does_not_stand_for_it() -> None:
 
 
 def test_what_a_hull_may_be_too_high_by() -> None:
-    """Without MgO the hull of Mg and O is a straight line between the elements: the estimate knows how deep MgO lies."""
+    """Without MgO the hull of Mg and O is flat: the estimate knows how deep MgO lies."""
     alone = estimated_lowering("MgO", [])
     assert alone == pytest.approx(3.0, abs=0.3)  # eV/atom, the formation energy of MgO
     assert estimated_lowering("MgO", ["MgO"]) < 0.01
