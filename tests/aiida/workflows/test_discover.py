@@ -218,6 +218,7 @@ def test_validation_cannot_begin(relaxing: Any) -> None:
 def test_fewer_candidates_than_relaxations(relaxing: Any) -> None:
     process = relaxing(finished(ValidateWorkChain, {}))
     process.ctx.chosen = list("ca")
+    process.ctx.starts = {name: process.ctx.selected[name] for name in "ca"}
     launched: dict[str, Any] = {}
     process.exposed_inputs = lambda *_: {}
     process.launch = lambda _process, name, inputs: launched.update({name: inputs})
