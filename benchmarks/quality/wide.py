@@ -68,7 +68,8 @@ def main() -> None:
     run = options.output / f"seed{options.seed}"
     if options.ship is not None:
         start = "python benchmarks/quality/wide.py --output FOLDER "
-        ship(run, options.ship, [start + "--source NAME=DATA ...", start + "--ship TO"])
+        there = " ".join(name for name in NETWORKS if (run / f"{name}.safetensors").is_file())
+        ship(run, options.ship, [start + f"--source NAME=DATA ... --only {there}", start + "--ship TO"])
         return
     if options.page is not None:
         options.page.write_text(page(options.output, run, GENERAL, options), encoding="utf-8")
