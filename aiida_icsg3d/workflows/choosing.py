@@ -91,10 +91,10 @@ def same_crystals(
         crystal = node.get_pymatgen()
         seen.setdefault(crystal.composition.reduced_formula, []).append((name, crystal))
     for entry in entries:
-        node = relaxed.get(link_label(entry.id))
-        if node is None:
+        mine = relaxed.get(link_label(entry.id))
+        if mine is None:
             continue
-        crystal = node.get_pymatgen()
+        crystal = mine.get_pymatgen()
         others = seen.setdefault(crystal.composition.reduced_formula, [])
         same = next((name for name, other in others if matcher.fit(other, crystal)), None)
         if same is None:

@@ -7,7 +7,7 @@ itself. A negative energy above hull says by how much it lies below everything t
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,13 @@ class Energy:
     """A total energy.
 
     :param formula: of the crystal; ``energy_per_atom``: eV/atom.
+    :param generated: whether the crystal was generated: it takes part in the hull, but does not stand for the compound
+        that is known by its formula, whose structure may be another.
     """
 
     formula: str
     energy_per_atom: float
+    generated: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def judge(candidates: Mapping[str, Energy], phases: Sequence[Energy], label: str
     """
     found = {}
     for identifier, candidate in candidates.items():
-        others = [other for name, other in candidates.items() if name != identifier]
+        others = [replace(other, generated=True) for name, other in candidates.items() if name != identifier]
         found[identifier] = _verdict(candidate, [*phases, *others], label)
     return found
 
@@ -119,6 +122,7 @@ def _verdict(candidate: Energy, phases: Sequence[Energy], label: str) -> Verdict
     if missing := sorted(symbols - set(elements)):
         reason = f"no energy of {', '.join(missing)} with the same settings"
         return Verdict(candidate.formula, label, reason=reason)
+    covered = {Composition(one.formula).reduced_formula for one in phases if not one.generated}
     compounds = {one: energy for one, energy in inside.items() if len(_symbols(one)) > 1}
     shares = {one: Composition(one).fractional_composition.as_dict() for one in [*compounds, formula]}
 
@@ -132,12 +136,12 @@ def _verdict(candidate: Energy, phases: Sequence[Energy], label: str) -> Verdict
     hull = Hull(symbols, references)
     value = formation(formula, candidate.energy_per_atom)
     height = hull.e_above_hull(formula, value)
-    lower_by = estimated_lowering(formula, compounds)
+    lower_by = estimated_lowering(formula, covered)
     return Verdict(
         candidate.formula, label, value, height, stable_within(height, lower_by, STABLE),
         hull.competing_phases(formula), sorted([*compounds, *elements]),
-        # its own formula, too, where no other crystal of it is there: it may be another structure of a known compound
-        sorted(set(competing_formulas([formula])) - {*compounds}),
+        # its own formula, too, where no reference of it is there: it may be another structure of a known compound
+        sorted(set(competing_formulas([formula])) - covered),
         lower_by=lower_by,
         energies={one: formation(one, energy) for one, energy in compounds.items()} | dict.fromkeys(elements, 0.0),
     )  # fmt: skip

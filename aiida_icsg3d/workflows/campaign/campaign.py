@@ -23,7 +23,7 @@ from .seeds import empty_dataset
 
 NOTHING_FOUND = ("ERROR_NOTHING_REBUILT", "ERROR_NOTHING_VALID", "ERROR_ALL_RELAXATIONS_FAILED")
 """Ends of a round that are a result, though not one to be glad of: the next one may do better."""
-EMPTY = {"funnel": {}, "candidates": []}
+EMPTY: dict[str, Any] = {"funnel": {}, "candidates": []}
 
 
 class CampaignWorkChain(WorkChain):

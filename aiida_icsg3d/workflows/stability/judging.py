@@ -13,11 +13,12 @@ from ...dft.known_energies import elements_of
 
 
 @calcfunction
-def judge_candidates(missing: orm.Dict, guessed: orm.List, **energies: Any) -> orm.Dict:
+def judge_candidates(missing: orm.Dict, guessed: orm.List, generated: orm.List, **energies: Any) -> orm.Dict:
     """Return the verdict of every candidate by identifier, see :class:`icsg3d_models.stability.verdict.Verdict`.
 
     :param missing: element or compound -> why there is no energy of it; a verdict names those that concern it.
     :param guessed: formulas whose structures were guessed; a verdict names those of its hull.
+    :param generated: UUIDs of the crystals among the phases that were generated, by an earlier round or run.
     :param energies: namespaces ``candidates`` and ``phases``: energies by :func:`.relaxations.record_energy`.
     :raises aiida_icsg3d.dft.fingerprint.SettingsDifferError: two of them have different settings.
     """
@@ -27,8 +28,10 @@ def judge_candidates(missing: orm.Dict, guessed: orm.List, **energies: Any) -> o
     check_settings(energies["candidates"], energies.get("phases", {}))
     label = Settings.from_dict(next(iter(candidates.values()))["settings"]).method if candidates else ""
 
+    made = set(generated.get_list())
+
     def energy_of(entry: dict[str, Any]) -> Energy:
-        return Energy(entry["formula"], entry["energy_per_atom_eV"])
+        return Energy(entry["formula"], entry["energy_per_atom_eV"], entry["structure_uuid"] in made)
 
     verdicts = judge({n: energy_of(e) for n, e in candidates.items()}, [energy_of(e) for e in phases], label)
     reasons = missing.get_dict()

@@ -10,7 +10,7 @@ from aiida.engine import ExitCode, ToContext, WorkChain
 
 from ...calculations.exit_codes import declare, failed_child
 from ...dft.fingerprint import SettingsDifferError
-from ...dft.known_energies import elements_of
+from ...dft.known_energies import elements_of, generated_ones
 from .guessing import guessed_formulas
 from .judging import check_settings, judge_candidates
 from .references import ReferencesWorkChain
@@ -64,7 +64,11 @@ class VerdictWorkChain(WorkChain):
         metadata = {"call_link_label": "judge", "disable_cache": True}  # it names nodes by UUID
         energies = {"candidates": candidates, **({"phases": phases} if phases else {})}
         guessed = orm.List(guessed_formulas(phases.values()))
-        verdicts = judge_candidates(missing=node.outputs.missing, guessed=guessed, metadata=metadata, **energies)
+        made = generated_ones(phases.values())
+        generated = orm.List([p.get_dict()["structure_uuid"] for p in phases.values() if p.pk in made])
+        verdicts = judge_candidates(
+            missing=node.outputs.missing, guessed=guessed, generated=generated, metadata=metadata, **energies
+        )
         for content in verdicts.get_dict().values():
             self.report(content["words"])
         self.out("verdicts", verdicts)

@@ -72,6 +72,11 @@ def test_another_structure_of_a_known_compound_does_not_stand_for_it() -> None:
     phases = [Energy("Mg", 0.0), Energy("Ti", 0.0), Energy("O2", 0.0), Energy("MgO", -3.0), Energy("TiO2", -3.2)]
     assert "MgTiO3" in judge({"x": Energy("MgTiO3", -3.0)}, phases, "LDA")["x"].lacks
     assert "MgTiO3" not in judge({"x": Energy("MgTiO3", -3.0)}, [*phases, Energy("MgTiO3", -3.3)], "LDA")["x"].lacks
+    made = [*phases, Energy("MgTiO3", -3.0, generated=True)]  # by an earlier round: no ilmenite either
+    found = judge({"x": Energy("MgTiO3", -3.0), "y": Energy("MgTiO3", -2.9)}, made, "LDA")["x"]
+    assert "MgTiO3" in found.lacks
+    assert found.lower_by is not None
+    assert found.lower_by > 0
 
 
 def test_what_a_hull_may_be_too_high_by() -> None:

@@ -117,7 +117,7 @@ def test_a_verdict_names_what_was_guessed_and_how_to_get_what_is_missing() -> No
     phases = {"pb": energy("Pb", 0.0), "o": energy("O2", 0.0), "po": energy("PbO", -1.0), "ti": energy("TiO2", -3.0)}
     candidates = {"x": energy("PbO2", 0.5), "y": energy("MgO", 0.5)}
     guessed = orm.List(["PbO", "TiO2"])
-    found = judge_candidates(orm.Dict({}), guessed, candidates=candidates, phases=phases).get_dict()
+    found = judge_candidates(orm.Dict({}), guessed, orm.List([]), candidates=candidates, phases=phases).get_dict()
     assert found["x"]["guessed"] == ["PbO"]
     assert found["x"]["words"].endswith("; structure guessed from prototypes: PbO")
     assert "`aiida-icsg3d references --elements Mg,O` computes them" in found["y"]["words"]

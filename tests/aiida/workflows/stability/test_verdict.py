@@ -75,7 +75,8 @@ def test_energies_of_other_settings_never_meet() -> None:
 def test_the_verdict_is_a_node() -> None:
     candidates = {"x": energy("PbO", -2.0), "y": energy("PbO2", 0.5)}
     phases = {"pb": energy("Pb", 0.0), "o": energy("O2", 0.0), "again": candidates["x"]}
-    found = judge_candidates(orm.Dict({"Ti": "no file"}), orm.List([]), candidates=candidates, phases=phases).get_dict()
+    missing, none = orm.Dict({"Ti": "no file"}), orm.List([])
+    found = judge_candidates(missing, none, none, candidates=candidates, phases=phases).get_dict()
     # its own energy of an earlier run is no phase to be judged against
     assert found["x"]["e_above_hull"] == pytest.approx(-2.0)
     assert found["x"]["words"].startswith("PbO, 2.000 eV/atom below all known phases (LDA, ")
@@ -88,7 +89,7 @@ def test_energies_of_a_potential_are_judged_too() -> None:
     common = {"engine": "potential", "name": "chgnet"}
     candidates = {"x": energy("PbO", -2.0, common=common)}
     phases = {"pb": energy("Pb", 0.0, common=common), "o": energy("O2", 0.0, common=common)}
-    found = judge_candidates(orm.Dict({}), orm.List([]), candidates=candidates, phases=phases).get_dict()
+    found = judge_candidates(orm.Dict({}), orm.List([]), orm.List([]), candidates=candidates, phases=phases).get_dict()
     assert "(chgnet, 2 phases" in found["x"]["words"]
     assert Settings.from_dict(candidates["x"].get_dict()["settings"]).method == "chgnet"
 
