@@ -83,7 +83,7 @@ class LocalPriorTask(Task[LocalPrior]):
             anew += ("lattice.",)
         values = values_of(config.targets, dataset)
         shown = start.conditions.describe(crystals, values)
-        examples = examples_of(crystals.take(train), groups_in(start.conditions, shown[train]))
+        examples = examples_of(crystals.take(train), groups_in(start.conditions, shown[train]).tolist())
         size = {"examples": len(examples), "example_kinds": examples.numbers.shape[1]}
         module = LocalPrior(config.model_copy(update=size)).to(device)
         kept = {name: value for name, value in start.state_dict().items() if not name.startswith(anew)}
