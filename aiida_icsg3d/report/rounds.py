@@ -157,12 +157,12 @@ def in_words(found: Rounds) -> str:
     """Return the campaign as a person reads it in the terminal."""
     from tabulate import tabulate
 
-    counted = ("sampled", "relaxed", "judged", "stable", "stable_new")
+    counted = ("sampled", "relaxed", "judged", "undecided", "stable", "stable_new")
     rows = [
         [entry["round"], *(entry["counts"].get(name, 0) for name in counted), f"{entry['core_hours']:.2f}"]
         for entry in found.rounds
     ]
-    head = ["round", "sampled", "relaxed", "judged", "stable", "stable, new", "core-hours"]
+    head = ["round", "sampled", "relaxed", "judged", "undecided", "stable", "stable, new", "core-hours"]
     best = [
         [chemical_formula(str(c["formula"])), c["round"], f"{height(c):+.3f}", f"{c['relax'][FORMATION]:+.3f}",
          "new" if c["new"] else "known", c["relax"].get("spacegroup_symbol", "-")]
