@@ -84,6 +84,8 @@ def fill_discovery(
 
     def code(stage: str) -> AbstractCode:
         given = codes.get(stage) or (codes.get("icsg3d") if stage != "pw" else None)
+        if stage == "prerelax":  # where codes are given by stage: where the candidates were screened
+            given = given or codes.get("screen")
         if given is None:
             raise ValueError(f"no code for the stage {stage}; codes has {', '.join(codes) or 'nothing'}")
         return load_code(given) if isinstance(given, str) else given
