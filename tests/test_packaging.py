@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SHIPPED = (".py", ".yaml", ".json", ".safetensors", ".md", ".h5", ".csv", ".gz", ".aiida")
 LARGEST_WHEEL = 34_000_000  # 30 MB for all model sets, 4 for the references of the quick start, the rest code
 
 BLOCK = """
@@ -107,7 +108,7 @@ def test_wheel_holds_what_is_needed(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix()
         for package in ("icsg3d_models", "aiida_icsg3d")
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and path.suffix in (".py", ".yaml", ".json", ".safetensors", ".md", ".h5", ".csv", ".gz", ".aiida")
+        if path.is_file() and path.suffix in SHIPPED
     ]
     assert "aiida_icsg3d/workflows/protocols/validate.yaml" in data
     assert "aiida_icsg3d/dft/pseudos/lda_cutoffs.json" in data

@@ -141,7 +141,7 @@ def main() -> None:
     hull = next((c["relax"]["dft_hull"] for r in rounds for c in r["candidates"] if c["relax"].get("dft_hull")), {})
     parts = [
         f"# {options.title}",
-        f"    {options.command}\n",
+        f"    {options.command}",
         f"{options.machine}. Written by `benchmarks/campaign/page.py` from the history of the campaign. Stable: at "
         f"most {rounds[0]['stable_within']:g} eV/atom above the hull ({hull.get('functional', 'no hull')}). New: not "
         "in the training data, tried by no earlier round, its formula in no list of known compounds of the package. "
