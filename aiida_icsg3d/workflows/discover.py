@@ -24,6 +24,7 @@ from .generate import GenerateWorkChain
 from .screen import ScreenWorkChain
 from .stability.references import OF_ONE_CRYSTAL
 from .stability.verdict import VerdictWorkChain
+from .stages.stage import RelaxStage, last_job
 from .summary import summarise_run
 from .train_all import TrainAllWorkChain
 from .validate import ValidateWorkChain
@@ -211,7 +212,7 @@ class DiscoverWorkChain(WorkChain):
         settings = inputs.settings.get_dict() if "settings" in inputs else {}
         inputs.settings = Dict({**settings, "only": list(self.ctx.selected)})
         inputs.crystals_folder = self.ctx.generate.outputs.crystals_retrieved
-        return self.launch(RelaxCalculation, "prerelax", inputs)
+        return self.launch(RelaxStage, "prerelax", {"job": inputs})
 
     def choose(self) -> None:
         """Choose who goes to DFT: by the pre-relaxation, or where there is none by the screening."""
@@ -222,14 +223,15 @@ class DiscoverWorkChain(WorkChain):
             why = node.exit_message or node.process_state
             self.note(f"pre-relaxation, {node.process_label}<{node.pk}>: {why}; what it did not get to is taken as "
                       "generated, in the order of the screening")  # fmt: skip
-        if node is not None and "table" in node.outputs and "crystals" in node.outputs:
-            relaxed = {name: node.outputs.crystals[link_label(name)] for name in starts
-                       if link_label(name) in node.outputs.crystals}  # fmt: skip
+        job: Any = None if node is None else last_job(node)  # the crystals are linked there alone
+        if job is not None and "table" in job.outputs and "crystals" in job.outputs:
+            relaxed = {name: job.outputs.crystals[link_label(name)] for name in starts
+                       if link_label(name) in job.outputs.crystals}  # fmt: skip
             rule = Dict({"count": asked, "shares": check_shares(self.inputs.selection.get_dict())})
             earlier = dict(self.inputs.screen.screen.get("found", {}))
             known = {"earlier": earlier} if earlier else {}
             found = choose_candidates(
-                selected=self.ctx.screen.outputs.selected, table=node.outputs.table, rule=rule, crystals=relaxed,
+                selected=self.ctx.screen.outputs.selected, table=job.outputs.table, rule=rule, crystals=relaxed,
                 metadata={"call_link_label": "choose"}, **known,
             )  # fmt: skip
             self.ctx.prerelaxation = found
@@ -308,7 +310,7 @@ class DiscoverWorkChain(WorkChain):
             parts["generated"] = {link_label(name): node for name, node in self.ctx.selected.items()}
         if "prerelaxation" in self.ctx:
             parts["prerelaxation"] = self.ctx.prerelaxation
-            parts["prerelax"] = self.ctx.prerelax.outputs.results
+            parts["prerelax"] = last_job(self.ctx.prerelax).outputs.results
         if "screen" in self.ctx and "table" in self.ctx.screen.outputs:
             parts["table"], parts["asked"] = self.ctx.screen.outputs.table, self.inputs.generate.sample.settings
         if self.ctx.get("notes"):

@@ -15,6 +15,7 @@ from ...calculations.exit_codes import declare, failed_child, label_of
 from ...calculations.failures.diagnosis import AGAIN, HOPELESS, SMALLER, STAGE_BEFORE, Diagnosis, diagnose
 from ...calculations.failures.stderr import last_line
 from ...calculations.rebuild import RebuildCalculation
+from ...calculations.relax import RelaxCalculation
 from ...calculations.sample import SampleCalculation
 from ...calculations.screen import ScreenCalculation
 from ...calculations.segment import SegmentCalculation
@@ -176,6 +177,12 @@ class ScreenStage(StageWorkChain):
     """The stage screen."""
 
     _process_class = ScreenCalculation
+
+
+class RelaxStage(StageWorkChain):
+    """The stage relax; its crystals are outputs of its job only."""
+
+    _process_class = RelaxCalculation
 
 
 def last_job(stage: ProcessNode) -> ProcessNode:

@@ -28,7 +28,7 @@ def trace(figure: Any, name: str) -> Any:
 
 def test_three_elements() -> None:
     ((caption, figure),), notes = phase_diagrams(campaign(("PbTiO3", -2.40)))
-    assert caption.startswith("Pb-Ti-O, LDA, 7 phases; PbTi3O7 not computed")
+    assert caption.startswith("Pb-Ti-O, LDA, 7 phases; PbTi3O7, PbTiO3 not computed")  # as it is known
     assert notes == []
     assert sorted(trace(figure, "on the hull").text) == ["O2", "Pb", "PbO", "PbO2", "Ti", "Ti2O3", "TiO2"]
     assert list(trace(figure, "above it").text) == []
