@@ -84,7 +84,8 @@ def card_page(folder: Path, commands: list[str]) -> str:
     headers = {name: read_header(path, name) for name, path in files.items() if path.is_file()}
     judged = "; novelty is judged by `fingerprint.h5`" if (folder / "fingerprint.h5").is_file() else ""
     first = headers["unet"].card
-    predicted = {name: h.card for h in headers.values() for name in h.config.get("targets") or []}
+    predictors = [header for network, header in headers.items() if network != "prior"]  # that only aims
+    predicted = {name: header.card for header in predictors for name in header.config.get("targets") or []}
     parts = ", ".join(f"{count} {part}" for part, count in first["split"].items())
     lines = [
         f"# Models of {first['data']['name']}",
