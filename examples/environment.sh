@@ -69,6 +69,13 @@ find_pw() {
     export PW
 }
 
+# Find Slurm and munge, which the tests bring up, or install them where apt-get is there.
+find_slurm() {
+    if ! command -v sbatch >/dev/null || ! PATH="$PATH:/usr/sbin" command -v munged >/dev/null; then
+        install_packages "Slurm with munge" "install both, slurmctld, slurmd and munged among them" slurm-wlm munge
+    fi
+}
+
 # Find Chromium and its driver, in which the tests look at reports, or install them where apt-get is there.
 find_chromium() {
     if ! command -v chromedriver >/dev/null ||

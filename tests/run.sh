@@ -8,9 +8,7 @@ source "$ROOT/examples/environment.sh"
 make_venv models,relax,report,tests
 find_pw
 find_chromium
-# without Slurm its tests are skipped, and say so
-command -v sbatch >/dev/null || (install_packages Slurm "its tests are skipped" slurm-wlm munge) ||
-    say "Slurm cannot be installed here: the tests in tests/soak are skipped"
+find_slurm
 cd "$ROOT"
 # the tests make profiles of their own; nobody's configuration is read
 AIIDA_PATH="$(mktemp -d)"

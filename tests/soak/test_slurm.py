@@ -14,17 +14,13 @@ from aiida.orm import CalcJobNode, Computer, InstalledCode
 from aiida_icsg3d.workflows.generate import GenerateWorkChain
 from tests.fixtures.slurm import ask, missing, slurm, wait_for
 
-pytestmark = [
-    pytest.mark.skipif(
-        bool(missing()), reason=f"not installed: {', '.join(missing())}; apt-get install slurm-wlm munge"
-    ),
-    pytest.mark.soak,
-]
+pytestmark = pytest.mark.soak
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return the slurm.conf of a cluster that is up."""
+    assert not missing(), f"not installed: {', '.join(missing())}; tests/run.sh installs slurm-wlm and munge"
     with slurm(tmp_path_factory.mktemp("slurm")) as conf:
         yield conf
 

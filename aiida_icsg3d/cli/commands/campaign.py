@@ -8,10 +8,12 @@ from typing import Any
 import click
 from aiida.cmdline.params.types import ProcessParamType
 from aiida.cmdline.utils import echo
+from click.core import ParameterSource
 
 from ..errors import in_one_sentence, needs_profile
 from ..options import generation_options
 
+WITH_CONTINUE = ("earlier", "rounds", "stable_new", "core_hours", "patience", "submit", "dry_run", "group", "output")
 OWN = ("rounds", "stable_new", "core_hours", "patience", "stable_within", "dataset", "tune_predictor", "tune_prior")
 
 
@@ -57,6 +59,8 @@ def cmd_campaign(submit: bool, dry_run: bool, group: str | None, output: Path | 
     with in_one_sentence():
         own = {name: given.pop(name) for name in OWN}
         if earlier is not None:
+            refuse_other_options(click.get_current_context())
+            check_ready(codes_of(earlier), submit)
             limits = {name: own[name] for name in OWN[:4] if own[name] is not None}
             builder: Any = CampaignWorkChain.get_builder_to_continue(earlier, **limits)
             left = int(builder.limits["rounds"]) - len(read_rounds(earlier).rounds)
@@ -81,3 +85,25 @@ def cmd_campaign(submit: bool, dry_run: bool, group: str | None, output: Path | 
         node = run_here(builder, plan, group)
         show_campaign(node, output)
     exit_as(node)
+
+
+def refuse_other_options(ctx: click.Context) -> None:
+    """Refuse what --continue would not heed: everything but the limits and how the run is started.
+
+    :raises ValueError: naming the options.
+    """
+    given = [name for name in ctx.params if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE]
+    flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params}
+    if ignored := [flags[name] for name in given if name not in WITH_CONTINUE]:
+        accepted = ", ".join(flags[name] for name in WITH_CONTINUE[1:])
+        raise ValueError(
+            f"{', '.join(ignored)} cannot be given with --continue, which goes on with what the campaign was given; "
+            f"accepted are {accepted}. Start a new campaign for anything else"
+        )
+
+
+def codes_of(campaign: Any) -> list[Any]:
+    """Return the codes that a campaign was given."""
+    from aiida.orm import AbstractCode
+
+    return [link.node for link in campaign.base.links.get_incoming().all() if isinstance(link.node, AbstractCode)]

@@ -238,3 +238,13 @@ def test_no_command_imports_the_root() -> None:
     for path in Path(cli_package.__file__).parent.rglob("*.py"):
         modules = [n.module for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
         assert path.name == "__init__.py" or not [name for name in modules if name and name.split(".")[-1] == "root"]
+
+
+def test_a_campaign_that_is_gone_on_with_takes_limits_only(cli: Callable[..., Result], run: Discovery) -> None:
+    """`--n-samples` was ignored without a word."""
+    result = cli("campaign", "--continue", run.workchain.pk, "--rounds", 3, "--n-samples", 8, "--no-aim")
+    assert result.exit_code == 1
+    assert "--n-samples, --aim cannot be given with --continue" in " ".join(result.output.split())
+    result = cli("campaign", "--continue", run.workchain.pk, "--rounds", 3)
+    assert result.exit_code == 1
+    assert "give the PK of a CampaignWorkChain" in " ".join(result.output.split())
