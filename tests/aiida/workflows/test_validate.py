@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
@@ -15,9 +14,7 @@ from pymatgen.core import Lattice, Structure
 
 from aiida_icsg3d.dft.engine import task_label
 from aiida_icsg3d.dft.quantum_espresso.pw_failures import explain_failure
-from aiida_icsg3d.workflows import relaxations
 from aiida_icsg3d.workflows.validate import ValidateWorkChain
-from tests.aiida.dft.crystals import disordered, nickel_oxide
 from tests.aiida.pseudo_families import make_family
 
 RELAX, BASE, PW = (
@@ -314,140 +311,3 @@ def test_reason_of_an_exception_and_of_an_unknown_code() -> None:
     assert f"PwCalculation<{inner.pk}> raised an exception" in explain_failure(node)
     other = called(None, RELAX, 999)
     assert "999: no message" in explain_failure(other)
-
-
-def test_displacement_of_one_site() -> None:
-    """One of N sites moved by d, less the common shift d/N: sqrt(N - 1) d / N."""
-    assert relaxations.rms_displacement(perovskite(0.1), perovskite()) == pytest.approx(0.1 * 2 / 5, abs=1e-6)
-
-
-def test_change_of_volume_and_of_cell_is_no_displacement() -> None:
-    assert relaxations.rms_displacement(perovskite(), perovskite(a=4.2)) == pytest.approx(0, abs=1e-6)
-    doubled = perovskite().make_supercell(np.diag([2, 1, 1]), in_place=False)
-    assert relaxations.rms_displacement(doubled, perovskite()) == pytest.approx(0, abs=1e-6)
-
-
-def test_another_crystal_has_no_displacement() -> None:
-    rocksalt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    assert relaxations.rms_displacement(perovskite(), rocksalt) is None
-
-
-def test_generated_volume_is_counted_in_the_relaxed_cell() -> None:
-    doubled = perovskite().make_supercell(np.diag([2, 1, 1]), in_place=False)
-    described = relaxations.describe_relaxation(data(doubled), data(perovskite(a=3.9)), -50.0)
-    assert described["volume_initial"] == pytest.approx(64)
-    assert described["volume_relaxed"] == pytest.approx(3.9**3)
-
-
-@pytest.mark.parametrize(("shift", "cubic"), [(0.03, True), (0.3, False)])
-def test_symmetrise(shift: float, cubic: bool) -> None:
-    """A shift within the tolerance goes, a larger one stays."""
-    structure = relaxations.symmetrise_structure(data(perovskite(shift)), orm.Float(0.1)).get_pymatgen()
-    assert (structure.get_space_group_info()[1] == 221) == cubic
-    assert structure.composition == perovskite().composition
-    assert structure.volume == pytest.approx(64)
-
-
-def test_symmetrise_takes_the_primitive_cell() -> None:
-    doubled = perovskite(0.01).make_supercell(np.diag([1, 2, 2]), in_place=False)
-    assert len(relaxations.symmetrise_structure(data(doubled), orm.Float(0.1)).sites) == 5
-
-
-def iron_oxide(process: Callable[..., Any]) -> Any:
-    """Return a chain with FeO in a cell that allows an antiferromagnetic order, and its two relaxations, as ended."""
-    chain = process({"a": nickel_oxide(("Fe", "Fe"), symbol="Fe")})
-    for start, energy, total in (("ferromagnetic", -40.0, 7.9), ("antiferromagnetic", -81.0, 0.0)):
-        node = relaxation(chain, 0, "a", start)
-        relaxed = chain.ctx.prepared[task_label(["a"], start)]
-        said = {"number_of_spin_components": 2, "total_magnetization": total, "absolute_magnetization": 8.0}
-        give_outputs(node, relaxed.clone(), energy, **said)
-        has_run(chain, node, "a", start)
-    return chain
-
-
-def test_both_orders_are_relaxed_and_the_lower_is_kept(process: Callable[..., Any]) -> None:
-    """The ferromagnetic cell has two atoms, the antiferromagnetic four: energies are compared per atom."""
-    chain = iron_oxide(process)
-    assert chain.results() is None
-    entry = chain.outputs["results"]["a"]
-    assert (entry["start"], entry["energy_eV"]) == ("antiferromagnetic", -81.0)
-    assert entry["magnetic_order"] == "antiferromagnetic"
-    starts = {start: (e["energy_per_atom_eV"], e["magnetic_order"]) for start, e in entry["starts"].items()}
-    assert starts == {"ferromagnetic": (-20.0, "ferromagnetic"), "antiferromagnetic": (-20.25, "antiferromagnetic")}
-    assert entry["note"] is None
-    relaxed = chain.outputs["relaxed"]["a"]
-    assert relaxed.get_site_kindnames() == ["Fe1", "Fe2", "O", "O"]
-    energy = chain.outputs["energies"]["a"]
-    assert (energy["formula"], energy["n_atoms"], energy["energy_per_atom_eV"]) == ("FeO", 4, -20.25)
-    assert energy["settings_hash"] == entry["settings"]["hash"]
-    assert energy.creator.inputs.structure.uuid == relaxed.uuid
-    found = orm.QueryBuilder().append(orm.Dict, filters={"attributes.settings_hash": entry["settings"]["hash"]}).all()
-    assert [node.uuid for (node,) in found] == [energy.uuid]
-
-
-def test_one_of_two_orders_failed(process: Callable[..., Any]) -> None:
-    chain = iron_oxide(process)
-    failed = relaxation(chain, 401, "a", "antiferromagnetic")
-    called(called(failed, BASE, 410), PW, 410, "no self-consistency")
-    has_run(chain, failed, "a", "antiferromagnetic")
-    assert chain.results() is None
-    entry = chain.outputs["results"]["a"]
-    assert (entry["start"], entry["energy_eV"]) == ("ferromagnetic", -40.0)
-    assert "no self-consistency" in entry["starts"]["antiferromagnetic"]["reason"]
-
-
-def test_what_is_disordered_fails_alone(process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    chain = process({"alloy": disordered("Ti Pb", [0.5, 0.5]), "good": perovskite()})
-    monkeypatch.setattr(chain, "submit", lambda *_, **__: orm.WorkChainNode().store())
-    assert set(chain.launch() or {}) == {"relaxation_good"}
-    assert "is shared (Ti 0.5, Pb 0.5)" in chain.ctx.refused["alloy"]
-
-
-@pytest.mark.parametrize(("state", "tries"), [(ProcessState.KILLED, 3), (ProcessState.FINISHED, 1)])
-def test_a_job_that_was_cut_off_is_tried_again(
-    process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, state: ProcessState, tries: int
-) -> None:
-    """A killed job is begun twice more, one without convergence is not."""
-    chain = process({"a": perovskite()})
-    begun: list[orm.ProcessNode] = []
-
-    def submit(*_: Any, **__: Any) -> orm.ProcessNode:
-        node = called(None, RELAX, 401)
-        called(called(node, BASE, 302), PW, 410, state=state)
-        begun.append(node)
-        return node
-
-    monkeypatch.setattr(chain, "submit", submit)
-    assert len(list(go_on(chain))) >= tries
-    assert len(begun) == tries
-    assert chain.ctx.relaxation_a.uuid == begun[-1].uuid
-
-
-def test_an_energy_that_was_cut_off_is_tried_again(
-    process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It begins as soon as its crystal is relaxed, and again after a kill; before, the crystal had failed."""
-    chain = process({"a": perovskite()})
-    node = relaxation(chain, 0)
-    give_outputs(node, perovskite(a=3.9), -50.0)
-    chain.ctx.waiting = ["a"]
-    energies: list[orm.ProcessNode] = []
-
-    def submit(_process: Any, **inputs: Any) -> orm.ProcessNode:
-        if inputs["metadata"]["call_link_label"] == "relax_a":
-            return node
-        failed = not energies
-        energies.append(called(None, BASE, 302 if failed else 0))
-        if failed:
-            called(energies[-1], PW, 410, state=ProcessState.KILLED)
-        return energies[-1]
-
-    monkeypatch.setattr(chain, "submit", submit)
-    assert list(go_on(chain)) == [["relaxation_a"], ["energy_a"], ["energy_a"]]
-    assert chain.ctx.energy_a.uuid == energies[-1].uuid
-
-
-def test_retries_may_be_switched_off(process: Callable[..., Any]) -> None:
-    assert process({"a": perovskite()}, overrides={"max_retries": 0}).inputs.max_retries.value == 0
-    with pytest.raises(ValueError, match="it must be 0 or more"):
-        process({"a": perovskite()}, overrides={"max_retries": -1})
