@@ -49,22 +49,34 @@ if (table) {
   filter();
 }
 
-function say(words) {
+let fading = 0;
+function say(words, milliseconds) {
+  clearTimeout(fading);
   toast.textContent = words;
   toast.classList.add("on");
-  setTimeout(() => toast.classList.remove("on"), 1500);
+  fading = setTimeout(() => toast.classList.remove("on"), milliseconds);
+}
+
+function copied(text) {
+  const field = document.createElement("textarea");  // the clipboard interface is closed to pages opened from a file
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  try {
+    return document.execCommand("copy");
+  } catch (error) {
+    return false;
+  } finally {
+    field.remove();
+  }
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  const field = document.createElement("textarea");  // the clipboard interface is closed to pages opened from a file
-  field.value = button.dataset.copy;
-  document.body.append(field);
-  field.select();
-  const done = document.execCommand("copy");
-  field.remove();
-  say(done ? "copied " + button.dataset.copy : button.dataset.copy);
+  const text = button.dataset.copy;
+  if (copied(text)) say("copied " + text, 2500);
+  else say("not copied, this browser refuses it; copy by hand: " + text, 20000);
 });
 
 function webgl() {

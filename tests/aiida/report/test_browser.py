@@ -138,12 +138,35 @@ def test_generated_and_relaxed_crystal_share_a_frame(browser: webdriver.Chrome, 
     assert errors(browser) == []
 
 
+def said(browser: webdriver.Chrome) -> str:
+    """Return what the page says of the last click; a loaded machine may draw it after the words have gone again."""
+    toast = browser.find_element(By.ID, "toast")
+    return str(WebDriverWait(browser, 30).until(lambda _: toast.get_attribute("textContent")))
+
+
 def test_nodes_are_copied(browser: webdriver.Chrome, address: str) -> None:
     open_page(browser, address, 1400)
+    browser.execute_script("document.addEventListener('copy', () => window.wasCopied = getSelection().toString())")
     button = browser.find_element(By.CSS_SELECTOR, "#table .copy")
     button.click()
-    assert str(button.get_attribute("data-copy")) in browser.find_element(By.ID, "toast").text
+    text = str(button.get_attribute("data-copy"))
+    assert said(browser) == f"copied {text}"
+    assert browser.execute_script("return window.wasCopied") == text
     assert button.text.startswith("PK ")
+
+
+@pytest.mark.parametrize("refusal", ["() => false", "() => { throw new DOMException('denied') }"])
+def test_a_browser_that_refuses_to_copy_is_named_with_the_text(
+    browser: webdriver.Chrome, address: str, refusal: str
+) -> None:
+    open_page(browser, address, 420)
+    browser.execute_script(f"document.execCommand = {refusal}")
+    button = browser.find_element(By.CSS_SELECTOR, "#table .copy")
+    browser.execute_script("arguments[0].click()", button)
+    words = said(browser)
+    assert words.startswith("not copied")
+    assert words.endswith(str(button.get_attribute("data-copy")))
+    WebDriverWait(browser, 15).until(lambda _: browser.find_element(By.ID, "toast").text == words)
 
 
 def test_pictures_stand_in_where_webgl_is_missing(address: str) -> None:
