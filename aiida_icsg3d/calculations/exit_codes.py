@@ -49,6 +49,7 @@ _ENDED = "{label}<{pk}>, ended with exit status {status}: {message}"
 WORKCHAIN_EXIT_CODES: dict[str, tuple[int, str]] = {
     "ERROR_PSEUDO_FAMILY": (202, "the pseudopotential family cannot be used: {reason}"),
     "ERROR_SETTINGS_DIFFER": (203, "{reason}"),
+    "ERROR_NOT_RELAXED": (204, "{reason}"),
     "ERROR_DIVERGED": (
         410,
         "training diverged {count} times, the last time with learning rate {rate:.2g}; look at the data (outliers "
@@ -84,6 +85,8 @@ WORKCHAIN_EXIT_CODES: dict[str, tuple[int, str]] = {
     "ERROR_REFERENCES_FAILED": (454, f"the stage references, {_ENDED}"),
     "ERROR_VERDICT_FAILED": (455, f"the stage verdict, {_ENDED}"),
     "ERROR_ROUND_FAILED": (456, f"the round, {_ENDED}"),
+    "ERROR_FORCES_FAILED": (457, f"forces of a displaced crystal, {_ENDED}"),
+    "ERROR_LOWER_FAILED": (458, f"the relaxation along the imaginary mode, {_ENDED}"),
 }  # fmt: skip
 """Label of a WorkChain's exit code -> number and message; {label}, {pk}, {status}: the child that failed."""
 

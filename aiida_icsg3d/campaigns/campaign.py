@@ -6,6 +6,7 @@ called, so that a report can be written at any moment.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,18 @@ class Campaign:
                 return candidate
         some = ", ".join(c.id for c in self.best[:5]) or "none"
         raise ValueError(f"run {self.node.pk} has no candidate {id!r}; the best are {some}")
+
+    def relaxed_ones(self, ids: Sequence[str] = ()) -> list[Candidate]:
+        """Return the candidates of these ids, all that were relaxed where none is given.
+
+        :raises ValueError: one was not relaxed, or none was.
+        """
+        chosen = [self.find(one) for one in ids] or [c for c in self.best if c.id in self.relaxed]
+        if missing := [candidate.id for candidate in chosen if candidate.id not in self.relaxed]:
+            raise ValueError(f"{', '.join(missing)}: not relaxed; there are {', '.join(self.relaxed) or 'none'}")
+        if not chosen:
+            raise ValueError(f"no candidate of the run {self.node.pk} was relaxed")
+        return chosen
 
 
 def read_campaign(node: ProcessNode) -> Campaign:

@@ -87,6 +87,10 @@ class Reporter:
         print(f"\r\033[K{line}" if self.stream.isatty() else line, file=self.stream, flush=True)
 
 
+RARELY = 50
+"""Times as long as looking took nothing is looked at: 2 % of a core at most."""
+
+
 def news(snapshot: Snapshot) -> tuple[Any, ...]:
     """Return what is worth another line where lines cannot be rewritten."""
     return snapshot.label, snapshot.done if snapshot.total > 1 else 0, snapshot.queued, snapshot.paused
@@ -116,9 +120,12 @@ def run_with_progress(
     async def watch() -> None:
         interruption.install()
         while not process.node.is_terminated:
+            looked = time.monotonic()
             reporter.show(take_snapshot(process.node, reporter.planned))
+            # a run of many jobs takes long to look at: that is done the less often
+            pause = max(interval, RARELY * (time.monotonic() - looked))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(interruption.requested.wait(), interval)
+                await asyncio.wait_for(interruption.requested.wait(), pause)
                 print("\ninterrupted: cancelling the jobs ...", file=reporter.stream, flush=True)
                 process.kill(MESSAGE)
                 return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..campaigns.bands import Bands, bands_of
 from ..campaigns.campaign import Campaign
+from ..campaigns.properties.bands import Bands, bands_of
 from .charts import ACCENT, SOFT, styled
 
 if TYPE_CHECKING:

@@ -10,11 +10,10 @@ from ase import Atoms
 
 from ..settings import RelaxSettings
 from .changes import compare
+from .modes import LOWER, Cells, Modes, pushed
 from .optimise import RELAXED, Late, Outcome, optimise
-from .phonons import LOWER, Modes, lowest_mode, pushed
+from .phonons import lowest_mode
 from .potentials import Loaded
-
-Cells = tuple[int, int, int]
 
 
 def relax_one(

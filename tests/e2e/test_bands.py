@@ -8,7 +8,7 @@ from aiida import orm
 from aiida.engine import run_get_node
 from pymatgen.core import Lattice, Structure
 
-from aiida_icsg3d.campaigns.bands import bands_of
+from aiida_icsg3d.campaigns.properties.bands import bands_of
 from aiida_icsg3d.dft.pseudos.debian import create_family
 from aiida_icsg3d.dft.quantum_espresso.pw_bands import bands_builder
 from aiida_icsg3d.workflows.validate import ValidateWorkChain

@@ -92,6 +92,8 @@ def fill_fine_tuning(
         return
     inputs = fine_tuning_protocol(training_protocol(protocol, settings), network, settings)
     fill_training(builder["fine_tune"][network], loaded, network, inputs, seed=0)
+    if network == "prior":
+        builder["fine_tune"][network]["train"]["vae"] = models["vae"]
 
 
 def go_on_with(builder: ProcessBuilder, node: orm.WorkChainNode, limits: Mapping[str, float | None]) -> ProcessBuilder:

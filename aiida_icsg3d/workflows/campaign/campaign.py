@@ -16,7 +16,7 @@ from ..discover import DiscoverWorkChain
 from ..discover_checks import validate_relaxations
 from ..stability.extending import extend, usable
 from ..train import TrainWorkChain
-from .fine_tuning import FITTED, compared_with, continues, target_of
+from .fine_tuning import FITTED, columns_added, compared_with, continues, has_seen, target_of
 from .history import core_hours, record_round
 from .limits import check_limits, reason_to_stop
 from .seeds import empty_dataset
@@ -77,6 +77,7 @@ class CampaignWorkChain(WorkChain):
         steps: Any = cls
         spec.outline(
             steps.setup,
+            if_(steps.should_learn)(steps.fine_tune, steps.take_models),  # what a campaign gone on with ended before
             while_(steps.should_go_on)(
                 steps.run_round,
                 steps.record,
@@ -117,7 +118,8 @@ class CampaignWorkChain(WorkChain):
         self.ctx.history = self.inputs.get("history")
         self.ctx.tried = dict(self.inputs.get("found", {}))
         self.ctx.dataset = self.inputs.get("dataset")
-        self.ctx.learn = False
+        self.ctx.columns = [] if self.ctx.history is None else columns_added(self.ctx.dataset)
+        self.ctx.learn = bool(self.ctx.columns)
 
     @property
     def rounds(self) -> list[dict[str, Any]]:
@@ -216,7 +218,7 @@ class CampaignWorkChain(WorkChain):
                 continue
             models = self.ctx.predictors if kind == "cgcnn" else {"prior": self.ctx.models.get("prior")}
             for place, model in models.items():
-                if model is None or model.network != kind:
+                if model is None or model.network != kind or has_seen(model, self.ctx.dataset):
                     continue
                 inputs = AttributeDict(self.exposed_inputs(TrainWorkChain, f"fine_tune.{kind}"))
                 inputs.train.dataset, inputs.train.initial = self.ctx.dataset, model

@@ -8,7 +8,7 @@ from typing import Any
 from icsg3d_models.data.fidelity import MARK, quantity_of
 from icsg3d_models.properties.meaning import meaning_of
 
-from ...data import TrainedModelData
+from ...data import CrystalDatasetData, TrainedModelData
 from .figures import FORMATION, HEIGHT
 
 FITTED = ("cgcnn", "prior")
@@ -53,6 +53,19 @@ def target_of(settings: dict[str, Any], model: TrainedModelData, columns: Sequen
         if column != target:
             renamed[target] = column
     return {**settings, **({"targets_from": renamed} if renamed else {})}
+
+
+def columns_added(dataset: CrystalDatasetData | None) -> list[str]:
+    """Return the columns that the last round of a campaign wrote into its data, as the graph has them."""
+    made_by = None if dataset is None else dataset.creator
+    if made_by is None or "changes" not in made_by.outputs:
+        return []
+    return list(made_by.outputs.changes.get_dict()["fidelities"])
+
+
+def has_seen(model: TrainedModelData, dataset: CrystalDatasetData) -> bool:
+    """Tell whether a model was trained on just these data."""
+    return bool(model.card.get("data", {}).get("content_hash") == dataset.content_hash)
 
 
 def continues(rank_by: str | None, predictors: Mapping[str, TrainedModelData]) -> str | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from aiida import orm
 
-from aiida_icsg3d.campaigns.bands import level_and_gap, read_bands
+from aiida_icsg3d.campaigns.properties.bands import level_and_gap, read_bands
 from aiida_icsg3d.report.bands import draw_bands
 
 K = np.linspace(0, 1, 11)

@@ -100,8 +100,9 @@ def test_candidates_failures_and_duplicates(cli: Callable[..., Result], run: Dis
     assert "no duplicates among 2" in twice  # a run named twice is looked at once
 
 
-def test_bands_of_what_was_not_relaxed(cli: Callable[..., Result], run: Discovery) -> None:
-    refused = cli("candidates", "bands", run.workchain.pk, "s000005")
+@pytest.mark.parametrize("what", ["bands", "phonons"])
+def test_bands_and_phonons_of_what_was_not_relaxed(cli: Callable[..., Result], run: Discovery, what: str) -> None:
+    refused = cli("candidates", what, run.workchain.pk, "s000005")
     assert refused.exit_code == 1
     assert "s000005: not relaxed; there are s000002" in refused.output
 

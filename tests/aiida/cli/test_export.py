@@ -12,7 +12,7 @@ from ase.io import read
 from click.testing import CliRunner, Result
 
 from aiida_icsg3d.cli import cmd_root
-from aiida_icsg3d.cli.commands import export
+from aiida_icsg3d.cli.commands.candidates import export
 from icsg3d_models.data.writers import FORMATS
 from tests.aiida.discovery_graph import Discovery, build_discovery
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aiida_icsg3d.campaigns.bands import Bands
 from aiida_icsg3d.campaigns.campaign import read_campaign
+from aiida_icsg3d.campaigns.properties.bands import Bands
 from aiida_icsg3d.report.page import write_page
 from tests.aiida.discovery_graph import build_discovery
 

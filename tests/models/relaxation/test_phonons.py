@@ -11,9 +11,10 @@ from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
+from icsg3d_models.relaxation.modes import pushed
 from icsg3d_models.relaxation.one_crystal import relax_one
 from icsg3d_models.relaxation.optimise import Late
-from icsg3d_models.relaxation.phonons import lowest_mode, pushed
+from icsg3d_models.relaxation.phonons import lowest_mode
 from icsg3d_models.relaxation.potentials import Loaded, load
 from icsg3d_models.settings import RelaxSettings
 from icsg3d_models.settings.relax import PhononSettings, Potential

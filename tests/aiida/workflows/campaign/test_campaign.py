@@ -28,23 +28,35 @@ def models(model: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def campaign(workchain: Any, fake_code: Any, models: Any, dataset: Any) -> Any:
-    """Return a campaign that has not begun; outputs and submissions are collected."""
-    builder = CampaignWorkChain.get_builder_from_protocol(
-        {"icsg3d": fake_code()}, models=models, dataset=dataset, n_relaxations=0, n_samples=4, limits={"rounds": 3},
-        overrides={"verdict": {"judge": False}},
-    )  # fmt: skip
-    process = workchain(CampaignWorkChain, builder)
-    process.attached, process.submitted = {}, []
-    process.out = process.attached.__setitem__
+def begun(workchain: Any, fake_code: Any, models: Any, dataset: Any) -> Any:
+    """Return what makes a campaign that has not run a round, with some inputs set; outputs and submissions are kept."""
 
-    def submit(kind: Any, **inputs: Any) -> orm.WorkChainNode:
-        process.submitted.append((kind, inputs))
-        return orm.WorkChainNode(process_type=kind.build_process_type()).store()
+    def begin(**inputs: orm.Data) -> Any:
+        builder = CampaignWorkChain.get_builder_from_protocol(
+            {"icsg3d": fake_code()}, models=models, dataset=dataset, n_relaxations=0, n_samples=4,
+            limits={"rounds": 3}, overrides={"verdict": {"judge": False}},
+        )  # fmt: skip
+        for name, node in inputs.items():
+            builder[name] = node
+        process = workchain(CampaignWorkChain, builder)
+        process.attached, process.submitted = {}, []
+        process.out = process.attached.__setitem__
 
-    process.submit = submit
-    process.setup()
-    return process
+        def submit(kind: Any, **inputs: Any) -> orm.WorkChainNode:
+            process.submitted.append((kind, inputs))
+            return orm.WorkChainNode(process_type=kind.build_process_type()).store()
+
+        process.submit = submit
+        process.setup()
+        return process
+
+    return begin
+
+
+@pytest.fixture
+def campaign(begun: Any) -> Any:
+    """Return a campaign that has not run a round."""
+    return begun()
 
 
 def a_round(structures: dict[str, orm.StructureData], **heats: float) -> orm.WorkChainNode:
@@ -112,6 +124,30 @@ def test_what_is_learned_and_taken_on(campaign: Any, models: Any, model: Any) ->
     assert inputs["screen"]["screen"]["settings"].get_dict()["rank_by"] == COLUMN
     assert set(inputs["screen"]["screen"]["found"]) == {"round_01_s1", "round_01_lost_start"}
     assert inputs["generate"]["sample"]["settings"].get_dict()["seed"] == 1
+
+
+def test_one_gone_on_with_learns_first_what_its_last_round_found(
+    begun: Any, campaign: Any, dataset: CrystalDatasetData
+) -> None:
+    campaign.ctx.round = a_round({"s1": perovskite("Pb", "Ti")}, s1=-3.0)
+    campaign.record()
+    assert not begun().should_learn()  # of a fresh campaign
+    assert not begun(history=campaign.ctx.history).should_learn()  # its last round added nothing
+    more = begun(history=campaign.ctx.history, dataset=campaign.ctx.dataset)
+    assert more.should_learn()
+    more.fine_tune()
+    ((_, inputs),) = more.submitted
+    assert inputs["train"].dataset.uuid == campaign.ctx.dataset.uuid
+    assert inputs["train"].settings.get_dict()["targets_from"] == {"formation_energy_per_atom": COLUMN}
+
+
+def test_a_prior_is_tuned_upon_its_vae(fake_code: Any, models: Any, dataset: Any) -> None:
+    builder = CampaignWorkChain.get_builder_from_protocol(
+        {"icsg3d": fake_code()}, models=models, dataset=dataset, n_relaxations=0, n_samples=4, limits={"rounds": 1},
+        overrides={"verdict": {"judge": False}}, fine_tune={"prior": True}, prerelax=False,
+    )  # fmt: skip
+    _, node = run_get_node(builder)  # the engine checks the inputs
+    assert node.is_finished_ok, node.exit_message
 
 
 def test_a_training_that_failed_leaves_the_model(campaign: Any, models: Any) -> None:

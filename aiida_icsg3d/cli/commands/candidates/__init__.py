@@ -1,4 +1,4 @@
-"""`aiida-icsg3d candidates`: list, show, lineage, failures, duplicates, bands, export."""
+"""`aiida-icsg3d candidates`: list, show, lineage, failures, duplicates, bands, phonons, export."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import click
 from aiida.cmdline.groups.verdi import VerdiCommandGroup
 from aiida.cmdline.params import arguments, options, types
 
-from ..errors import in_one_sentence, needs_profile
-from ..tables import print_table
+from ...errors import in_one_sentence, needs_profile
+from ...tables import print_table
 from .export import cmd_export
+from .phonons import cmd_phonons
 
 RUNS = click.argument("runs", nargs=-1, type=types.WorkflowParamType(), metavar="[RUN]...")
 GROUP = options.GROUP(help="All runs of this group.")
@@ -22,7 +23,7 @@ def given_or_all(runs: tuple[Any, ...], group: Any) -> list[Any]:
 
     :raises ValueError: runs and a group are both given.
     """
-    from ...campaigns.questions import discover_workchains
+    from ....campaigns.questions import discover_workchains
 
     if runs and group is not None:
         raise ValueError("runs and a group are both given; name the runs, or the group")
@@ -35,6 +36,7 @@ def cmd_candidates() -> None:
 
 
 cmd_candidates.add_command(cmd_export)
+cmd_candidates.add_command(cmd_phonons)
 
 
 @cmd_candidates.command("list")
@@ -55,8 +57,8 @@ def cmd_list(
 
     With a formula or elements, every screened crystal that fits is listed, selected or not.
     """
-    from ...campaigns.questions import find, ranking
-    from ...report.console import number, table_row
+    from ....campaigns.questions import find, ranking
+    from ....report.console import number, table_row
 
     with in_one_sentence():
         chosen = given_or_all(runs, group)
@@ -83,7 +85,7 @@ def cmd_list(
 @needs_profile
 def cmd_show(run: Any, candidate_id: str) -> None:
     """Show all that is known of the candidate ID of a RUN."""
-    from ...campaigns.campaign import read_campaign
+    from ....campaigns.campaign import read_campaign
 
     with in_one_sentence():
         campaign = read_campaign(run)
@@ -104,7 +106,7 @@ def cmd_lineage(structure: Any) -> None:
 
     STRUCTURE is the PK or UUID of a generated or a relaxed crystal.
     """
-    from ...campaigns.lineage import lineage
+    from ....campaigns.lineage import lineage
 
     rows = []
     for stage, node in lineage(structure):
@@ -120,7 +122,7 @@ def cmd_failures(run: Any) -> None:
     """Show which jobs and relaxations of a RUN failed, and why."""
     from aiida.orm import load_node
 
-    from ...campaigns.questions import failures
+    from ....campaigns.questions import failures
 
     with in_one_sentence():
         rows = [
@@ -141,17 +143,13 @@ def cmd_bands(run: Any, candidate_ids: tuple[str, ...], submit: bool) -> None:
     """
     from aiida import engine
 
-    from ...campaigns.bands import bands_of
-    from ...campaigns.campaign import read_campaign
-    from ...dft.quantum_espresso.pw_bands import bands_builder
+    from ....campaigns.campaign import read_campaign
+    from ....campaigns.properties.bands import bands_of
+    from ....dft.quantum_espresso.pw_bands import bands_builder
 
     with in_one_sentence():
         campaign = read_campaign(run)
-        chosen = [campaign.find(one) for one in candidate_ids] or [c for c in campaign.best if c.id in campaign.relaxed]
-        if missing := [candidate.id for candidate in chosen if candidate.id not in campaign.relaxed]:
-            raise ValueError(f"{', '.join(missing)}: not relaxed; there are {', '.join(campaign.relaxed) or 'none'}")
-        if not chosen:
-            raise ValueError(f"no candidate of the run {run.pk} was relaxed")
+        chosen = campaign.relaxed_ones(candidate_ids)
         builders = [bands_builder(campaign.relaxed[candidate.id]) for candidate in chosen]
         for candidate, builder in zip(chosen, builders, strict=True):
             node = engine.submit(builder) if submit else engine.run_get_node(builder)[1]
@@ -168,8 +166,8 @@ def cmd_duplicates(runs: tuple[Any, ...], group: Any) -> None:
     """Show crystals that were selected more than once, within and across runs."""
     from icsg3d_models.crystals.formulas import chemical_formula
 
-    from ...campaigns.campaign import read_campaign
-    from ...campaigns.questions import duplicates
+    from ....campaigns.campaign import read_campaign
+    from ....campaigns.questions import duplicates
 
     with in_one_sentence():
         structures, origin = [], {}

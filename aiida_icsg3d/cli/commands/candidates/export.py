@@ -8,7 +8,7 @@ from typing import Any
 import click
 from aiida.cmdline.params import arguments
 
-from ..errors import in_one_sentence, needs_profile
+from ...errors import in_one_sentence, needs_profile
 
 FORMATS = ("cif", "extxyz", "pymatgen", "optimade")  # those of icsg3d_models.data.writers, which help must not import
 
@@ -31,8 +31,8 @@ def cmd_export(run: Any, ids: tuple[str, ...], kind: str, output: Path | None, c
     """
     from aiida.cmdline.utils import echo
 
-    from ...campaigns.campaign import read_campaign
-    from ...report.export import KINDS, entries_of, write_entries
+    from ....campaigns.campaign import read_campaign
+    from ....report.export import KINDS, entries_of, write_entries
 
     with in_one_sentence():
         if ids and everything:

@@ -1,0 +1,1 @@
+"""What was computed of relaxed candidates beyond their energies, read from the graph."""
