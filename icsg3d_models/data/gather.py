@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +19,11 @@ from ..crystals.neighbours import closest_distances
 from .crystal import Crystal, Refused, check_crystal
 from .readers.record import CifText, Record
 
-CLOSEST = 0.3  # Å; two nuclei closer than this are a mistake of the file, not a crystal
+CLOSEST = 0.5  # Å; two nuclei closer than this are a mistake of the file, not a crystal
+LARGEST = 10_000.0  # Å³ an atom; an atom alone in a box of 21 Å has less, lengths in pm a million times too much
+RENAMED = "named like another, so the later one has a number behind its name"
+_MISSING = ("", "none", "null", "na", "n/a", "#n/a", "<na>", "nan", "-", "--", "?")
+_COMMA = re.compile(r"[+-]?\d+,\d+$")
 _POOL_FROM = 8000  # CIFs; below, starting processes costs more than it saves
 _STEP = 200
 
@@ -70,6 +75,7 @@ def gather(
                 if isinstance(found, Refused):
                     raise CrystalError(found.reason)
                 check_crystal(found)
+                _check_volume(found)
                 numbers = property_values(record, required or [])
                 if len(outcome) > 1 and not all(math.isnan(number) for number in numbers.values()):
                     raise CrystalError(f"{record.id} holds {len(outcome)} crystals, which share one row of properties")
@@ -83,8 +89,11 @@ def gather(
             values.append(numbers)
         if done % _STEP == 0 or done == len(records):
             say(done, len(records), len(crystals), len(rejected))
+    unique = unique_names(names)
+    if renamed := [place for place, name in enumerate(unique) if name != names[place]]:
+        assumed[RENAMED] = renamed
     batch = Crystals.from_arrays(
-        [c.cell for c in crystals], [c.frac for c in crystals], [c.numbers for c in crystals], unique_names(names)
+        [c.cell for c in crystals], [c.frac for c in crystals], [c.numbers for c in crystals], unique
     )
     read = len(names) + len(rejected)
     keep = separated(batch, rejected)
@@ -136,15 +145,26 @@ def property_values(record: Record, required: list[str]) -> dict[str, float]:
     for name, value in record.values.items():
         text = "" if value is None else str(value).strip()
         try:
-            numbers[name] = float(text) if text.lower() not in ("", "none", "null", "na", "n/a") else math.nan
+            numbers[name] = math.nan if text.lower() in _MISSING else float(text.replace("_", "no digit"))
         except ValueError:
-            raise CrystalError(f"property {name} is {text[:40]!r}, which is no number") from None
+            hint = "; decimals take a point" if _COMMA.match(text) else ""
+            raise CrystalError(f"property {name} is {text[:40]!r}, which is no number{hint}") from None
         if math.isinf(numbers[name]):
             raise CrystalError(f"property {name} is infinite")
     missing = [name for name in required if math.isnan(numbers.get(name, math.nan))]
     if missing:
         raise CrystalError(f"no value (missing or NaN) for the required {', '.join(missing)}")
     return numbers
+
+
+def _check_volume(crystal: Crystal) -> None:
+    """Refuse a cell that is nearly empty.
+
+    :raises CrystalError: with its volume.
+    """
+    volume = abs(float(np.linalg.det(crystal.cell))) / len(crystal.numbers)
+    if volume > LARGEST:
+        raise CrystalError(f"{volume:.3g} Å³ an atom, more than {LARGEST:g}; lengths have to be in Å")
 
 
 def separated(batch: Crystals, rejected: list[dict[str, str]]) -> np.ndarray:

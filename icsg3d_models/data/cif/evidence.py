@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 import gemmi
@@ -13,6 +14,7 @@ from ...crystals.elements import NUMBER, SYMBOLS
 from ..crystal import Crystal
 from .blocks import Block
 
+MULTIPLICITY = ("_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity")
 _AMOUNT = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*)")
 _SPACED = re.compile(r"^([A-Za-z]{1,2})(\d*\.?\d*)$")
 _DENSITY = 0.05  # relative; stated densities are those of other temperatures and masses
@@ -29,6 +31,8 @@ class Evidence:
     :param units: formula units in the cell (Z).
     :param density: g/cm³.
     :param volume: Å³.
+    :param multiplicities: of the listed sites, empty where one lacks it. Some programs leave those of the group in a
+        file whose sites they have written out, so they count less than formula and density.
     """
 
     formula: str = ""
@@ -36,11 +40,16 @@ class Evidence:
     units: float | None = None
     density: float | None = None
     volume: float | None = None
+    multiplicities: tuple[int, ...] = ()
+
+    @property
+    def _measured(self) -> bool:
+        return bool(self.amounts and self.units) or self.density is not None
 
     @property
     def proves(self) -> bool:
         """Whether the number of atoms in the cell follows from what is stated."""
-        return bool(self.amounts and self.units) or self.density is not None
+        return self._measured or bool(self.multiplicities)
 
     def objections(self, crystal: Crystal) -> list[str]:
         """Return what of the stated is not so in the crystal."""
@@ -61,7 +70,17 @@ class Evidence:
             density = mass(crystal.numbers) * _TO_DENSITY / volume
             if abs(density / self.density - 1) > _DENSITY:
                 found.append(f"{listed} has a density of {density:.2f} g/cm³, but the file states {self.density:g}")
+        if self.multiplicities and not self._measured and not self._multiply_to(len(crystal.numbers)):
+            found.append(f"the multiplicities of the sites add up to {sum(self.multiplicities)}, the sites to "
+                         f"{len(crystal.numbers)} atoms ({listed})")  # fmt: skip
         return found
+
+    def _multiply_to(self, atoms: int) -> bool:
+        """Return whether the multiplicities are those of so many atoms, or those of sites that are all written out."""
+        written_out = atoms == len(self.multiplicities) and all(
+            count % multiplicity == 0 for multiplicity, count in Counter(self.multiplicities).items()
+        )
+        return sum(self.multiplicities) == atoms or written_out
 
     def _multiples(self) -> list[float]:
         """Return how often the cell may hold the formula: Z times.
@@ -79,14 +98,22 @@ class Evidence:
 
 def evidence_of(block: Block) -> Evidence:
     """Return what a block states of its crystal."""
-    formula = " ".join((block.value("_chemical_formula_sum") or "").split())
+    formula = " ".join((block.value("_chemical_formula_sum", "_chemical_formula_structural") or "").split())
     return Evidence(
         formula,
         tuple(amounts_stated(formula).items()),
         _positive(block.value("_cell_formula_units_z")),
         _positive(block.value("_exptl_crystal_density_diffrn")),
         _positive(block.value("_cell_volume")),
+        _multiplicities(block),
     )
+
+
+def _multiplicities(block: Block) -> tuple[int, ...]:
+    """Return the multiplicities of the listed sites, empty where one lacks it."""
+    values = [gemmi.cif.as_number(text) for text in block.column(*MULTIPLICITY) or ()]
+    whole = all(math.isfinite(value) and value >= 1 and value.is_integer() for value in values)
+    return tuple(int(value) for value in values) if whole else ()
 
 
 def amounts_stated(formula: str) -> dict[str, float]:

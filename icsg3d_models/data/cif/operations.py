@@ -12,6 +12,7 @@ import spglib
 
 from ...crystals.batch import CrystalError
 from .blocks import Block
+from .evidence import MULTIPLICITY
 from .groups import (
     IDENTITY,
     Operation,
@@ -48,7 +49,6 @@ _MODULATED = (
     "_cell_subsystems_number",
 )
 _SYSTEM = ("_space_group_crystal_system", "_symmetry_cell_setting")
-_MULTIPLICITY = ("_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity")
 LISTED = "the listed operations"
 UNSTATED = "no symmetry is stated: read as P 1"
 EXACT, LOOSE = 2e-4, 1e-2  # how far a cell may be from the shape that its group asks for, relative
@@ -111,7 +111,7 @@ def _unstated(block: Block) -> Symmetry:
     :raises CrystalError: something else in it speaks of symmetry.
     """
     system = (block.value(*_SYSTEM) or "triclinic").lower()
-    multiplicities = [text for tag in _MULTIPLICITY for text in block.column(tag) or ()]
+    multiplicities = [text for tag in MULTIPLICITY for text in block.column(tag) or ()]
     if system != "triclinic" or any(gemmi.cif.as_number(text, 1.0) > 1 for text in multiplicities):
         hint = f"a {system} cell" if system != "triclinic" else "multiplicities of sites"
         raise CrystalError(

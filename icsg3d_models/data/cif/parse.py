@@ -68,8 +68,10 @@ def crystal_of_block(block: Block) -> Crystal:
     passed = [reading for reading, said in zip(readings, objections, strict=True) if not said]
     if len(passed) == 1 and _trusted(*passed[0], evidence, alone=len(readings) == 1):
         symmetry, crystal, notes = passed[0]
-        note = UNSTATED if symmetry.said == UNSTATED else "sites that are listed twice are taken once" if notes else ""
-        return replace(crystal, note=note)
+        assumed = [UNSTATED] if symmetry.said == UNSTATED else []
+        assumed += ["sites that are listed twice are taken once"] if notes else []
+        assumed += ["deuterium or tritium is taken as hydrogen"] if sites.isotopes else []
+        return replace(crystal, note="; ".join(assumed))
     if len(passed) > 1:
         raise CrystalError(f"the file contradicts itself: {_listed(passed)}; state Z, or one symmetry and its setting")
     if passed:

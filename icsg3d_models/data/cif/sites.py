@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ _FRACTION = re.compile(r"^([+-]?\d+)/(\d+)$")
 _SHARES = re.compile(r"[A-Za-z]\d*\.\d+[A-Za-z]")  # Nb0.5Zr0.5
 _DIGITS = re.compile(r"\.(\d+)")
 _GROUPS = {"HO", "CO", "NO", "CN"}  # as a type these are an element or a hydroxyl, carbonyl, nitrosyl, cyanide
+_ISOTOPE = re.compile(r"^[DT](?![a-z])")
 _FULL = 1e-3  # an occupancy nearer to 1 than this is rounded
 _UNKNOWN = ("", "?")
 
@@ -29,12 +31,14 @@ class Sites:
 
     :param frac: (n, 3) fractional coordinates.
     :param rounding: half a unit of the last digit that the file writes anywhere; trailing zeros are often left out.
+    :param isotopes: deuterium or tritium is among them, which is hydrogen from here on.
     """
 
     labels: list[str]
     numbers: np.ndarray
     frac: np.ndarray
     rounding: float
+    isotopes: bool = False
 
 
 def read_sites(block: Block, stated: dict[str, float]) -> Sites:
@@ -69,11 +73,12 @@ def read_sites(block: Block, stated: dict[str, float]) -> Sites:
         [_coordinate(text, name) for text in row] for name, row in zip(names, zip(x, y, z, strict=True), strict=True)
     ]
     digits = max((len(found[1]) for text in (*x, *y, *z) if (found := _DIGITS.search(text))), default=0)
-    return Sites(names, np.array(numbers), np.array(values), 0.5 * 10.0**-digits if digits > 1 else 0.0)
+    isotopes = any(_ISOTOPE.match(text.strip()) for text in types or labels or ())
+    return Sites(names, np.array(numbers), np.array(values), 0.5 * 10.0**-digits if digits > 1 else 0.0, isotopes)
 
 
 def _refuse_disorder(block: Block, names: list[str]) -> None:
-    """Refuse disorder groups, moments and hydrogens that are only counted.
+    """Refuse disorder groups, dummies, moments and hydrogens that are only counted.
 
     :raises CrystalError: there are some.
     """
@@ -81,6 +86,9 @@ def _refuse_disorder(block: Block, names: list[str]) -> None:
         for name, value in zip(names, block.column(tag) or (), strict=False):
             if value.strip() not in ("", ".", "?", "0"):
                 raise CrystalError(f"site {name} is disordered ({tag} {value}); give an ordered structure")
+    for name, value in zip(names, block.column("_atom_site_calc_flag") or (), strict=False):
+        if value.strip().lower() in ("dum", "dummy"):
+            raise CrystalError(f"site {name} is a dummy (_atom_site_calc_flag {value}), no atom; take it out")
     for name, value in zip(names, block.column("_atom_site_attached_hydrogens") or (), strict=False):
         if value.strip() not in ("", ".", "?", "0"):
             raise CrystalError(f"site {name} has {value} hydrogen atoms that are counted but not listed")
@@ -125,6 +133,8 @@ def _coordinate(text: str, name: str) -> float:
 
 def number(text: str) -> float:
     """Return a number of a CIF without its uncertainty, NaN where it is none."""
+    if "_" in text:
+        return math.nan  # Python takes 1_000 for a number
     try:
         return float(text)  # first: it rounds correctly to the last bit
     except ValueError:

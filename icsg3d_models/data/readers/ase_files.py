@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from ...results import StageError
 from .. import moments
 from ..crystal import Crystal, Refused
 from .cif_table import refuse_unknown_keys
+from .left_out import refuse_left_out
 from .record import Found, Record, Request, Unreadable
 from .text import lines_of
 
-_OCCUPANCY = ("occupancy", "occupancies", "occ", "site_occupancy")
+_OCCUPANCY = re.compile(r"(^|[_\W])(occ|occupanc(y|ies)|occupation|sof)($|[_\W\d])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class AtomsFrame:
             raise CrystalError("the cell or the coordinates hold NaN or infinity")
         if len(atoms) == 0:
             raise CrystalError("no sites; a crystal needs at least one atom")
+        if not cell.any():
+            raise CrystalError('no cell; in extxyz that is Lattice="..." in the second line of the frame')
         if abs(np.linalg.det(cell)) < 1e-3:
             raise CrystalError(f"singular cell, volume {abs(np.linalg.det(cell)):.3g} Å³")
         if not all(atoms.pbc):
@@ -53,11 +57,12 @@ def _refuse_partial(atoms: Any) -> None:
 
     :raises CrystalError: there is some.
     """
-    for key in _OCCUPANCY:
-        column = atoms.arrays.get(key)
-        if column is not None and column.dtype.kind in "fiu" and np.abs(column - 1.0).max() > 1e-3:
+    for key, column in atoms.arrays.items():
+        if _OCCUPANCY.search(key) and column.dtype.kind in "fiu" and np.abs(column - 1.0).max() > 1e-3:
             raise CrystalError(f"partial occupancy ({key} {column.min():g}); give an ordered structure")
-        kinds = atoms.info.get(key)
+    for key, kinds in atoms.info.items():
+        if not _OCCUPANCY.search(key):
+            continue
         for shares in kinds.values() if isinstance(kinds, dict) else ():
             amounts = list(shares.values()) if isinstance(shares, dict) else [shares]
             if len(amounts) > 1 or any(abs(float(a) - 1.0) > 1e-3 for a in amounts):
@@ -110,7 +115,10 @@ def read_with_ase(path: Path, request: Request) -> Found:
     import ase.io
 
     try:
+        refuse_left_out(path)
         frames = ase.io.read(path, index=":")
+    except CrystalError as exception:
+        raise StageError("input_unreadable", f"{path}: {exception}") from None
     except Exception as exception:  # ASE raises whatever it stumbles over
         raise StageError("input_unreadable", f"{path}: neither CSV, zip nor CIF, and ASE cannot read it "
                          f"({type(exception).__name__}: {str(exception)[:160]})") from exception  # fmt: skip
@@ -130,7 +138,8 @@ def read_ase_database(path: Path, request: Request) -> Found:
             for row in database.select():
                 frame = row.toatoms()
                 energy = {"energy": row.energy} if "energy" in row else {}
-                frame.info = {"id": row.id, "unique_id": row.unique_id, **energy, **row.key_value_pairs}
+                shares = {key: value for key, value in row.data.items() if _OCCUPANCY.search(key)}
+                frame.info = {**shares, "id": row.id, "unique_id": row.unique_id, **energy, **row.key_value_pairs}
                 atoms.append(frame)
     except Exception as exception:  # ASE raises whatever it stumbles over
         raise StageError("input_unreadable", f"{path}: not readable as a database of ASE "

@@ -85,11 +85,14 @@ def _read_members(members: list[Member], request: Request, where: str, kind: str
     tables = [m for m in members if PurePosixPath(bare_name(m.name)).name.lower() in _TABLES]
     crystals = [m for m in members if is_crystal_file(m.name)]
     if not crystals:
-        raise StageError("input_missing", f"{where}: no .cif file in the {kind}, nor .mcif, POSCAR, CONTCAR or .json")
+        there = ", ".join(PurePosixPath(m.name).name for m in members[:3])
+        instead = f"it holds {there}; give such a file itself as the source" if there else "it is empty"
+        raise StageError("input_missing", f"{where}: no .cif file in the {kind}, nor .mcif, POSCAR, CONTCAR or .json; "
+                         + instead)  # fmt: skip
     names = [record_name(member.name) for member in crystals]
     notes = []
     if passed := [m.name for m in members if m not in crystals and m not in tables]:
-        notes.append(f"{len(passed)} files are no crystals and were passed over: {', '.join(passed[:3])}"
+        notes.append(f"{len(passed)} files of other kinds were passed over: {', '.join(passed[:3])}"
                      + (", ..." if len(passed) > 3 else ""))  # fmt: skip
     rows: dict[str, dict[str, str]] = {}
     if request.columns:

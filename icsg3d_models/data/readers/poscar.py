@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ...crystals.batch import CrystalError, check_structure
+from ...crystals.elements import NUMBER
 from ..crystal import Crystal, Refused
 
+_MODES = tuple("cdk")  # Cartesian, Direct
+_ELEMENT = re.compile(r"\s([A-Z][a-z]?)\s*$")
+_ROW = re.compile(r"^\s*(?:[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?(?:\s+|$)){3}")
 _NAME = re.compile(r"(?:^|[\W_])(?:POSCAR|CONTCAR)(?:$|[\W_])|\.(?:vasp|poscar)$", re.IGNORECASE)
 
 
@@ -46,5 +51,21 @@ class PoscarText:
         check_structure(structure, "POSCAR")
         if [site.specie.symbol for site in structure[:1]] != plain[:1]:
             raise CrystalError(f"unreadable POSCAR: elements {' '.join(plain)} were not understood")
+        _check_rows(lines, structure)
         numbers = np.array([site.specie.Z for site in structure])
         return [Crystal(structure.lattice.matrix, structure.frac_coords % 1.0, numbers)]
+
+
+def _check_rows(lines: list[str], structure: Any) -> None:
+    """Refuse what the parser passes over: rows of sites beyond those counted, and elements that contradict line 6.
+
+    :raises CrystalError: with the row.
+    """
+    first = next(n for n, line in enumerate(lines[7:], 8) if line.strip()[:1].lower() in _MODES)
+    rows = lines[first : first + len(structure)]
+    for row, site in zip(rows, structure, strict=False):
+        if (named := _ELEMENT.search(row)) and named[1] in NUMBER and named[1] != site.specie.symbol:
+            raise CrystalError(f"the row {row.strip()!r} names {named[1]}; line 6 says {site.specie.symbol} there")
+    after = lines[first + len(structure)] if first + len(structure) < len(lines) else ""
+    if _ROW.match(after):
+        raise CrystalError(f"{len(structure)} sites are counted, but the row {after.strip()!r} follows them")

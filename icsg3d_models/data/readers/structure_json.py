@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ...results import StageError
 from .. import moments
 from ..crystal import Crystal, Refused
 from .cif_table import refuse_unknown_keys
-from .record import Found, Record, Request
+from .record import Found, Record, Request, Unreadable
 from .text import as_text, unpack
 
 _ACCEPTED = (
@@ -50,7 +50,10 @@ class StructureDict:
             raise CrystalError("not periodic in three directions")
         numbers = np.array([site.specie.Z for site in structure])
         given = structure.site_properties
-        note = moments.note_of(given[key] for key in moments.KEYS if key in given)
+        notes = [moments.note_of(given[key] for key in moments.KEYS if key in given)]
+        if self.content.get("charge"):
+            notes.append("the charge of the cell is not kept")
+        note = "; ".join(filter(None, notes))
         return [Crystal(structure.lattice.matrix, structure.frac_coords % 1.0, numbers, note)]
 
 
@@ -66,8 +69,8 @@ class JsonText:
         except ValueError as exception:
             raise CrystalError(f"unreadable JSON ({exception})") from None
         if len(entries) == 1:
-            return StructureDict(entries[0][1])()
-        return [_outcome(structure) for _, structure, _ in entries]
+            return entries[0][1]()
+        return [_outcome(read) for _, read, _ in entries]
 
 
 def read_structure_json(path: Path, request: Request) -> Found:
@@ -82,41 +85,59 @@ def read_structure_json(path: Path, request: Request) -> Found:
     known = Counter(key for _, _, values in entries for key, value in values.items() if value is not None)
     refuse_unknown_keys(request, dict(known), str(path))
     records = []
-    for name, structure, values in entries:
+    for name, read, values in entries:
         chosen = values.get(request.id_column)
         records.append(Record(
             name if chosen is None else str(chosen),
-            StructureDict(structure),
+            read,
             {key: values.get(column) for key, column in request.columns.items()},
         ))  # fmt: skip
     return Found(records)
 
 
-def entries_of(text: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Yield name, structure and values of everything in a JSON text.
+Read = Callable[[], list[Crystal | Refused]]
 
-    :raises ValueError: no JSON, or of something else.
+
+def entries_of(text: str) -> Iterator[tuple[str, Read, dict[str, Any]]]:
+    """Yield name, reader and values of everything in a JSON text; what is no crystal among crystals has its reason.
+
+    :raises ValueError: no JSON, or not one crystal in it.
     """
-    try:
-        content = json.loads(text)
-    except ValueError as whole:
-        try:
-            content = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError:
-            raise whole from None
-        if len(content) < 2:
-            raise
+    content = _parsed(text)
     if isinstance(content, dict) and not _is_entry(content):
         listed = content.get("structures") or content.get("entries")
         pairs = list(enumerate(listed, 1)) if isinstance(listed, list) else list(content.items())
     else:
         pairs = list(enumerate(content if isinstance(content, list) else [content], 1))
-    if not pairs or not all(_is_entry(entry) for _, entry in pairs):
+    if not any(_is_entry(entry) for _, entry in pairs):
         raise ValueError(f"it holds something else; accepted are {_ACCEPTED}")
     for key, entry in pairs:
-        structure = entry if "lattice" in entry else entry["structure"]
-        named = f"crystal-{key}" if isinstance(key, int) else key
-        yield str(entry.get("entry_id") or named), structure, _values(entry, structure)
+        name = f"crystal-{key}" if isinstance(key, int) else key
+        if _is_entry(entry):
+            structure = entry if "lattice" in entry else entry["structure"]
+            yield str(entry.get("entry_id") or name), StructureDict(structure), _values(entry, structure)
+        else:
+            reason = entry.reason if isinstance(entry, Unreadable) else f"{str(entry)[:40]!r} is no structure"
+            yield name, Unreadable(reason), {}
+
+
+def _parsed(text: str) -> Any:
+    """Return the content of a JSON text, or a list of that of its lines, where one of them may be damaged.
+
+    :raises ValueError: neither.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        content: list[Any] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                content += [json.loads(line)] if line.strip() else []
+            except ValueError as exception:
+                content.append(Unreadable(f"line {number} is no JSON: damaged or cut off ({exception})"))
+        if not any(_is_entry(entry) for entry in content):
+            raise
+        return content
 
 
 def _is_entry(content: Any) -> bool:
@@ -136,9 +157,9 @@ def _values(entry: dict[str, Any], structure: dict[str, Any]) -> dict[str, Any]:
     return {key: v for key, v in found.items() if v is None or isinstance(v, int | float | str)}
 
 
-def _outcome(structure: dict[str, Any]) -> Crystal | Refused:
+def _outcome(read: Read) -> Crystal | Refused:
     try:
-        (crystal,) = StructureDict(structure)()
+        (crystal,) = read()
     except CrystalError as exception:
         return Refused(str(exception))
     return crystal

@@ -36,7 +36,7 @@ def read_table(stream: IO[bytes], name: str, needed: Iterable[str], optional: It
     """
     csv.field_size_limit(_LARGEST_FIELD)
     needed = list(dict.fromkeys(needed))
-    lines = lines_of(stream, name)
+    lines, number = lines_of(stream, name), 0
     try:
         first = next((line for line in lines if line.strip()), None)
         if first is None:
@@ -52,7 +52,7 @@ def read_table(stream: IO[bytes], name: str, needed: Iterable[str], optional: It
     except csv.Error as exception:
         if "unexpected end of data" not in str(exception):
             raise StageError("input_unreadable", f"{name}: not readable as CSV ({exception})") from exception
-        yield Row(reader.line_num, {}, f"{name} is cut off in its last row")
+        yield Row(number + 1, {}, f"{name} is cut off in its last row")
     except ValueError as exception:
         raise StageError("input_unreadable", f"{name}: not readable as CSV ({exception})") from exception
 

@@ -215,3 +215,16 @@ def test_datasets_are_joined_and_crystals_keep_part_and_properties(tmp_path: Pat
     prepare(tmp_path, **common, dataset="c.h5", properties={"energy": "heat_all"}, units={"energy": "kJ/mol"})
     with pytest.raises(StageError, match="energy is in 'kJ/mol', in the files before it in 'eV'"):
         prepare(tmp_path, source=["a.h5", "c.h5"])
+
+
+def test_cells_in_picometres_and_atoms_in_one_another(tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    split = Structure(Lattice.cubic(4), ["Mg", "O", "O"], [[0, 0, 0], [0.5] * 3, [0.5, 0.5, 0.6]])
+    wrong = {"fine": rock_salt("Mg"), "pm": rock_salt("Ca", a=450.0), "split": split}
+    for name, structure in wrong.items():
+        (source / f"{name}.cif").write_text(str(CifWriter(structure)))
+    reasons = {entry["id"]: entry["reason"] for entry in prepare(tmp_path, source=str(source)).tables["rejected"]}
+    assert set(reasons) == {"pm", "split"}
+    assert "lengths have to be in Å" in reasons["pm"]
+    assert "0.400 Å apart, closer than 0.5 Å" in reasons["split"]

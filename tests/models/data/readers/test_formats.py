@@ -72,7 +72,7 @@ def test_folders_of_poscar(tmp_path: Path) -> None:
     check(dataset)
     assert dataset.crystals.ids == ("mp-0", "mp-1", "mp-2")
     np.testing.assert_array_equal(dataset.values("gap"), [1, 2, 3])
-    assert "3 files are no crystals and were passed over: mp-0/INCAR" in report.tables["notes"][0]
+    assert "3 files of other kinds were passed over: mp-0/INCAR" in report.tables["notes"][0]
 
 
 @pytest.mark.parametrize(

@@ -154,3 +154,40 @@ def test_a_row_of_properties_is_not_shared_by_several_crystals(tmp_path: Path) -
     assert dataset.crystals.ids == ("Mg",)
     assert [entry["id"] for entry in report.tables["rejected"]] == ["two-1", "two-2"]
     assert "two holds 2 crystals, which share one row of properties" in report.tables["rejected"][0]["reason"]
+
+
+def test_rows_that_are_there_twice(tmp_path: Path) -> None:
+    source = tmp_path / "data.csv"
+    rows = [("a", "Mg", 1), ("a", "Mg", 1), ("b", "Ca", 2), ("b", "Ca", 7), ("c", "Sr", 3), ("c", "Ba", 4)]
+    source.write_text("material_id,cif,gap\n" + "".join(f"{n},{quoted(metal)},{gap}\n" for n, metal, gap in rows))
+    report, dataset = prepare(tmp_path, source=str(source), properties=GAP)
+    assert dict(zip(dataset.crystals.ids, dataset.values("gap").tolist(), strict=True)) == {"a": 1, "c": 3, "c-2": 4}
+    assert report.tables["rejected"] == [{"id": "b", "reason": "two rows name b with one CIF and differ in gap"}]
+    said = "\n".join(report.tables["notes"])
+    assert "1 rows are there twice and were taken once (a)" in said
+    assert "named like another, so the later one has a number behind its name (c-2)" in said
+
+
+@pytest.mark.parametrize("value", ["1_000", "3,2", "3.2 eV", "1.5(2)", "True", "1d-3", "inf", "1e999"])
+def test_values_that_are_no_numbers(tmp_path: Path, value: str) -> None:
+    source = tmp_path / "data.csv"
+    source.write_text(f"material_id;cif;gap\na;{quoted('Mg')};{value}\nb;{quoted('Ca')};2\n")
+    report, dataset = prepare(tmp_path, source=str(source), properties=GAP)
+    assert dataset.crystals.ids == ("b",)
+    assert "property gap is" in report.tables["rejected"][0]["reason"]
+
+
+def test_ways_to_say_that_a_value_is_missing(tmp_path: Path) -> None:
+    words = ["", "-", "--", "?", "NaN", "None", "null", "NA", "n/a", "#N/A", "<NA>", "2"]
+    source = tmp_path / "data.csv"
+    text = "".join(f"c{n},{quoted('Mg')},{word}\n" for n, word in enumerate(words))
+    source.write_text("material_id,cif,gap\n" + text)
+    _, dataset = prepare(tmp_path, source=str(source), properties=GAP)
+    assert np.isnan(dataset.values("gap")).tolist() == [True] * 11 + [False]
+
+
+def test_the_row_that_is_cut_off_is_counted(tmp_path: Path) -> None:
+    source = tmp_path / "data.csv"
+    source.write_text(f"material_id,cif\nm1,{quoted('Mg')}\nm2,{quoted('Ca')[:100]}")
+    report, _ = prepare(tmp_path, source=str(source))
+    assert report.tables["rejected"][0]["id"] == "row-2"
