@@ -12,6 +12,7 @@ COMMANDS = {
     "setup": Entry(".commands.setup:cmd_setup", "Make computers and codes: of this machine, or of a cluster."),
     "doctor": Entry(".commands.doctor:cmd_doctor", "Check everything that a run needs, and say what to do."),
     "generate": Entry(".commands.generate:cmd_generate", "Generate crystals, screen them, relax the best with DFT."),
+    "predict": Entry(".commands.predict:cmd_predict", "Predict the crystal structures of a composition."),
     "campaign": Entry(".commands.campaign:cmd_campaign", "Run rounds of generation, DFT and learning."),
     "references": Entry(".commands.references:cmd_references", "Compute what verdicts compare with, once a setting."),
     "train": Entry(".commands.train:cmd_train", "Train your own models."),

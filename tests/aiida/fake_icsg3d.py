@@ -30,7 +30,7 @@ NEEDED = {
     "prepare": ["source"], "train": ["dataset", "unet", "vae", "start_from", "resume_from"],
     "sample": ["vae", "prior", "base"],
     "segment": ["unet", "fields"], "rebuild": ["fields", "segments"], "screen": ["crystals", "predictors", "reference"],
-    "relax": ["crystals", "references", "resume_from"],
+    "relax": ["crystals", "references", "resume_from"], "predict": ["vae", "unet", "prior"],
     "evaluate": ["crystals", "reference", "training", "predictors", "stability", "unconditioned"],
 }  # fmt: skip
 
