@@ -10,6 +10,7 @@ from aiida.common.folders import Folder
 from aiida.orm import StructureData
 
 from icsg3d_models.conditions import not_taken
+from icsg3d_models.conditions.target import target_name
 from icsg3d_models.networks.classes import CLASSES
 from icsg3d_models.settings import SampleSettings
 
@@ -95,6 +96,8 @@ def check_prior(vae: TrainedModelData, prior: TrainedModelData | None, asked: Ma
     if prior is not None and not prior.fitted_to(vae):
         raise ValueError(f"the prior (PK {prior.pk}) was fitted to another VAE than that given (PK {vae.pk})")
     names = [block["name"] for block in prior.config.get("conditions", [])] if prior is not None else []
+    if prior is None and "target" in vae.config:  # a conditional VAE
+        names = [target_name(vae.config["target"])]
     if beyond := not_taken(asked, names):
         known = f"which was trained with {', '.join(names)}" if prior is not None else "and there is no prior"
         raise ValueError(f"{', '.join(beyond)}: cannot be asked of these models, {known}; `general` takes most")

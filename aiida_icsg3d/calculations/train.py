@@ -73,7 +73,8 @@ class TrainCalculation(StageCalculation):
         before = inputs.get(needed) if needed else None
         if before is not None:
             local = before.config.get("spacing") is not None
-            read_options(network, inputs["settings"].get_dict().get("options", {}), local)
+            preset = inputs["settings"].get_dict().get("preset")
+            read_options(network, inputs["settings"].get_dict().get("options", {}), local, preset)
         if "initial" in inputs and network is not None:
             check_network("initial", inputs["initial"], network)
         cls.check_targets(inputs)

@@ -13,7 +13,8 @@ from pydantic.fields import FieldInfo
 
 from .. import __version__
 from ..settings import STAGES, StageSettings
-from ..settings.network_options import KINDS, NetworkOptions
+from ..settings.base import NetworkOptions
+from ..settings.network_options import KINDS, SYSTEM_KINDS
 from ..settings.problems import nearest
 from .probe import Probe
 from .value_words import bare, bound_words, is_model, many, type_words
@@ -31,6 +32,10 @@ def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
                 for whose, kind in zip((network, f"local {network}"), kinds, strict=False):
                     for option, inner in kind.model_fields.items():
                         yield f"{prefix}{name}.{option}", whose, inner
+            for preset, networks in SYSTEM_KINDS.items():
+                for network, kind in networks.items():
+                    for option, inner in kind.model_fields.items():
+                        yield f"{prefix}{name}.{option}", f"{preset} {network}", inner
         elif field.annotation is not None and is_model(field.annotation):
             yield from settings_of(bare(field.annotation), f"{prefix}{name}.")
 

@@ -89,6 +89,17 @@ def neighbour_list(crystals: Crystals, cutoff: float) -> Neighbours:
     return Neighbours(source[order], target[order], distance[order], ends.astype(np.int64))
 
 
+def nearest_neighbours(found: Neighbours, count: int) -> Neighbours:
+    """Return of each site its nearest neighbours, ``count`` at most, site by site; of equal ones those listed first."""
+    order = np.lexsort((np.round(found.distance, 6), found.source))
+    source = found.source[order]
+    first = np.searchsorted(source, source)  # where the pairs of each site begin
+    kept = order[np.arange(len(order)) - first < count]
+    ends = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))[kept]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=len(found.offsets) - 1))])
+    return Neighbours(found.source[kept], found.target[kept], found.distance[kept], offsets.astype(np.int64))
+
+
 def closest_distances(crystals: Crystals, cutoff: float) -> np.ndarray:
     """Return the shortest distance in each crystal, (B,) in Å; infinity where none is below the cut-off."""
     found = neighbour_list(crystals, cutoff)

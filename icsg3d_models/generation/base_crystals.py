@@ -39,8 +39,10 @@ def read_base(path: Path, part: str | None = None) -> Crystals:
     return crystals
 
 
-def known_base(settings: SampleSettings, report: Report, elements: list[int]) -> tuple[Crystals, np.ndarray]:
-    """Return the base crystals of elements that the model knows, and their places in the file, from 0.
+def known_base(
+    settings: SampleSettings, report: Report, vae: Autoencoder
+) -> tuple[Crystals, np.ndarray, np.ndarray | None]:
+    """Return the base crystals that the model can encode, their places in the file, and what it is told of each.
 
     The others are named in the report; between two crystals there is no line without one of them.
 
@@ -50,14 +52,44 @@ def known_base(settings: SampleSettings, report: Report, elements: list[int]) ->
     base = read_base(report.directory / str(settings.base), settings.base_part)
     if settings.mode == "interpolate" and len(base) != 2:
         raise StageError("settings_rejected", f"mode `interpolate` needs two base crystals, received {len(base)}")
-    foreign = [sorted(set(base.sites(index)[1].tolist()) - set(elements)) for index in range(len(base))]
-    known = np.flatnonzero([not numbers for numbers in foreign])
+    elements = set(vae.config.elements)
+    foreign = [sorted(set(base.sites(index)[1].tolist()) - elements) for index in range(len(base))]
+    told = told_of_base(settings, report, vae, len(base))
+    words = [
+        f"the model does not know {', '.join(map(symbol, numbers))}" if numbers else reason
+        for numbers, reason in zip(foreign, vae.refusals(base), strict=True)
+    ]
+    if told is not None:
+        untold = f"its {vae.told} is not known; give `base_value`"
+        words = [why or (None if np.isfinite(value) else untold) for why, value in zip(words, told, strict=True)]
+    known = np.flatnonzero([why is None for why in words])
     if len(known) == 0 or (settings.mode == "interpolate" and len(known) < 2):
-        names = ", ".join(symbol(z) for z in sorted({z for numbers in foreign for z in numbers}))
-        raise StageError("input_incompatible", f"{settings.base}: the model does not know {names}")
-    words = [f"the model does not know {', '.join(map(symbol, numbers))}" if numbers else None for numbers in foreign]
+        reasons = "; ".join(dict.fromkeys(why for why in words if why is not None))
+        raise StageError("input_incompatible", f"{settings.base}: {reasons}")
     report.leave_out(str(settings.base), len(base), dict(zip(base.ids, words, strict=True)))
-    return base.take(known), known
+    return base.take(known), known, None if told is None else told[known]
+
+
+def told_of_base(settings: SampleSettings, report: Report, vae: Autoencoder, count: int) -> np.ndarray | None:
+    """Return what a conditional model is told of each base crystal, (B,), NaN where it is not known; None: nothing.
+
+    :raises StageError: a value for a model that is told nothing.
+    """
+    if vae.told is None:
+        if settings.base_value is not None:
+            raise StageError(
+                "settings_rejected", f"`base_value`: {settings.vae} is told nothing of a crystal; leave it out"
+            )
+        return None
+    if settings.base_value is not None:
+        return np.full(count, settings.base_value)
+    path = report.directory / str(settings.base)
+    with h5py.File(path, "r") as file:
+        if "properties" not in file:  # a crystal file
+            return np.full(count, np.nan)
+    dataset = read_dataset(path)
+    values = dataset.properties.get(vae.told, np.full(len(dataset), np.nan))
+    return values if settings.base_part is None else values[dataset.part(settings.base_part)]
 
 
 def symbol(number: int) -> str:
@@ -90,12 +122,12 @@ def spacing_of(vae: Autoencoder, settings: SampleSettings) -> float | None:
 
 
 def settled(
-    vae: Autoencoder, base: Crystals, settings: SampleSettings, device: torch.device
+    vae: Autoencoder, base: Crystals, settings: SampleSettings, device: torch.device, told: np.ndarray | None = None
 ) -> tuple[Crystals, np.ndarray]:
     """Return the base crystals in the setting that the model takes best, and their reconstruction errors, (B,)."""
     spacing = spacing_of(vae, settings)
-    if spacing is None and settings.register_base:
+    if spacing is None and settings.register_base and not vae.own_setting:
         return register(vae, base, device)
     if spacing is not None and (settings.register_base or settings.mode == "interpolate"):
         base = reduced_crystals(base)
-    return base, errors_of(vae, to_batch(base).to(device), spacing).cpu().numpy()
+    return base, errors_of(vae, to_batch(base, told).to(device), spacing).cpu().numpy()

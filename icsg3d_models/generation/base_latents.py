@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,11 +24,14 @@ from .base_crystals import spacing_of
 
 @torch.no_grad()
 def latents_of_base(
-    vae: Autoencoder, base: Crystals, settings: SampleSettings, device: torch.device
+    vae: Autoencoder, base: Crystals, settings: SampleSettings, device: torch.device, told: np.ndarray | None = None
 ) -> Iterator[Latents]:
-    """Yield the latents of base crystals or around them, to which samples are dealt in turn."""
+    """Yield the latents of base crystals or around them, to which samples are dealt in turn.
+
+    :param told: (B,) what a conditional autoencoder is told of each.
+    """
     count = len(base) if settings.mode == "reconstruct" else settings.n_samples
-    batch = to_batch(base).to(device)
+    batch = to_batch(base, told).to(device)
     owner = torch.arange(count, device=device) % len(base)
     for grid, rows in same_grids(vae.grid_of(batch.cell, spacing_of(vae, settings))[owner]):
         for some in rows.split(settings.batch_size):
@@ -42,11 +46,11 @@ def latents_of_base(
 
 @torch.no_grad()
 def latents_between(
-    vae: Autoencoder, base: Crystals, settings: SampleSettings, device: torch.device
+    vae: Autoencoder, base: Crystals, settings: SampleSettings, device: torch.device, told: np.ndarray | None = None
 ) -> Iterator[Latents]:
     """Yield latents and cells on the line between two crystals, on the finer of their grids."""
     spacing = spacing_of(vae, settings)
-    first, others = ends_of(vae, base, device)
+    first, others = ends_of(vae, base, device, told)
     sizes = torch.maximum(vae.grid_of(first.cell, spacing), vae.grid_of(others.cell, spacing))
     coarsest = sizes[sizes.prod(dim=1).argmin()]
     others = others.take((sizes == coarsest).all(dim=1).nonzero()[:, 0])
@@ -66,7 +70,9 @@ def latents_between(
         yield Latents(some.numpy(), (1 - t) * start + t * ends[nearest], cell)
 
 
-def ends_of(vae: Autoencoder, base: Crystals, device: torch.device) -> tuple[CrystalBatch, CrystalBatch]:
+def ends_of(
+    vae: Autoencoder, base: Crystals, device: torch.device, told: np.ndarray | None = None
+) -> tuple[CrystalBatch, CrystalBatch]:
     """Return the first of two crystals, and the second in every setting in which it may be taken.
 
     Where the grid follows the cell, any setting is as good (axes, a site as the origin), and the one in which its
@@ -74,7 +80,8 @@ def ends_of(vae: Autoencoder, base: Crystals, device: torch.device) -> tuple[Cry
     the model takes one setting only, in which both are already.
     """
     if vae.spacing is None:
-        return to_batch(base.take([0])).to(device), to_batch(base.take([1])).to(device)
+        both = to_batch(base, told).to(device)
+        return both.take(np.array([0])).trimmed(), both.take(np.array([1])).trimmed()
     frac, numbers = base.sites(0)
     first = Crystals.from_arrays([base.cell[0]], [frac - frac[0]], [numbers], [base.ids[0]])
     cells, fracs = settings_of(base.cell[1], base.sites(1)[0])

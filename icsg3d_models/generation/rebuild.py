@@ -23,6 +23,7 @@ from ..results import Report, StageError
 from ..settings import RebuildSettings
 from .assignment import Assigned, assign
 
+PLACED = ("frac", "cell")  # arrays of a segment file that says where the sites are, and what the cell is
 CANDIDATES = ("candidate", "log_probability")  # arrays of the segment file that a composition needs
 
 
@@ -92,14 +93,18 @@ def run(settings: RebuildSettings, report: Report) -> None:
     sites = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in order]).astype(int)
     samples, cells, count = (rows[name][order] for name in ("sample", "cell", "count"))
     offsets = np.concatenate([[0], np.cumsum(count)])
-    of_samples = ("sample", "cell", "count", "contents")
+    of_samples = ("sample", "cell", "count", "contents", "problem")
     of_sites = {name: values[sites] for name, values in rows.items() if name not in of_samples}
     unlike: dict[str, str] = {}
+    if "problem" in rows:  # what the segmentation could make nothing of
+        problems = zip(samples, rows["problem"][order], strict=True)
+        unlike = {f"s{int(sample):06d}": bytes(words).decode() for sample, words in problems if words}
     if composed_of:
         contents = [asked_amounts(settings)] * len(samples)
         if settings.composition is None:
             contents = [{int(z): int(n) for z, n in pairs if n} for pairs in rows["contents"][order]]
-        of_sites, offsets, unlike, kept = composed(of_sites, offsets, samples, contents, settings)
+        of_sites, offsets, others, kept = composed(of_sites, offsets, samples, contents, settings)
+        unlike = {**others, **unlike}
         report.scalars["read_as_composed"] = kept / max(1, len(samples))
     fracs, number, confidence = (of_sites[name] for name in ("frac", "number", "confidence"))
     crystals, reasons, doubt = assemble(cells, fracs, number, confidence, offsets, samples, settings, unlike)
@@ -146,12 +151,19 @@ def peaks_of(
             more["strength"] = occupancy[owner, *peak.long().unbind(1)].cpu().numpy()
             if settings.composition is None:
                 more["contents"] = fields["contents"][start:stop]
+        if "problem" in segments:
+            more["problem"] = segments["problem"][start:stop]
+        if PLACED[0] in segments:  # the segmentation has placed the sites itself
+            frac = segments[PLACED[0]][rows].astype(np.float64)
+        else:
+            frac = separate_peaks(occupancy, cell, owner, peak).cpu().numpy().astype(np.float64)
+        cells = segments if PLACED[1] in segments else fields
         yield {
             **more,
             "sample": fields["sample"][start:stop],
-            "cell": fields["cell"][start:stop].astype(np.float64),
+            "cell": cells["cell"][start:stop].astype(np.float64),
             "count": count[start:stop],
-            "frac": separate_peaks(occupancy, cell, owner, peak).cpu().numpy().astype(np.float64),
+            "frac": frac,
             "number": segments["number"][rows],
             "confidence": segments["confidence"][rows],
         }

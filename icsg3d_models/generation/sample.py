@@ -25,6 +25,7 @@ from .base_latents import latents_between, latents_of_base
 UNITS = {
     "occupancy": "1 at the centre of an atom; sample,i,j,k",
     "species": "element code times a Gaussian; sample,channel,i,j,k",
+    "coordinates": "angstrom; sample,xyz,i,j,k",
     "cell": "angstrom; sample,vector,xyz",
     "latent": "1; sample,component",
     "sample": "index of the sample; sample",
@@ -52,7 +53,7 @@ def run(settings: SampleSettings, report: Report) -> None:
             writer.append(
                 "" if vae.spacing is None else group_name((nx, ny, nz)),
                 occupancy=occupancy[:, 0].half().cpu().numpy(),
-                species=species.half().cpu().numpy(),
+                **({} if vae.second_array is None else {vae.second_array: species.half().cpu().numpy()}),
                 cell=cell.cpu().numpy(),
                 latent=some.latent.cpu().numpy(),
                 sample=np.asarray(some.sample),
@@ -96,16 +97,16 @@ def base_latents(settings: SampleSettings, report: Report, vae: Autoencoder) -> 
     :raises StageError: the base crystals do not fit the model or the mode.
     """
     device = vae.latent_std.device
-    known, places = known_base(settings, report, vae.config.elements)
-    base, errors = settled(vae, known, settings, device)
+    known, places, told = known_base(settings, report, vae)
+    base, errors = settled(vae, known, settings, device, told)
     report.tables["base"] = [
         {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, errors, strict=True)
     ]
     if settings.mode == "interpolate":
-        return latents_between(vae, base, settings, device), settings.n_samples
+        return latents_between(vae, base, settings, device, told), settings.n_samples
     if settings.mode == "reconstruct":
         # A sample has the number of its base crystal in the file, so that the two are still found together.
-        found = latents_of_base(vae, base, settings, device)
+        found = latents_of_base(vae, base, settings, device, told)
         return (replace(some, sample=places[np.asarray(some.sample)]) for some in found), len(base)
     if not torch.isfinite(vae.latent_std).all():
         if settings.prior is None:
@@ -115,7 +116,7 @@ def base_latents(settings: SampleSettings, report: Report, vae: Autoencoder) -> 
                 "release, does not hold; give its `prior`, which does",
             )
         vae.latent_std.copy_(torch.tensor(fitted_prior(settings, report, vae).config.latent_std))
-    return latents_of_base(vae, base, settings, device), settings.n_samples
+    return latents_of_base(vae, base, settings, device, told), settings.n_samples
 
 
 def prior_of(settings: SampleSettings, report: Report, vae: Autoencoder) -> Draws:
@@ -131,7 +132,7 @@ def prior_of(settings: SampleSettings, report: Report, vae: Autoencoder) -> Draw
                 "settings_rejected",
                 f"mode 'prior' with {settings.vae} needs a fitted prior: give `prior`, or base crystals",
             )
-        if beyond := not_taken(asked, ()):
+        if beyond := not_taken(asked, prior.takes):
             raise StageError(
                 "settings_rejected", f"{', '.join(beyond)}: needs a fitted prior; give `prior`, or do not ask for it"
             )

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar, Protocol
 
 import h5py
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..devices import select_device
 from ..fields.field_file import ArrayWriter, open_arrays
 from ..fields.grids import FINEST, Grid, grid_sizes
 from ..networks.model_file import file_hash
 from ..networks.registry import load_network
+from ..networks.seeds.hoffmann_unet import HoffmannUNet
+from ..networks.seeds.icsg3d_unet import ICSG3DUNet
 from ..networks.unet import UNet
 from ..results import Report, StageError
 from ..settings import SegmentSettings
 from .assignment import MOST_CANDIDATES
 from .sample import allowed_elements
+from .seeds.hoffmann_segmenter import HoffmannSegmenter
+from .seeds.icsg3d_segmenter import ICSG3DSegmenter
 
 UNITS = {
     "region": "number of the region within the sample, 0 where there is no atom; sample,i,j,k",
@@ -28,6 +33,9 @@ UNITS = {
     "number": "atomic number; region",
     "confidence": "mean probability of the element over the region; region",
     "candidate": "atomic numbers of the likeliest elements, the likeliest first; region,candidate",
+    "frac": "fraction of the cell vectors, where the segmentation places the sites; region,vector",
+    "cell": "angstrom, where the segmentation finds it; sample,vector,xyz",
+    "problem": "why nothing can be made of the sample, empty where something can; sample",
     "log_probability": "mean log probability of each of these over the region; region,candidate",
 }
 
@@ -148,43 +156,78 @@ def _species_log_probability(
     return logits.log_softmax(dim=1).clamp_(min=-50.0)
 
 
+class Segmenter(Protocol):
+    """How fields are cut into atoms.
+
+    :cvar reads: the arrays of the field file that it takes.
+    """
+
+    reads: ClassVar[tuple[str, ...]]
+
+    def check(self, group: h5py.Group) -> None:
+        """Refuse fields that the U-Net was not trained on."""
+
+    def cut(self, fields: dict[str, Tensor]) -> dict[str, np.ndarray]:
+        """Return what goes into the segment file, of a batch of float32 arrays of the field file."""
+        ...
+
+
+class PeakSegmenter:
+    """An atom for every maximum of the occupancy that the U-Net takes for one.
+
+    :param allowed: atomic numbers that may be named.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("occupancy", "species")
+
+    def __init__(self, unet: UNet, settings: SegmentSettings, allowed: list[int]) -> None:
+        self.unet, self.settings, self.allowed = unet, settings, allowed
+
+    def check(self, group: h5py.Group) -> None:
+        """Refuse fields on a grid that the U-Net was not trained on."""
+        check_grid(self.unet, group, self.settings)
+
+    def cut(self, fields: dict[str, Tensor]) -> dict[str, np.ndarray]:
+        """Return what goes into the segment file."""
+        occupancy = fields["occupancy"].unsqueeze(1)
+        result = segment(self.unet, occupancy, fields["species"], self.allowed, self.settings.threshold)
+        arrays = {key: value.cpu().numpy() for key, value in result.items()}
+        small = {"region": np.uint16, "species": np.uint8, "confidence": np.float32, "candidate": np.uint8,
+                 "log_probability": np.float32}  # fmt: skip
+        return {key: value.astype(small.get(key, value.dtype)) for key, value in arrays.items()}
+
+
+def segmenter_of(unet: nn.Module, settings: SegmentSettings, allowed: list[int]) -> Segmenter:
+    """Return how the fields that belong to a U-Net are cut."""
+    if isinstance(unet, HoffmannUNet):
+        return HoffmannSegmenter(unet, settings, allowed)
+    if isinstance(unet, ICSG3DUNet):
+        return ICSG3DSegmenter(unet, settings, allowed)
+    assert isinstance(unet, UNet)
+    return PeakSegmenter(unet, settings, allowed)
+
+
 def run(settings: SegmentSettings, report: Report) -> None:
     """Write the segment file; the counts say how many regions were found."""
     device = select_device(settings, report)
     unet = load_network(report.directory / settings.unet, "unet", device)
     report.inputs["unet"] = file_hash(report.directory / settings.unet)
     allowed = allowed_elements(settings.elements, unet.config.elements, settings.unet)
-    with open_arrays(report.directory / settings.fields, ("occupancy", "species", "cell")) as fields:
+    segmenter = segmenter_of(unet, settings, allowed)
+    with open_arrays(report.directory / settings.fields, (*{*segmenter.reads, "cell"},)) as fields:
         for group in fields.values():
-            check_grid(unet, group, settings)
+            segmenter.check(group)
         done, regions = 0, 0
-        total = sum(len(group["occupancy"]) for group in fields.values())
+        total = sum(len(group["cell"]) for group in fields.values())
         with ArrayWriter(report.directory / settings.segments, UNITS) as writer:
             for name, group in fields.items():
-                occupancy, species = group["occupancy"], group["species"]
-                for start in range(0, len(occupancy), settings.batch_size):
+                for start in range(0, len(group["cell"]), settings.batch_size):
                     rows = slice(start, start + settings.batch_size)
-                    result = segment(
-                        unet,
-                        torch.from_numpy(occupancy[rows].astype(np.float32)).to(device).unsqueeze(1),
-                        torch.from_numpy(species[rows].astype(np.float32)).to(device),
-                        allowed,
-                        settings.threshold,
-                    )
-                    arrays = {key: value.cpu().numpy() for key, value in result.items()}
+                    given = {key: torch.from_numpy(group[key][rows].astype(np.float32)) for key in segmenter.reads}
+                    arrays = segmenter.cut({key: value.to(device) for key, value in given.items()})
                     regions += len(arrays["number"])
                     done += len(arrays["count"])
-                    writer.append(
-                        name,
-                        **{
-                            **arrays,
-                            "region": arrays["region"].astype(np.uint16),
-                            "species": arrays["species"].astype(np.uint8),
-                            "confidence": arrays["confidence"].astype(np.float32),
-                            "candidate": arrays["candidate"].astype(np.uint8),
-                            "log_probability": arrays["log_probability"].astype(np.float32),
-                        },
-                    )
+                    writer.append(name, **arrays)
                     report.progress(done, total)
         report.counts.update(samples=total, regions=regions)
 

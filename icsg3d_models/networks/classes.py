@@ -27,4 +27,9 @@ CLASSES = {
     "LocalPrior": NetworkClass("prior", "local_prior"),
     "CGCNN": NetworkClass("cgcnn", "cgcnn"),
     "VoxelNet": NetworkClass("voxelnet", "voxelnet"),
+    "HoffmannUNet": NetworkClass("unet", "seeds.hoffmann_unet"),
+    "HoffmannVAE": NetworkClass("vae", "seeds.hoffmann_vae"),
+    "ICSG3DUNet": NetworkClass("unet", "seeds.icsg3d_unet"),
+    "ICSG3DVAE": NetworkClass("vae", "seeds.icsg3d_vae"),
+    "ICSG3DCGCNN": NetworkClass("cgcnn", "seeds.icsg3d_cgcnn"),
 }

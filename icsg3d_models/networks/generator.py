@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..conditions import Known
 from ..conditions.space import Block, ConditionSpace
+from ..crystals.batch import Crystals
 from ..fields.batches import CrystalBatch
 from ..fields.grids import Grid, half
 from ..fields.occupancy import occupancy_field, species_field
@@ -78,6 +79,11 @@ class DrawError(ValueError):
 class Draws(Protocol):
     """Whatever latents of new crystals come from."""
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Names of the conditions that it can be asked for, beside the chemical space."""
+        ...
+
     def draw(self, asked: Mapping[str, Any], n: int, seed: int, how: Drawing | None = None) -> Iterator[Latents]:
         """Yield n new samples, a batch of one shape at a time; which, depends on their number and the seed only.
 
@@ -110,11 +116,15 @@ class Autoencoder(nn.Module, ABC):
     """Crystals to latents, and latents to fields and cells.
 
     :cvar encoder_parts: names of the modules that latents depend on.
+    :cvar second_array: what stands beside the occupancy in the field file; None: nothing.
+    :cvar own_setting: it puts crystals into its setting itself, and knows no other to choose from.
     :ivar latent_std: (Z,) standard deviation of the latents of the training crystals; NaN where a file of an early
         release does not say.
     """
 
     encoder_parts: ClassVar[tuple[str, ...]]
+    second_array: ClassVar[str | None] = "species"
+    own_setting: ClassVar[bool] = False
     config: AutoencoderConfig
     latent_std: Tensor
 
@@ -125,6 +135,15 @@ class Autoencoder(nn.Module, ABC):
 
         On the same grid for all a network knows crystals in the setting of its training only.
         """
+
+    @property
+    def told(self) -> str | None:
+        """The property that it is told of every crystal, None where it is told of none."""
+        return None
+
+    def refusals(self, crystals: Crystals) -> list[str | None]:
+        """Return why each crystal cannot be encoded, None where it can; which elements it knows is another matter."""
+        return [None] * len(crystals)
 
     def freeze_encoder(self) -> None:
         """Let training change no latent."""
@@ -237,6 +256,11 @@ class LatentPrior(nn.Module, ABC):
         super().__init__()
         known = known_of(config.elements, config.targets, config.target_mean, config.target_std)
         self.conditions = ConditionSpace(config.conditions, known)
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Names of the conditions that it was trained with."""
+        return tuple(self.conditions.blocks)
 
     @abstractmethod
     def draw(self, asked: Mapping[str, Any], n: int, seed: int, how: Drawing | None = None) -> Iterator[Latents]:

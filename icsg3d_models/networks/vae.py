@@ -132,6 +132,8 @@ class VAE(Autoencoder):
 class StandardNormal:
     """Latents from N(0, 1), for a VAE to which no prior was fitted; it takes no conditions."""
 
+    takes: tuple[str, ...] = ()
+
     def __init__(self, latent: int, device: torch.device) -> None:
         self.latent, self.device = latent, device
 

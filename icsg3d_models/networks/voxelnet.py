@@ -37,7 +37,7 @@ class VoxelNetConfig(VoxelNetOptions):
 
 
 class Member(nn.Module):
-    """One network of the ensemble: grid (B, C, N, N, N/2) -> (B, T) standardised targets."""
+    """One network of the ensemble: grid (B, C, N, N, N/2 or N) -> (B, T) standardised targets."""
 
     def __init__(self, config: VoxelNetConfig, channels: int) -> None:
         super().__init__()
@@ -47,7 +47,8 @@ class Member(nn.Module):
             *(nn.Conv3d(width, width, 3, padding=1), nn.SELU(), nn.AvgPool3d(2)),
             *(nn.Conv3d(width, width, 3, padding=1), nn.SELU()),
         )
-        widths = [width * quarter * quarter * (config.size // 2 // 4), *config.hidden]
+        last = config.size if config.whole_grid else config.size // 2
+        widths = [width * quarter * quarter * (last // 4), *config.hidden]
         layers = [layer for n, m in pairwise(widths) for layer in (nn.Linear(n, m), nn.SELU())]
         self.dense = nn.Sequential(nn.Flatten(), *layers, nn.Linear(widths[-1], len(config.targets)))
         for module in self.modules():
@@ -100,10 +101,11 @@ class VoxelNet(PropertyEnsemble):
         return amplitudes(batch.cell, batch.frac, self.codes[batch.numbers], self.limit, self.config.sigma)
 
     def voxels(self, found: Amplitudes) -> Tensor:
-        """Return half of the grid, (B, C, N, N, N/2), in units of the typical amplitude."""
+        """Return the grid, or the half of it that is read, (B, C, N, N, N/2), in units of the typical amplitude."""
         build = cartesian_grid if self.config.grid == "cartesian" else spherical_grid
         grid = build(found, self.config.size, self.config.length)
-        return grid[..., self.config.size // 2 :] / self.level[:, None, None, None]
+        first = 0 if self.config.whole_grid else self.config.size // 2
+        return grid[..., first:] / self.level[:, None, None, None]
 
     def forward(self, batch: CrystalBatch, rotation: Tensor | None = None) -> Tensor:
         """Return the standardised predictions of every member, (M, B, T).

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..crystals.batch import Crystals
-from ..crystals.neighbours import neighbour_list
+from ..crystals.neighbours import nearest_neighbours, neighbour_list
 from ..networks.cgcnn import CrystalGraph
 
 
@@ -18,13 +18,18 @@ class GraphStore:
     :param crystals: B crystals with finite, non-singular cells.
     :param cutoff: Å; pairs of sites closer than this are connected.
     :param device: where the graphs are wanted.
+    :param nearest: of each site only so many neighbours, the nearest; None: all of them.
     """
 
-    def __init__(self, crystals: Crystals, cutoff: float, device: torch.device | str) -> None:
+    def __init__(
+        self, crystals: Crystals, cutoff: float, device: torch.device | str, nearest: int | None = None
+    ) -> None:
         self.counts, self.offsets = crystals.counts, crystals.offsets
         self.numbers = crystals.numbers
         self.device = torch.device(device)
         found = neighbour_list(crystals, cutoff)
+        if nearest is not None:
+            found = nearest_neighbours(found, nearest)
         self.pair_offsets = found.offsets
         self.pair_counts = np.diff(found.offsets)
         # 32-bit: a large dataset has 10⁸ pairs

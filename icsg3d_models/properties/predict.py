@@ -15,11 +15,13 @@ from ..crystals.elements import SYMBOLS
 from ..networks.cgcnn import CGCNN
 from ..networks.model_file import PREDICTORS, read_header
 from ..networks.registry import load_network
+from ..networks.seeds.icsg3d_cgcnn import ICSG3DCGCNN
 from ..networks.voxelnet import VoxelNet
 from .graph_batches import GraphStore
 from .reciprocal_batches import ReciprocalStore
 
 _CRYSTALS_AT_ONCE = 2000
+Predictor = CGCNN | VoxelNet | ICSG3DCGCNN
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,20 @@ class Prediction:
     reasons: list[str | None]
 
 
-def load_predictor(path: str | Path, device: torch.device | str = "cpu") -> CGCNN | VoxelNet:
+def load_predictor(path: str | Path, device: torch.device | str = "cpu") -> Predictor:
     """Return the network of a property model, ready to predict.
 
     :raises ModelFileError: not a model file of such a network, or weights that do not fit its configuration.
     """
     module = load_network(path, read_header(path, PREDICTORS).network, torch.device(device))
-    assert isinstance(module, (CGCNN, VoxelNet))
+    assert isinstance(module, (CGCNN, VoxelNet, ICSG3DCGCNN))
     return module
 
 
-def batches(
-    module: CGCNN | VoxelNet, crystals: Crystals, device: torch.device | str
-) -> Iterator[tuple[np.ndarray, Any]]:
+def batches(module: Predictor, crystals: Crystals, device: torch.device | str) -> Iterator[tuple[np.ndarray, Any]]:
     """Yield crystals as (indices, batch) in the form that the network takes."""
+    if isinstance(module, ICSG3DCGCNN):
+        return GraphStore(crystals, module.config.cutoff, device, module.config.nearest).batches()
     if isinstance(module, CGCNN):
         return GraphStore(crystals, module.config.cutoff, device).batches()
     return ReciprocalStore(crystals, module.limit, device).batches()

@@ -1,4 +1,4 @@
-"""What the settings of all stages share."""
+"""What the settings of all stages share, and the options of all networks."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ class StageSettings(Strict):
     threads: Positive | None = None
     """CPU threads of torch; null: OMP_NUM_THREADS, or as many cores as the scheduler, the container or the machine
     grants."""
+
+
+class NetworkOptions(Strict):
+    """Options of one kind of network.
+
+    :cvar derived: parts of the network's configuration that follow from the data or from the network before it.
+    """
+
+    derived: ClassVar[tuple[str, ...]] = ()

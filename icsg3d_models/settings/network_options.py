@@ -5,23 +5,22 @@ The configuration classes in networks/ add what follows from the data (elements,
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from ..strict import Positive, Strict
+from .base import NetworkOptions
 from .problems import describe_problems
+from .seeds.options import (
+    HoffmannUNetOptions,
+    HoffmannVAEOptions,
+    ICSG3DCGCNNOptions,
+    ICSG3DUNetOptions,
+    ICSG3DVAEOptions,
+)
 
 Width = Annotated[int, Field(ge=8, multiple_of=8)]
-
-
-class NetworkOptions(Strict):
-    """Options of one kind of network.
-
-    :cvar derived: parts of the network's configuration that follow from the data or from the network before it.
-    """
-
-    derived: ClassVar[tuple[str, ...]] = ()
 
 
 class UNetOptions(NetworkOptions):
@@ -167,6 +166,10 @@ class VoxelNetOptions(NetworkOptions):
     """Channels of the dense layers."""
     orientations: Positive = 8
     """Orientations over which a prediction is averaged."""
+    whole_grid: bool = False
+    """Read both halves of the grid, as published; opposite points hold the same."""
+    loss: Literal["huber", "squared"] = "huber"
+    """Of the standardised targets."""
 
 
 # network -> its kinds. Which kind a VAE or a prior is, the network before it decides: that of a `grid` or of a
@@ -178,15 +181,36 @@ KINDS: dict[str, tuple[type[NetworkOptions], ...]] = {
     "cgcnn": (CGCNNOptions,),
     "voxelnet": (VoxelNetOptions,),
 }
+SYSTEM_KINDS: dict[str, dict[str, type[NetworkOptions]]] = {
+    "icsg3d-2020": {"unet": ICSG3DUNetOptions, "vae": ICSG3DVAEOptions, "cgcnn": ICSG3DCGCNNOptions},
+    "hoffmann-2019": {"unet": HoffmannUNetOptions, "vae": HoffmannVAEOptions},
+    "voxelnet": {"voxelnet": VoxelNetOptions},
+}
+"""System of a seed paper -> network -> its options."""
 
 
-def read_options(network: str, given: dict[str, Any], local: bool | None = None) -> NetworkOptions:
+def kinds_of(network: str, preset: str | None = None) -> tuple[type[NetworkOptions], ...]:
+    """Return the kinds of options of a network; a system of a seed paper has one, where it has such a network.
+
+    :raises ValueError: the system does not have it.
+    """
+    if preset is None:
+        return KINDS[network]
+    if network not in SYSTEM_KINDS[preset]:
+        raise ValueError(f"{preset} has no {network}; it has {', '.join(SYSTEM_KINDS[preset])}")
+    return (SYSTEM_KINDS[preset][network],)
+
+
+def read_options(
+    network: str, given: dict[str, Any], local: bool | None = None, preset: str | None = None
+) -> NetworkOptions:
     """Return the options of a network.
 
     :param local: whether the network before it has a `spacing`; None: not known, or it does not matter.
+    :param preset: the system of a seed paper that it belongs to.
     :raises ValueError: an unknown option, or a value that is not accepted.
     """
-    kinds = KINDS[network]
+    kinds = kinds_of(network, preset)
     if local is not None and len(kinds) > 1:
         kinds = (kinds[local],)
     derived = [name for name in given if any(name in kind.derived for kind in kinds)]

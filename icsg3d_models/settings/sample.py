@@ -9,13 +9,14 @@ from pydantic import Field, model_validator
 from ..conditions import OF_SPACE
 from ..conditions.target import target_name
 from ..strict import Positive
-from .base import StageSettings
 from .conditions import ConditionSettings
+from .seeds.presets import PresetSettings
 
 
-class SampleSettings(ConditionSettings, StageSettings):
+class SampleSettings(ConditionSettings, PresetSettings):
     """Draw latents and decode them into fields."""
 
+    stage = "sample"
     outputs = ("fields",)
 
     mode: Literal["prior", "base", "interpolate", "reconstruct"] = "prior"
@@ -31,6 +32,9 @@ class SampleSettings(ConditionSettings, StageSettings):
     """Crystal file or dataset file (HDF5) of base crystals (all modes but `prior`)."""
     base_part: Literal["train", "validation", "test"] | None = None
     """Part of the base crystals to take, where `base` is a dataset file; null: all."""
+    base_value: float | None = None
+    """Value of the property that a conditional VAE (`icsg3d-2020`) is told of every base crystal; null: that of the
+    dataset file."""
     register_base: bool = True
     """Put base crystals into the setting that the model understands best; false takes them as they are."""
     spacing: Annotated[float, Field(gt=0)] | None = None

@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ..strict import Positive
-from .base import StageSettings
 from .conditions import ConditionSettings
+from .seeds.presets import PresetSettings
 
 
-class ScreenSettings(ConditionSettings, StageSettings):
+class ScreenSettings(ConditionSettings, PresetSettings):
     """Predict properties, test crystals by one criterion after another, and rank those who pass."""
 
+    stage = "screen"
     outputs = ("table",)
 
     crystals: str = "crystals.h5"
@@ -35,12 +36,23 @@ class ScreenSettings(ConditionSettings, StageSettings):
     top: Positive = 10
     """How many candidates to select; fewer are selected, and it is said, where fewer pass."""
     require: list[
-        Literal["structure", "composition", "distance", "volume", "unique", "novel", "unknown", "trained_on"]
+        Literal[
+            "structure",
+            "composition",
+            "distance",
+            "volume",
+            "unique",
+            "novel",
+            "unknown",
+            "trained_on",
+            "charge_balance",
+        ]
     ] = ["structure", "composition", "unique", "novel"]
     """Tests that a candidate must pass to be selected: a possible structure; a neutral composition; atoms not closer
     than `min_distance_ratio`; a volume within `volume_per_atom`; the first of its kind; not in the training data; no
-    compound of `known_formulas`; of the chemistry that the property models were trained on. What is asked for must be
-    fulfilled in any case. All are judged and in the table, as far as what they need is given."""
+    compound of `known_formulas`; of the chemistry that the property models were trained on; charges that can balance,
+    as ICSG3D has it, judged only where it is named. What is asked for must be fulfilled in any case. All others are
+    judged and in the table, as far as what they need is given."""
     min_distance_ratio: Annotated[float, Field(gt=0)] = 0.6
     """Smallest distance of two atoms, in units of the sum of their covalent radii."""
     volume_per_atom: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (4.0, 80.0)

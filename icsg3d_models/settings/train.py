@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from ..strict import Positive, Strict
-from .base import StageSettings
-from .network_options import KINDS, NetworkOptions, read_options
+from .base import NetworkOptions
+from .network_options import kinds_of, read_options
+from .seeds.presets import PresetSettings
 
 
 class Optimiser(Strict):
@@ -22,10 +23,16 @@ class Optimiser(Strict):
     """Steps at most, whatever the number of passes."""
     batch_size: Positive = 16
     """Crystals a step."""
+    algorithm: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
-    """Peak of a cosine schedule with a short warm-up (AdamW)."""
+    """The highest."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Of the learning rate: a short warm-up and a cosine, or the same from the first step to the last."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-3
-    """Of AdamW."""
+    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.98
+    """Decay of the mean of squared gradients (AdamW)."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of SGD; the decay of the mean of gradients of AdamW."""
     gradient_clip: Annotated[float, Field(gt=0)] = 5.0
     """Largest norm of the gradient; a longer one is shortened."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
@@ -55,9 +62,10 @@ class Emphasis(Strict):
     """Times an epoch."""
 
 
-class TrainSettings(StageSettings):
+class TrainSettings(PresetSettings):
     """Train one network."""
 
+    stage = "train"
     outputs = ("output",)
     output_folders = ("checkpoint",)
 
@@ -104,14 +112,16 @@ class TrainSettings(StageSettings):
     conditions: list[str] | None = None
     """What a prior can be asked for, beside `targets`, by the names of the settings of `icsg3d sample`; null: elements,
     and upon a VAE of a `spacing` all there is."""
-    options: SerializeAsAny[NetworkOptions] = Field(default_factory=lambda data: KINDS[data["network"]][0]())
+    options: SerializeAsAny[NetworkOptions] = Field(
+        default_factory=lambda data: kinds_of(data["network"], data.get("preset"))[0]()
+    )
     """Options of the network; what there is depends on `network`."""
 
     @field_validator("options", mode="before")
     @classmethod
     def _of_the_network(cls, value: Any, info: ValidationInfo) -> Any:
-        network = info.data.get("network")
-        return read_options(network, value) if isinstance(value, dict) and network is not None else value
+        network, preset = info.data.get("network"), info.data.get("preset")
+        return read_options(network, value, None, preset) if isinstance(value, dict) and network is not None else value
 
     @model_validator(mode="after")
     def _conditions_of_a_prior(self) -> TrainSettings:

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from ..results import StageError
 from ..settings import TrainSettings
-from ..settings.network_options import NetworkOptions, read_options
+from ..settings.base import NetworkOptions
+from ..settings.network_options import read_options
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
@@ -20,7 +21,8 @@ def network_options(settings: TrainSettings, local: bool | None = None) -> Netwo
     :raises StageError: options of the other kind.
     """
     try:
-        return read_options(settings.network, settings.options.model_dump(exclude_unset=True), local)
+        given = settings.options.model_dump(exclude_unset=True)
+        return read_options(settings.network, given, local, settings.preset)
     except ValueError as exception:
         raise StageError("settings_rejected", f"options: {exception}") from None
 

@@ -22,6 +22,9 @@ from ..networks.registry import class_of, load_network
 from ..results import StageError
 from ..settings import TrainSettings
 
+OWN = {"unet": "UNet", "cgcnn": "CGCNN", "voxelnet": "VoxelNet"}  # network -> its class, where there is but one
+SYSTEMS = {"cgcnn": "ICSG3DCGCNN", "voxelnet": "VoxelNet"}  # of the seed papers
+OF_GRIDS = {"VAE", "LocalVAE", "Prior", "LocalPrior"}  # classes that the network before them decides
 CELL_OPTIONS = ("lattice_width", "lattice_depth")  # of a network that a prior which grows learns anew
 
 
@@ -44,7 +47,13 @@ def starting_network(
         return None
     path = settings.start_from
     header = read_header(path, settings.network)
+    class_name = class_name or (SYSTEMS if settings.preset else OWN).get(settings.network)
     if class_name is not None and header.class_name != class_name:
+        if {class_name, header.class_name} - OF_GRIDS:
+            raise StageError(
+                "input_incompatible",
+                f"{path}: of the class {header.class_name}, where {class_name} is trained; take its `preset`",
+            )
         kinds = {name: "a `spacing`" if name.startswith("Local") else "a `grid`" for name in CLASSES}
         raise StageError(
             "input_incompatible",

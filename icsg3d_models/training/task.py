@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -27,12 +29,14 @@ class Task(ABC, Generic[Network]):
     :ivar n_train: number of training crystals; batches are indices below it.
     :ivar places: (n_train,) indices into the dataset; None: all of the training part.
     :ivar passes: (n_train,) times that a crystal is seen in an epoch; None: once.
+    :ivar left_out: id -> why a crystal of the dataset cannot be taken.
     :cvar compiled: methods of the module that do the work, for `compile`.
     """
 
     compiled: tuple[str, ...] = ("forward",)
     places: np.ndarray | None = None
     passes: np.ndarray | None = None
+    left_out: Mapping[str, str] = MappingProxyType({})
 
     kind: str
     module: Network

@@ -29,6 +29,19 @@ TASKS = {
     "cgcnn": "icsg3d_models.training.tasks.cgcnn_task:CGCNNTask.build",
     "voxelnet": "icsg3d_models.training.tasks.voxelnet_task:VoxelNetTask.build",
 }
+_SEEDS = "icsg3d_models.training.tasks.seeds"
+# system of a seed paper -> network -> what makes its task, where that is its own
+SEED_TASKS = {
+    "icsg3d-2020": {
+        "unet": f"{_SEEDS}.icsg3d_unet_task:ICSG3DUNetTask.build",
+        "vae": f"{_SEEDS}.icsg3d_vae_task:ICSG3DVAETask.build",
+        "cgcnn": f"{_SEEDS}.icsg3d_cgcnn_task:ICSG3DCGCNNTask.build",
+    },
+    "hoffmann-2019": {
+        "unet": f"{_SEEDS}.hoffmann_tasks:HoffmannUNetTask.build",
+        "vae": f"{_SEEDS}.hoffmann_tasks:HoffmannVAETask.build",
+    },
+}
 
 
 def run(settings: TrainSettings, report: Report) -> None:
@@ -46,10 +59,12 @@ def run(settings: TrainSettings, report: Report) -> None:
     if settings.network not in PREDICTORS:
         check_targets(settings.targets, dataset, validated=False)
     torch.manual_seed(settings.seed)
-    module, _, name = TASKS[settings.network].partition(":")
+    tasks = {**TASKS, **SEED_TASKS.get(settings.preset or "", {})}
+    module, _, name = tasks[settings.network].partition(":")
     task: Task[Any] = attrgetter(name)(importlib.import_module(module))(
         settings.model_copy(update={k: str(v) for k, v in models.items()}), dataset, device
     )
+    report.leave_out(settings.dataset, len(dataset), task.left_out)
     if settings.emphasis is not None:
         report.counts["emphasised"] = task.emphasise(settings.emphasis, dataset)
     parameters = sum(p.numel() for p in task.module.parameters())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..criterion import Criterion
 from .as_asked import AS_ASKED
+from .charge_balance import CHARGE_BALANCE
 from .composition import COMPOSITION
 from .distance import DISTANCE
 from .novel import NOVEL
@@ -18,5 +19,5 @@ from .unknown import UNKNOWN
 from .volume import VOLUME
 
 CRITERIA: tuple[Criterion, ...] = (
-    STRUCTURE, COMPOSITION, AS_ASKED, DISTANCE, VOLUME, UNIQUE, NOVEL, UNKNOWN, TRAINED_ON,
+    STRUCTURE, COMPOSITION, CHARGE_BALANCE, AS_ASKED, DISTANCE, VOLUME, UNIQUE, NOVEL, UNKNOWN, TRAINED_ON,
 )  # fmt: skip

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
 
 from ...settings import Optimiser
 
@@ -23,6 +27,7 @@ class Schedule:
     steps_per_epoch: int
     total: int
     validate_every: int
+    constant: bool = False
 
     @property
     def epochs(self) -> int:
@@ -34,7 +39,9 @@ class Schedule:
         return step % self.steps_per_epoch == 0 or step >= self.total
 
     def rate(self, step: int, peak: float) -> float:
-        """Return the learning rate of a step, counted from 0: warm-up, then a cosine."""
+        """Return the learning rate of a step, counted from 0: warm-up, then a cosine; or always the same."""
+        if self.constant:
+            return peak
         cosine = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * step / self.total))
         return peak * min(1.0, (step + 1) / WARM_UP_STEPS) * cosine
 
@@ -51,4 +58,13 @@ def plan_steps(options: Optimiser, steps_per_epoch: int) -> Schedule:
         total = -(-options.min_steps // steps_per_epoch) * steps_per_epoch
     if options.max_steps is not None:
         total = min(total, options.max_steps)
-    return Schedule(steps_per_epoch, total, options.validate_every * max(1, total // asked))
+    every = options.validate_every * max(1, total // asked)
+    return Schedule(steps_per_epoch, total, every, options.schedule == "constant")
+
+
+def make_optimiser(module: nn.Module, options: Optimiser) -> torch.optim.Optimizer:
+    """Return what moves the weights of a network."""
+    common: dict[str, Any] = {"lr": options.learning_rate, "weight_decay": options.weight_decay, "fused": True}
+    if options.algorithm == "sgd":
+        return torch.optim.SGD(module.parameters(), momentum=options.momentum, **common)
+    return torch.optim.AdamW(module.parameters(), betas=(options.momentum, options.beta2), **common)

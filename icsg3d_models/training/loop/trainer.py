@@ -28,7 +28,7 @@ from .acceleration import compiled, precision
 from .checkpoint import load_checkpoint, save_checkpoint
 from .loss_guard import LossGuard
 from .parallel import Team
-from .schedule import plan_steps
+from .schedule import make_optimiser, plan_steps
 
 SAVE_SECONDS = 60.0  # at most this much work is lost when the process is killed, once the first epoch is done
 TELL_SECONDS = (1.0, 30.0)  # at least between two lines of progress at ends of epochs; at most within an epoch
@@ -81,13 +81,7 @@ class Trainer:
         options = settings.optimiser
         self.batch = min(options.batch_size, task.n_train)
         self.schedule = plan_steps(options, len(task.batches(self.batch, np.random.default_rng(0))))
-        self.optimiser = torch.optim.AdamW(
-            task.module.parameters(),
-            lr=options.learning_rate,
-            betas=(0.9, 0.98),
-            weight_decay=options.weight_decay,
-            fused=True,
-        )
+        self.optimiser = make_optimiser(task.module, options)
         self.average = copy.deepcopy(task.module).eval().requires_grad_(False)
         self.state = State()
         self.guard = LossGuard(self.optimiser, device)

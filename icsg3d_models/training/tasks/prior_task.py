@@ -31,7 +31,13 @@ def prior_task(settings: TrainSettings, dataset: Dataset, device: torch.device) 
     if settings.vae is None:
         raise StageError("settings_rejected", "network `prior` needs `vae`, the model file of a trained VAE")
     tasks: dict[str, type[Task[Any]]] = {"VAE": PriorTask, "LocalVAE": LocalPriorTask}
-    return tasks[read_header(settings.vae, "vae").class_name].build(settings, dataset, device)
+    name = read_header(settings.vae, "vae").class_name
+    if name not in tasks:
+        raise StageError(
+            "input_incompatible",
+            f"{settings.vae}: no prior is fitted to a {name}, whose latents are drawn from N(0, 1)",
+        )
+    return tasks[name].build(settings, dataset, device)
 
 
 class PriorTask(Task[Prior]):

@@ -38,10 +38,12 @@ class PropertyTask(Task[PropertyEnsemble]):
     :param module: the network, with mean and scale of the targets set.
     :param stores: crystals of each part of the dataset.
     :param values: (B, T) targets of each part, NaN where missing; crystals without any are left out.
+    :ivar squared: whether errors enter the loss squared, however large they are.
     :ivar shifts: target -> what its predictions were shifted by before the first step.
     """
 
     module: PropertyEnsemble
+    squared: bool = False
     shifts: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
@@ -79,16 +81,19 @@ class PropertyTask(Task[PropertyEnsemble]):
     def loss(
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Huber loss of the standardised targets, over what is known, summed over the members."""
+        """Huber loss, or squared error, of the standardised targets, over what is known, summed over the members."""
         module = self.module
         rows = torch.from_numpy(indices).to(self.values["train"].device)
         wanted = (self.values["train"][rows] - module.mean) / module.scale  # (b, T)
         known = torch.isfinite(wanted)
         found = self.outputs(indices, generator)  # (M, b, T)
         error = (found - torch.where(known, wanted, 0)) * known
-        huber = nn.functional.huber_loss(error, torch.zeros_like(error), delta=KNEE, reduction="sum") / KNEE
         share = known.sum().clamp(min=1)
-        return huber / share, {"error": error.detach().abs().sum() / share / len(found)}
+        if self.squared:
+            loss = error.square().sum()
+        else:
+            loss = nn.functional.huber_loss(error, torch.zeros_like(error), delta=KNEE, reduction="sum") / KNEE
+        return loss / share, {"error": error.detach().abs().sum() / share / len(found)}
 
     def validate(self, module: PropertyEnsemble) -> dict[str, float]:
         """Return the mean standardised error and each target's error; fit the scale of the uncertainty.

@@ -78,6 +78,11 @@ class VAETask(FieldTask[Autoencoder]):
         if settings.unet is None:
             raise StageError("settings_rejected", "network `vae` needs `unet`, the model file of a trained U-Net")
         unet = load_network(settings.unet, "unet", device)
+        if not isinstance(unet, UNet):
+            raise StageError(
+                "input_incompatible",
+                f"{settings.unet}: the U-Net of a seed paper's system ({type(unet).__name__}); give its `preset`",
+            )
         present = set(np.unique(dataset.crystals.take(dataset.part("train")).numbers).tolist())
         missing = sorted(present - set(unet.config.elements))
         if missing:

@@ -47,6 +47,7 @@ class VoxelNetTask(PropertyTask):
         if start is None:
             module.level.copy_(typical_amplitudes(module, stores["train"]))
         task = cls(module, module.config.model_dump(mode="json"), stores, values)
+        task.squared = module.config.loss == "squared"
         task.places = np.flatnonzero((dataset.split == 0) & known)
         task.shifts = task.shift(settings.targets_from.values())
         return task

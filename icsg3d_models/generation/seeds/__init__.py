@@ -1,0 +1,1 @@
+"""How the systems of the seed papers read crystals from their fields."""

@@ -1,0 +1,1 @@
+"""The networks of the seed papers, as published, one a file."""

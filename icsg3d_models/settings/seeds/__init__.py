@@ -1,0 +1,1 @@
+"""The systems of the seed papers as presets of the stages, see docs/seeds.md."""

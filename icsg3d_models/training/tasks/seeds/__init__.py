@@ -1,0 +1,1 @@
+"""Training of the networks of the seed papers, with their losses."""
