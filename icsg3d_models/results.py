@@ -72,6 +72,8 @@ class Report:
     quiet: bool = False
     note: str = ""
     """What a stage that completed has to say beside its figures; the message of results.json."""
+    file: str = RESULTS_FILE
+    """Name of the results; a stage of a chain has its own."""
     silent: bool = False
     """Whether another process writes the files: one of a team does."""
     _bar: Any = field(default=None, repr=False)
@@ -147,8 +149,13 @@ class Report:
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
         if not self.silent:
-            write_json(self.directory / RESULTS_FILE, content)
+            write_json(self.directory / self.file, content)
         return content
+
+
+def results_of_stage(stage: str) -> str:
+    """Return the name of the results of one stage of a chain; those of the chain itself are :data:`RESULTS_FILE`."""
+    return f"results_{stage}.json"
 
 
 def try_outputs(directory: Path, files: Mapping[str, str | None], folders: Mapping[str, str] | None = None) -> None:

@@ -19,7 +19,8 @@ FLOORS = {
         ("networks", "stability"),
         ("generation", "properties", "relaxation"),
         ("prediction", "screening", "training"),
-        ("evaluation",),
+        ("evaluation", "endings"),
+        ("chain",),
         ("cli",),
     ),
     "aiida_icsg3d": (

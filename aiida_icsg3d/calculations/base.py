@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from aiida.common.datastructures import CalcInfo, CodeInfo
@@ -17,7 +17,7 @@ from icsg3d_models.settings import STAGES, StageSettings
 from icsg3d_models.settings.problems import describe_problems
 
 from ..data import CrystalDatasetData, TrainedModelData
-from ..data.remote_files import is_there
+from ..data.remote_files import RemoteFolder, folder_with, is_there
 from .exit_codes import define_exit_codes
 from .files import InputFile
 
@@ -33,6 +33,7 @@ class StageCalculation(CalcJob):
     :cvar files: the table of the input files.
     :cvar retrieved_files: what to retrieve beside results.json and progress.jsonl.
     :cvar remote_files: what the next stages read in the remote folder.
+    :cvar stashed_files: what to stash where a stash is asked for without a list.
     """
 
     # 2: fewer steps of the prior, sites without the pull of their neighbours, novelty not judged
@@ -42,13 +43,17 @@ class StageCalculation(CalcJob):
     files: ClassVar[tuple[InputFile, ...]] = ()
     retrieved_files: ClassVar[tuple[str, ...]] = ()
     remote_files: ClassVar[tuple[str, ...]] = ()
+    stashed_files: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def is_valid_cache(cls, node: ProcessNode) -> bool:
         """Tell whether a job may stand for another: not where the next stage would look for its files in vain."""
         if not super().is_valid_cache(node):
             return False
-        return not node.is_finished_ok or all(is_there(node.outputs.remote_folder, name) for name in cls.remote_files)
+        if not node.is_finished_ok or not cls.remote_files:
+            return True
+        folder = folder_with(node, cls.remote_files)
+        return all(is_there(folder, name) for name in cls.remote_files)
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -100,10 +105,20 @@ class StageCalculation(CalcJob):
         :param ports: the namespace; what a WorkChain left out on exposing is not in it.
         :raises ValueError: the inputs do not fit together.
         """
+        cls.check_places(inputs)
+        if all(name in ports for name in spec_names(cls)):
+            cls.complete_settings(inputs["settings"].get_dict(), cls.linked_files(inputs))
+
+    @classmethod
+    def check_places(cls, inputs: Mapping[str, Any]) -> None:
+        """Check that remote folders are there, and where the code runs.
+
+        :raises ValueError: one is cleaned, or lies elsewhere.
+        """
         code = inputs.get("code")
         computer = inputs.get("metadata", {}).get("computer") or getattr(code, "computer", None)
         for name, value in inputs.items():
-            if not isinstance(value, RemoteData):
+            if not isinstance(value, RemoteFolder):
                 continue
             there: Any = value.computer
             if computer is not None and there.uuid != computer.uuid:
@@ -111,10 +126,8 @@ class StageCalculation(CalcJob):
                     f"{name} lies on computer {there.label!r}, the code runs on {computer.label!r}; "
                     "run both stages on one computer"
                 )
-            if value.is_cleaned:
+            if isinstance(value, RemoteData) and value.is_cleaned:
                 raise ValueError(f"{name} (PK {value.pk}) has been cleaned; run the job that made it again")
-        if all(name in ports for name in spec_names(cls)):
-            cls.complete_settings(inputs["settings"].get_dict(), cls.linked_files(inputs))
 
     @classmethod
     def linked_files(cls, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +148,7 @@ class StageCalculation(CalcJob):
 
         :raises ValueError: a path among the settings, an unknown key, or a value that is not accepted.
         """
-        model = STAGES[cls.stage]
+        model = cls.settings_model()
         paths = sorted(set(settings) & cls.named_by_us())
         if paths:
             raise ValueError(
@@ -149,9 +162,14 @@ class StageCalculation(CalcJob):
             raise ValueError(f"settings of {cls.stage}: {problems}") from None
 
     @classmethod
+    def settings_model(cls) -> type[StageSettings]:
+        """Return the settings of the program."""
+        return STAGES[cls.stage]
+
+    @classmethod
     def named_by_us(cls) -> set[str]:
         """Return the settings that name files, which are not taken from outside."""
-        model = STAGES[cls.stage]
+        model = cls.settings_model()
         return {*(row.setting for row in cls.files), *model.outputs, *model.output_folders}
 
     def final_settings(self) -> StageSettings:
@@ -176,11 +194,20 @@ class StageCalculation(CalcJob):
         info.local_copy_list = []
         info.remote_symlink_list = []
         info.remote_copy_list = []
-        info.retrieve_list = [RESULTS_FILE, PROGRESS_FILE, STDOUT, STDERR, *self.retrieved_files]
-        for row in self.files:
-            row.link(info, self.inputs)
+        info.retrieve_list = [RESULTS_FILE, PROGRESS_FILE, STDOUT, STDERR, *self.files_to_retrieve()]
+        for row, inputs in self.linked_rows():
+            row.link(info, inputs)
         self.write_files(folder)
         return info
+
+    def linked_rows(self) -> Iterator[tuple[InputFile, Mapping[str, Any]]]:
+        """Yield the rows of the table of input files, each with the inputs that it looks at."""
+        for row in self.files:
+            yield row, self.inputs
+
+    def files_to_retrieve(self) -> list[str]:
+        """Return what to retrieve beside what every stage leaves."""
+        return list(self.retrieved_files)
 
     def write_files(self, folder: Folder) -> None:
         """Write what a row of the table calls written."""

@@ -36,16 +36,59 @@ class StoresCrystals(CalcJob):
         node: Any = self.node
         node._add_outputs_from_cache = partial(add_outputs_from_cache, node)
 
+    async def run(self) -> Any:
+        """Begin; a job from the cache has its outputs already, and its crystals are not loaded for that."""
+        if self.node.exit_status is None:
+            return await super().run()
+        self._outputs = outputs_beside_crystals(self.node)
+        return self.node.exit_status
+
     def update_outputs(self) -> None:
-        """Attach new outputs, the crystals together."""
+        """Attach new outputs, the crystals together.
+
+        They do not stay among the outputs in memory, since every checkpoint of the process would ask for each of them.
+        """
         crystals = self._outputs.get("crystals", {})
         if crystals and self.metadata.store_provenance:
             linked = labels_of_outputs(self.node)  # asking 10,000 nodes whether they are stored costs a query each
             fresh = {name: node for name, node in crystals.items() if f"{CRYSTALS}{name}" not in linked}
             if fresh:
-                stored = store_created(self.node, {f"{CRYSTALS}{name}": node for name, node in fresh.items()})
-                crystals.update({name: stored[f"{CRYSTALS}{name}"] for name in fresh})
+                store_created(self.node, {f"{CRYSTALS}{name}": node for name, node in fresh.items()})
+            self._outputs.pop("crystals")
         super().update_outputs()
+
+    def execute(self) -> Any:
+        """Run in the foreground; whoever waits for that gets the crystals, too."""
+        found = super().execute()
+        if self.metadata.store_provenance and (crystals := stored_crystals(self.node)):
+            self._outputs["crystals"] = crystals
+        return found
+
+
+def outputs_beside_crystals(process: ProcessNode) -> dict[str, Data]:
+    """Return label -> output of all outputs that are no crystals."""
+    query = QueryBuilder(backend=process.backend).append(ProcessNode, filters={"id": process.pk}, tag="process")
+    query.append(
+        Data,
+        with_incoming="process",
+        project=["*"],
+        edge_project=["label"],
+        edge_filters={"type": LinkType.CREATE.value, "label": {"!like": CRYSTALS.replace("_", "\\_") + "%"}},
+    )
+    return {label: node for node, label in query.all()}
+
+
+def stored_crystals(process: ProcessNode) -> dict[str, Data]:
+    """Return name -> crystal of all crystals that a process created."""
+    query = QueryBuilder(backend=process.backend).append(ProcessNode, filters={"id": process.pk}, tag="process")
+    query.append(
+        Data,
+        with_incoming="process",
+        project=["*"],
+        edge_project=["label"],
+        edge_filters={"label": {"like": CRYSTALS.replace("_", "\\_") + "%"}},
+    )
+    return {label.removeprefix(CRYSTALS): node for node, label in query.all()}
 
 
 def labels_of_outputs(process: ProcessNode) -> set[str]:
@@ -55,8 +98,8 @@ def labels_of_outputs(process: ProcessNode) -> set[str]:
     return set(query.all(flat=True))
 
 
-def store_created(process: ProcessNode, nodes: Mapping[str, Data]) -> dict[str, Data]:
-    """Store nodes as created by a process and return them, by the labels of their links.
+def store_created(process: ProcessNode, nodes: Mapping[str, Data]) -> None:
+    """Store nodes as created by a process. The nodes themselves stay as they are: load the stored ones by their UUIDs.
 
     :param process: stored, not sealed.
     :param nodes: link label -> unstored node without files.
@@ -65,10 +108,6 @@ def store_created(process: ProcessNode, nodes: Mapping[str, Data]) -> dict[str, 
     now: Any = timezone.now()
     user: Any = process.user.pk
     insert_created(process, {label: node_row(node, user, now) for label, node in nodes.items()})
-    query = QueryBuilder(backend=process.backend).append(ProcessNode, filters={"id": process.pk}, tag="process")
-    query.append(Data, with_incoming="process", project=["*"], edge_project=["label"])
-    stored = {label: node for node, label in query.iterall()}
-    return {label: stored[label] for label in nodes}
 
 
 def insert_created(process: ProcessNode, rows: Mapping[str, dict[str, Any]]) -> None:

@@ -2,10 +2,10 @@
 
 132: the scheduler refuses the job. 2xx: inputs. 30x: outputs missing or unreadable. 32x: settings rejected by the
 program. 33x: device. 34x: interrupted. 39x: unforeseen. 40x and 41x: results of a training. 42x: nothing came out.
-43x: a job failed that a WorkChain cannot do without. 44x: the training of a network did. 45x: a WorkChain did. What is
-below 400 is not reused by caching. A new meaning takes a free number; a number is never written over, since nodes are
-stored with it: a number that is no longer used moves to :data:`RETIRED`. 301, 302, 401 and 402 of a WorkChain that
-restarts its job are AiiDA's own.
+43x and 440: a job failed that a WorkChain cannot do without. 44x: the training of a network did. 45x: a WorkChain did.
+What is below 400 is not reused by caching. A new meaning takes a free number; a number is never written over, since
+nodes are stored with it: a number that is no longer used moves to :data:`RETIRED`. 301, 302, 401 and 402 of a WorkChain
+that restarts its job are AiiDA's own.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ WORKCHAIN_EXIT_CODES: dict[str, tuple[int, str]] = {
     "ERROR_JOB_FAILED": (437, _ENDED),
     "ERROR_JOB_GIVEN_UP": (438, f"given up after {{count}} tries; the last, {_ENDED}"),
     "ERROR_STAGE_BEFORE_GONE": (439, f"{_ENDED}; the stage before has to run again"),
+    "ERROR_CHAIN_FAILED": (440, f"the job of all stages, {_ENDED}"),
     "ERROR_UNET_FAILED": (441, f"the training of the unet, {_ENDED}"),
     "ERROR_VAE_FAILED": (442, f"the training of the vae, {_ENDED}"),
     "ERROR_PRIOR_FAILED": (443, f"the training of the prior, {_ENDED}"),

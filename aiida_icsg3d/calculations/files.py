@@ -8,15 +8,17 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from aiida.common.datastructures import CalcInfo
-from aiida.orm import RemoteData, SinglefileData
+from aiida.orm import SinglefileData
+
+from ..data.remote_files import RemoteFolder, path_in
 
 
 @dataclass(frozen=True)
 class InputFile:
     """One row of the table.
 
-    What the node is decides how the file gets there: a remote folder by a symlink to ``path`` in it, so that gigabytes
-    stay where they are; a folder by a copy of ``path`` in it; a single file by a copy.
+    What the node is decides how the file gets there: a remote folder, or a stashed one, by a symlink to ``path`` in it,
+    so that gigabytes stay where they are; a folder by a copy of ``path`` in it; a single file by a copy.
 
     :param port: input of the CalcJob.
     :param setting: setting of the program that names the file; several rows may give the same one.
@@ -64,10 +66,10 @@ class InputFile:
     def link(self, info: CalcInfo, inputs: Mapping[str, Any]) -> None:
         """Add all that is given to the lists of files to copy and to link."""
         for node, name in () if self.written else self.named(inputs):
-            if isinstance(node, RemoteData):
+            if isinstance(node, RemoteFolder):
                 # Validation has made sure that both jobs run on one computer.
                 computer: Any = node.computer
-                link = (computer.uuid, f"{node.get_remote_path()}/{self.path or name}", name)
+                link = (computer.uuid, path_in(node, self.path or name), name)
                 info.remote_symlink_list = [*(info.remote_symlink_list or []), link]
             else:
                 source = node.filename if isinstance(node, SinglefileData) else self.path or name

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.orm import RemoteData, StructureData
+from aiida.orm import StructureData
 
+from ..data.remote_files import RemoteFolder
 from .base import StageCalculation
 from .bulk import StoresCrystals
 from .files import InputFile
@@ -25,8 +26,9 @@ class RebuildCalculation(StoresCrystals, StageCalculation):
     def define(cls, spec: Any) -> None:
         """Declare inputs and outputs."""
         super().define(spec)
-        spec.input("fields_folder", valid_type=RemoteData, help="Remote folder of the sample job, with fields.h5.")
-        spec.input("segments_folder", valid_type=RemoteData, help="Remote folder of the segment job, with segments.h5.")
+        for stage, file in (("sample", "fields"), ("segment", "segments")):
+            words = f"Remote folder of the {stage} job, or its stash, with {file}.h5."
+            spec.input(f"{file}_folder", valid_type=RemoteFolder, help=words)
         spec.output_namespace(
             "crystals", valid_type=StructureData, dynamic=True, required=False,
             help="Every rebuilt crystal by its id; label `FORMULA ID`, the description names the seed.",

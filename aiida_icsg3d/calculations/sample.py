@@ -24,7 +24,7 @@ class SampleCalculation(StageCalculation):
     """Draw latents and decode them; the fields stay in the remote folder as fields.h5."""
 
     stage = "sample"
-    remote_files = ("fields.h5",)
+    remote_files = stashed_files = ("fields.h5",)
     files = (
         InputFile("vae", "vae", "vae.safetensors"),
         InputFile("prior", "prior", "prior.safetensors"),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.orm import RemoteData
-
 from ..data import TrainedModelData
+from ..data.remote_files import RemoteFolder
 from .base import StageCalculation, check_network
 from .files import InputFile
 
@@ -17,7 +16,7 @@ class SegmentCalculation(StageCalculation):
 
     CACHE_VERSION = 4  # 4: the likeliest elements of every region, which a composition asked for needs
     stage = "segment"
-    remote_files = ("segments.h5",)
+    remote_files = stashed_files = ("segments.h5",)
     files = (
         InputFile("unet", "unet", "unet.safetensors"),
         InputFile("fields_folder", "fields", "fields.h5"),
@@ -28,7 +27,11 @@ class SegmentCalculation(StageCalculation):
         """Declare inputs."""
         super().define(spec)
         spec.input("unet", valid_type=TrainedModelData, help="Trained U-Net.")
-        spec.input("fields_folder", valid_type=RemoteData, help="Remote folder of the sample job, with fields.h5.")
+        spec.input(
+            "fields_folder",
+            valid_type=RemoteFolder,
+            help="Remote folder of the sample job, or its stash, with fields.h5.",
+        )
 
     @classmethod
     def check_inputs(cls, inputs: Mapping[str, Any], ports: Any) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.orm import ArrayData, RemoteData, SinglefileData
+from aiida.orm import ArrayData, SinglefileData
 
 from icsg3d_models.settings import StageSettings
 from icsg3d_models.settings.network_options import read_options
 
 from ..data import CrystalDatasetData, TrainedModelData
+from ..data.remote_files import RemoteFolder
 from .base import StageCalculation, check_network
 from .files import InputFile
 
@@ -32,6 +33,7 @@ class TrainCalculation(StageCalculation):
         InputFile("checkpoint_folder", "resume_from", "resume", path=CHECKPOINT),
     )
     retrieved_files = ("model.safetensors", "metrics.csv", FINGERPRINT)
+    stashed_files = (CHECKPOINT,)
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -48,9 +50,10 @@ class TrainCalculation(StageCalculation):
         )
         spec.input(
             "checkpoint_folder",
-            valid_type=RemoteData,
+            valid_type=RemoteFolder,
             required=False,
-            help="Remote folder of an earlier training job on the same computer; training goes on from its checkpoint.",
+            help="Remote folder of an earlier training job on the same computer, or its stash; training goes on from "
+            "its checkpoint.",
         )
         spec.output("model", valid_type=TrainedModelData, required=False, help="Best weights by validation loss.")
         spec.output("metrics", valid_type=ArrayData, required=False, help="Columns of metrics.csv, a row a validation.")

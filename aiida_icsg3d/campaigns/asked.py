@@ -9,7 +9,7 @@ from icsg3d_models.conditions import BY_NAME, fulfilled
 from icsg3d_models.crystals.batch import Crystals
 
 from .candidate import PREDICTED, Candidate
-from .graph import is_stage
+from .graph import inputs_of, is_stage
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
@@ -23,7 +23,7 @@ def asked_for(node: ProcessNode) -> dict[str, Any]:
     """Return the settings of the sampling as the user gave them, in a fixed order; empty before it began."""
     for process in node.called_descendants:
         if is_stage(process, "sample"):
-            settings: dict[str, Any] = process.inputs.settings.get_dict()
+            settings: dict[str, Any] = inputs_of(process, "sample").settings.get_dict()
             return {name: settings[name] for name in SETTINGS if settings.get(name) is not None}
     return {}
 

@@ -9,11 +9,29 @@ if TYPE_CHECKING:
     from aiida.orm import ProcessNode, SinglefileData, StructureData
 
 CRYSTALS = "crystals__"
+ONE_JOB, OF_ONE_JOB = "chain", ("sample", "segment", "rebuild", "screen")
+"""The job that does the work of several, and which these are."""
 
 
 def is_stage(process: ProcessNode, stage: str) -> bool:
-    """Return whether a process is one of this plugin's stages, by its entry point."""
-    return (process.process_type or "").endswith(f":icsg3d.{stage}")
+    """Return whether a process is one of this plugin's stages, by its entry point; one job can be several."""
+    entry_point = (process.process_type or "").rpartition(":icsg3d.")[2]
+    return entry_point == stage or (entry_point == ONE_JOB and stage in OF_ONE_JOB)
+
+
+def is_one_job(process: ProcessNode) -> bool:
+    """Return whether a process does the work of several stages."""
+    return (process.process_type or "").endswith(f":icsg3d.{ONE_JOB}")
+
+
+def results_of(process: ProcessNode, stage: str) -> Any:
+    """Return the results of a stage, from its own job or from one that did it among others; None: there are none."""
+    return output(process, f"{stage}_results" if is_one_job(process) and stage in OF_ONE_JOB else "results")
+
+
+def inputs_of(process: ProcessNode, stage: str) -> Any:
+    """Return the inputs of a stage, from its own job or from one that did it among others."""
+    return process.inputs[stage] if is_one_job(process) and stage in OF_ONE_JOB else process.inputs
 
 
 def outputs_of(node: ProcessNode) -> Iterator[tuple[str, Any]]:

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from aiida.orm import Node, ProcessNode, StructureData
 
-STAGES = ("prepare", "dataset", "train", "model", "base", "sample", "fields", "segment", "segments", "rebuild",
+STAGES = ("prepare", "dataset", "train", "model", "base", "chain", "sample", "fields", "segment", "segments", "rebuild",
           "crystals", "crystal", "screen", "symmetrise", "symmetrised", "relax", "relaxed")  # fmt: skip
-FILES = {"sample": "fields", "segment": "segments", "rebuild": "crystals"}  # stage -> what its folder holds
+FILES = {
+    "sample": "fields",
+    "segment": "segments",
+    "rebuild": "crystals",
+    "chain": "crystals",
+}  # stage -> what its folder holds
 
 
 class Step(NamedTuple):
@@ -42,7 +47,7 @@ def stage_of(node: Node) -> str | None:
     creator = getattr(node, "creator", None)
     origin = process_stage(creator) if creator is not None else None
     if isinstance(node, StructureData):
-        made = {"rebuild": "crystal", "symmetrise": "symmetrised", "relax": "relaxed"}
+        made = {"rebuild": "crystal", "chain": "crystal", "symmetrise": "symmetrised", "relax": "relaxed"}
         return "base" if origin is None else made.get(origin)
     if isinstance(node, (RemoteData, FolderData)) or node.node_type.startswith("data.core.singlefile"):
         return FILES.get(origin or "")
@@ -69,12 +74,12 @@ def lineage(structure: StructureData, files: bool = False) -> list[Step]:
     crystals = [pk for pk, stage in stages.items() if stage == "crystal"] or [pk_of(structure)]
     after = collect(crystals, with_ancestors="start")
     nodes.update({pk_of(n): n for n in after if isinstance(n, (ProcessNode, StructureData))})
-    rebuilds = [pk for pk, stage in stages.items() if stage == "rebuild"]
+    rebuilds = [pk for pk, stage in stages.items() if stage in ("rebuild", "chain")]
     if rebuilds:
         screens = collect(rebuilds, CalcJobNode, {"process_type": {"like": "%icsg3d.screen"}}, with_ancestors="start")
         screens = [node for node in screens if node.is_finished_ok] or screens  # not those that were tried again
         nodes.update({pk_of(node): node for node in screens})
-        before = collect([pk_of(node) for node in screens], with_descendants="start")
+        before = collect([pk_of(node) for node in screens], with_descendants="start") if screens else []
         nodes.update({pk_of(node): node for node in before})
     steps = []
     for node in nodes.values():

@@ -22,7 +22,7 @@ def meanings(node: ProcessNode, properties: Iterable[str]) -> dict[str, Meaning]
     for process in node.called_descendants:
         if is_stage(process, "screen"):
             for link in process.base.links.get_incoming().all():
-                if link.link_label.startswith(PREDICTORS):
+                if link.link_label.removeprefix("screen__").startswith(PREDICTORS):
                     cards.append((link.node.config.get("targets"), link.node.card))
     found = {}
     for name in properties:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from icsg3d_models.screening.ranking import STAGES
 
-from .graph import in_order, is_stage, output
+from .graph import in_order, is_stage, output, results_of
 
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
@@ -22,10 +22,10 @@ def funnel_so_far(processes: list[ProcessNode]) -> dict[str, int]:
 
     results: dict[str, Any] = {}
     for process in in_order(processes):
-        stage = next((name for name in REACHED if is_stage(process, name)), None)
-        content = output(process, "results") if stage is not None else None
-        if content is not None and stage is not None:
-            results[stage] = content.get_dict()  # of the last try
+        for stage in REACHED:
+            content = results_of(process, stage) if is_stage(process, stage) else None
+            if content is not None:
+                results[stage] = content.get_dict()  # of the last try
     relaxations = relaxations_so_far(processes)
     if relaxations:
         results["validate"] = relaxations

@@ -154,6 +154,9 @@ def generation_options(command: Decorated) -> Decorated:
         click.option("--prerelax/--no-prerelax", default=None,
                      help="Relax the candidates with a machine-learned potential before the DFT; otherwise as the "
                      "protocol says, where a potential is installed."),
+        click.option("--one-job/--no-one-job", default=None,
+                     help="Sample, segment, rebuild and screen in one job, which waits in the queue once; otherwise as "
+                     "the protocol says."),
         condition_options,
         click.option("--code", type=CodeLabel(), default="icsg3d@localhost", show_default=True,
                      help="Code of icsg3d."),

@@ -18,6 +18,7 @@ COMMANDS = {
     "train": Entry(".commands.train:cmd_train", "Train your own models."),
     "status": Entry(".commands.status:cmd_status", "Show runs: state, stage, progress, what failed and why."),
     "report": Entry(".commands.report:cmd_report", "Write the report of a run into a folder."),
+    "archive": Entry(".commands.archive:cmd_archive", "Write the archive that a paper needs; say its size first."),
     "candidates": Entry(".commands.candidates:cmd_candidates", "Ask for candidates, their history and what failed."),
     "data": Entry(".commands.data:cmd_data", "List, show and import datasets of crystals."),
     "models": Entry(".commands.models:cmd_models", "List, show and import trained models."),

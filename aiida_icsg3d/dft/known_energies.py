@@ -8,6 +8,9 @@ from aiida import orm
 
 from .fingerprint import Settings
 
+MAKE_CRYSTALS = ["aiida.calculations:icsg3d.rebuild", "aiida.calculations:icsg3d.chain"]
+"""Process types of the jobs that generated crystals come from."""
+
 
 def elements_of(formula: str) -> set[str]:
     """Return the elements of a formula."""
@@ -17,13 +20,11 @@ def elements_of(formula: str) -> set[str]:
 
 
 def generated_ones(energies: Iterable[orm.Dict]) -> set[int]:
-    """Return the PKs of the energies whose crystal was generated: it comes from a rebuild job."""
+    """Return the PKs of the energies whose crystal was generated: it comes from a job that rebuilt it."""
     pks = [node.pk for node in energies]
     if not pks:
         return set()
-    query = orm.QueryBuilder().append(
-        orm.CalcJobNode, filters={"process_type": {"like": "%:icsg3d.rebuild"}}, tag="rebuild"
-    )
+    query = orm.QueryBuilder().append(orm.CalcJobNode, filters={"process_type": {"in": MAKE_CRYSTALS}}, tag="rebuild")
     query.append(orm.Dict, with_ancestors="rebuild", filters={"id": {"in": pks}}, project=["id"])
     return {pk for (pk,) in query.distinct().iterall()}
 

@@ -27,6 +27,7 @@ from .overrides import joined
 
 ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
 STAGES = ("sample", "segment", "rebuild", "screen", "prerelax")
+OF_ONE_JOB = STAGES[:4]
 
 Say = Callable[[str], None]
 
@@ -41,6 +42,7 @@ class Resolved:
     :param relaxes: whether there are relaxations, and what they need is there.
     :param aim: what the samples are led to where the request names nothing.
     :param prerelax: whether a potential relaxes the candidates before the DFT.
+    :param one_job: whether one job does all from sampling to screening.
     """
 
     codes: dict[str, orm.AbstractCode]
@@ -54,6 +56,7 @@ class Resolved:
     relaxes: bool
     aim: Aim | None = None
     prerelax: bool = False
+    one_job: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Generation:
     :param aim: without ``targets``, and without crystals to sample around: aim at stability where the models can.
     :param prerelax: relax the candidates with a machine-learned potential before the DFT; None: as the protocol says,
         where a potential is installed.
+    :param one_job: sample, segment, rebuild and screen in one job; None: as the protocol says.
     :param asked: what else is asked for: name of a condition -> value, see :mod:`icsg3d_models.conditions`.
     :param code: code of icsg3d; ``stage_codes``: stage -> another one.
     :param options: YAML file, or mapping: stage, ``icsg3d`` or ``pw`` -> AiiDA's ``metadata.options``.
@@ -91,6 +95,7 @@ class Generation:
     targets: Mapping[str, float] = field(default_factory=dict)
     aim: bool = True
     prerelax: bool | None = None
+    one_job: bool | None = None
     asked: Mapping[str, Any] = field(default_factory=dict)
     code: str = "icsg3d@localhost"
     stage_codes: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +141,9 @@ class Generation:
         :raises ValueError: as of :meth:`builder`.
         """
         codes = self.find_codes()
-        options = job_options(self.options, codes, STAGES, self.method.is_potential)
+        one_job = self._one_job()
+        stages = ("chain", *(s for s in STAGES if s not in OF_ONE_JOB)) if one_job else STAGES
+        options = job_options(self.options, codes, stages, self.method.is_potential)
         models = collect_models(list(self.models), store=store)
         available = {"the model": known_elements(models)}
         dft = self.n_relaxations > 0 and not self.method.is_potential
@@ -166,8 +173,8 @@ class Generation:
             + (f" with {family.label}" if family else ""))  # fmt: skip
         overrides = joined(self.method.discovery, overrides)
         relaxes = self.n_relaxations > 0 and (family is not None or not dft)
-        return Resolved(codes, models, family, elements, reference, base, overrides, options, relaxes, aim,
-                        prerelax)  # fmt: skip
+        return Resolved(codes, models, family, elements, reference, base, overrides, options, relaxes, aim, prerelax,
+                        one_job)  # fmt: skip
 
     def build(self, found: Resolved) -> ProcessBuilder:
         """Return the builder of a request that :meth:`resolve` has found everything of."""
@@ -188,6 +195,7 @@ class Generation:
             "overrides": found.overrides,
             "targets": dict(self.targets) or (found.aim.targets if found.aim else None),
             "prerelax": found.prerelax,
+            "one_job": found.one_job,
             "n_samples": self.n_samples,
             "n_relaxations": self.n_relaxations if found.relaxes else 0,
             "seed": self.seed,
@@ -214,6 +222,18 @@ class Generation:
             if codes["pw"].uuid in {code.uuid for stage, code in codes.items() if stage != "pw"}:
                 raise CodeError(f"{codes['pw'].full_label} is given for icsg3d and for pw.x; --pw-code names another")
         return codes
+
+    def _one_job(self) -> bool:
+        """Return whether one job does all from sampling to screening.
+
+        :raises ValueError: stages of it have codes of their own.
+        """
+        of_protocol = load_protocol("discover", self.protocol, self.method.discovery)["generate"].get("one_job")
+        if self.one_job is False or not (self.one_job or of_protocol):
+            return False
+        if own := [f"--code-{stage}" for stage in OF_ONE_JOB if stage in self.stage_codes]:
+            raise ValueError(f"one job runs all stages with --code; {', '.join(own)} cannot be given with it")
+        return True
 
     def _find_family(self, say: Say, store: bool) -> Any:
         """Return the pseudopotential family, None where it is to be fetched and nothing may be stored."""

@@ -50,6 +50,8 @@ def job_options(
         of_icsg3d = stage != "pw" or by_potential
         named = relaxing if stage == "pw" else stage
         options = {**job_defaults(code), **(content.get(ALL, {}) if of_icsg3d else {}), **content.get(named, {})}
+        if "stash" in options and stage != "pw":
+            options = with_stash(options, stage)
         if "resources" in options:
             protocol = {} if of_icsg3d else PW_RESOURCES
             check_resources(f"{where}: {named}", {**protocol, **options["resources"]}, code)
@@ -67,6 +69,8 @@ def check_options(where: str, options: Mapping[str, Any], stage: str) -> None:
     from aiida.plugins import CalculationFactory
 
     process: Any = CalculationFactory("quantumespresso.pw" if stage == "pw" else f"icsg3d.{stage}")
+    if isinstance(options.get("stash"), Mapping) and stage != "pw":
+        options = with_stash(options, stage)
     ports = process.spec().inputs["metadata"]["options"]
     for name, value in options.items():
         if name not in ports:
@@ -75,6 +79,20 @@ def check_options(where: str, options: Mapping[str, Any], stage: str) -> None:
         problem = ports[name].validate(value)
         if problem is not None:
             raise ValueError(f"{where}: {name}: received {value!r}; {problem.message}")
+
+
+def with_stash(options: Mapping[str, Any], stage: str) -> dict[str, Any]:
+    """Return options whose ``stash`` is complete: files are copied, and which they are each stage knows of itself.
+
+    A stage without big files is left without a stash.
+    """
+    from aiida.plugins import CalculationFactory
+
+    process: Any = CalculationFactory(f"icsg3d.{'relax' if stage == 'prerelax' else stage}")
+    given, rest = dict(options["stash"]), {name: value for name, value in options.items() if name != "stash"}
+    if "source_list" not in given and not process.stashed_files:
+        return rest
+    return {**rest, "stash": {"stash_mode": "copy", "source_list": list(process.stashed_files), **given}}
 
 
 def check_resources(where: str, resources: Mapping[str, Any], code: AbstractCode) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STAGES = {"sample": "SampleCalculation", "segment": "SegmentCalculation", "rebuild": "RebuildCalculation",
           "screen": "ScreenCalculation"}  # fmt: skip
+ONE_JOB = "ChainCalculation"
 RELAXATION, VERDICT = "PwRelaxWorkChain", "VerdictWorkChain"
 JOB_OF_POTENTIAL = "RelaxCalculation"
 
@@ -110,11 +111,13 @@ class Plan:
 def plan_generation(request: Generation, found: Resolved) -> Plan:
     """Return the plan of a discovery run."""
     steps = []
-    for stage, label in STAGES.items():
+    stages = {"chain": ONE_JOB} if found.one_job else STAGES
+    for stage, label in stages.items():
         where = computer_of(found.codes.get(stage, found.codes["icsg3d"]))
         of = f"{request.n_samples} samples" if stage != "screen" else f"up to {request.n_samples} crystals"
         seconds = earlier_seconds(Kind(label, where, request.n_samples))
-        steps.append(Step(f"{stage} {of}", label, 1, where, tuple(seconds)))
+        words = f"sample, segment, rebuild and screen {of}, in one" if found.one_job else f"{stage} {of}"
+        steps.append(Step(words, label, 1, where, tuple(seconds)))
     if found.prerelax:
         where = computer_of(found.codes.get("prerelax", found.codes["icsg3d"]))
         seconds = earlier_seconds(Kind("RelaxCalculation", where))
@@ -153,6 +156,8 @@ def plan_further(builder: Any, rounds: int) -> Plan:
     stages = builder["round"]
     jobs = [(STAGES[name], stages["generate"][name]) for name in ("sample", "segment", "rebuild")]
     jobs.append((STAGES["screen"], stages["screen"]["screen"]))
+    if stages["generate"].get("chain", {}).get("code"):
+        jobs = [(ONE_JOB, stages["generate"]["chain"])]
     steps = [Step(label, label, rounds, computer_of(job["code"])) for label, job in jobs]
     where = steps[0].where
     if stages["prerelax"].get("code"):

@@ -78,13 +78,14 @@ class StageParser(Parser):
                 raise OutputError(self.exit_codes.ERROR_OUTPUT_UNREADABLE.format(message=message)) from exception
 
 
-def read_results(retrieved: FolderData, stage: str) -> dict[str, Any]:
+def read_results(retrieved: FolderData, stage: str, file: str = RESULTS_FILE) -> dict[str, Any]:
     """Return the content of results.json.
 
+    :param file: name of the results of one stage of several.
     :raises ResultsError: no JSON, another stage's, a newer format, or an unknown status.
     """
     try:
-        content = json.loads(retrieved.base.repository.get_object_content(RESULTS_FILE, "r"))
+        content = json.loads(retrieved.base.repository.get_object_content(file, "r"))
     except ValueError as exception:
         raise ResultsError(f"not valid JSON ({exception})") from exception
     if not isinstance(content, dict):

@@ -21,9 +21,18 @@ class RebuildParser(StageParser):
 
     def attach_outputs(self, results: dict[str, Any]) -> None:
         """Attach ``crystals.ID`` for every crystal."""
-        crystals = self.read_output("crystals.h5", read_crystal_file)
-        for name, node in structures(crystals, int(results["seed"])):
-            self.out(f"crystals.{name}", node)
+        attach_crystals(self, results)
+
+
+def attach_crystals(parser: StageParser, results: dict[str, Any]) -> None:
+    """Attach ``crystals.ID`` for every crystal of the retrieved file.
+
+    :param results: of the rebuilding.
+    :raises OutputError: the file is missing or cannot be used.
+    """
+    crystals = parser.read_output("crystals.h5", read_crystal_file)
+    for name, node in structures(crystals, int(results["seed"])):
+        parser.out(f"crystals.{name}", node)
 
 
 def read_crystal_file(path: Path) -> Crystals:

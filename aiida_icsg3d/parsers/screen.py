@@ -18,11 +18,20 @@ class ScreenParser(StageParser):
 
     def attach_outputs(self, results: dict[str, Any]) -> None:
         """Attach ``table`` and ``selected``."""
-        rows = {row["id"]: row for row in self.read_output(TABLE, read_table)}
-        self.out("table", self.read_output(TABLE, lambda path: SinglefileData(path, filename=TABLE)))
-        selected = results["tables"].get("selected", [])
-        unknown = [name for name in selected if name not in rows]
-        if unknown:
-            message = f"{TABLE}: the selected crystals {', '.join(unknown)} are not in the table"
-            raise OutputError(self.exit_codes.ERROR_OUTPUT_UNREADABLE.format(message=message))
-        self.out("selected", Dict({"ids": selected, "rows": storable({name: rows[name] for name in selected})}))
+        attach_screening(self, results)
+
+
+def attach_screening(parser: StageParser, results: dict[str, Any]) -> None:
+    """Attach ``table`` and ``selected`` of the retrieved table.
+
+    :param results: of the screening.
+    :raises OutputError: the table is missing, cannot be used, or lacks a selected crystal.
+    """
+    rows = {row["id"]: row for row in parser.read_output(TABLE, read_table)}
+    parser.out("table", parser.read_output(TABLE, lambda path: SinglefileData(path, filename=TABLE)))
+    selected = results["tables"].get("selected", [])
+    unknown = [name for name in selected if name not in rows]
+    if unknown:
+        message = f"{TABLE}: the selected crystals {', '.join(unknown)} are not in the table"
+        raise OutputError(parser.exit_codes.ERROR_OUTPUT_UNREADABLE.format(message=message))
+    parser.out("selected", Dict({"ids": selected, "rows": storable({name: rows[name] for name in selected})}))

@@ -11,7 +11,7 @@ from icsg3d_models.data.writers import write_cif
 
 from ..campaigns.asked import asked_for
 from ..campaigns.campaign import Campaign
-from ..campaigns.graph import output
+from ..campaigns.graph import OF_ONE_JOB, is_one_job, output, results_of
 from .export import entries_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ RELAX_COLUMNS = (
     "total_magnetization", "magnetic_order", "band_gap_eV",
 )  # fmt: skip
 VERDICT_COLUMNS = ("dft_e_above_hull", "dft_formation_energy")
+SAID = ("status", "counts", "seed", "device", "versions", "wall_time_seconds", "peak_memory_bytes")
+"""What the results of a stage say of themselves."""
 PRERELAX_COLUMNS = ("potential", "status", "rmsd", "volume_change", "spacegroup_after", "left_prototype", "chosen",
                     "set_aside", "reason")  # fmt: skip
 
@@ -59,7 +61,7 @@ def write_cifs(campaign: Campaign, path: Path) -> Path:
 
 
 def stage_facts(node: ProcessNode) -> list[dict[str, Any]]:
-    """Return one entry for each job of a run: what it was, how it ended, how long it took, what it said.
+    """Return one entry for each stage of a run: what it was, how it ended, how long it took, what it said.
 
     Wall time is the program's own where it wrote one, else creation to last change of the node.
     """
@@ -68,29 +70,27 @@ def stage_facts(node: ProcessNode) -> list[dict[str, Any]]:
     for job in jobs:
         if job.process_type is None or not hasattr(job, "get_job_id"):
             continue
-        entry: dict[str, Any] = {
-            "stage": job.process_type.rsplit(":", 1)[-1],
-            "pk": job.pk,
-            "uuid": job.uuid,
-            "state": job.process_state.value if job.process_state else "created",
-            "exit_status": job.exit_status,
-            "elapsed_seconds": round((job.mtime - job.ctime).total_seconds(), 1),
-        }
-        results = output(job, "results")
-        content: dict[str, Any] = results.get_dict() if results is not None else {}
-        for name in (
-            "status",
-            "counts",
-            "seed",
-            "device",
-            "versions",
-            "wall_time_seconds",
-            "peak_memory_bytes",
-        ):
-            if name in content:
-                entry[name] = content[name]
-        facts.append(entry)
+        name = job.process_type.rsplit(":", 1)[-1]
+        # one job that did the work of several has one entry for each
+        parts = [
+            (f"icsg3d.{stage}", found) for stage in OF_ONE_JOB if is_one_job(job) and (found := results_of(job, stage))
+        ]
+        facts += [facts_of(job, *part) for part in parts or [(name, output(job, "results"))]]
     return facts
+
+
+def facts_of(job: Any, stage: str, results: Any) -> dict[str, Any]:
+    """Return what a job was, how it ended, and what it said of one stage."""
+    entry: dict[str, Any] = {
+        "stage": stage,
+        "pk": job.pk,
+        "uuid": job.uuid,
+        "state": job.process_state.value if job.process_state else "created",
+        "exit_status": job.exit_status,
+        "elapsed_seconds": round((job.mtime - job.ctime).total_seconds(), 1),
+    }
+    content: dict[str, Any] = results.get_dict() if results is not None else {}
+    return entry | {name: content[name] for name in SAID if name in content}
 
 
 def models_of(node: ProcessNode) -> list[dict[str, Any]]:

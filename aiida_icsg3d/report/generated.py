@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ..campaigns.graph import is_one_job, output
+from ..data.remote_files import path_in
 
 if TYPE_CHECKING:
     import numpy as np
-    from aiida.orm import StructureData
+    from aiida.orm import ProcessNode, StructureData
 
 FIELDS_FILE = "fields.h5"
 
@@ -19,17 +22,24 @@ def generated_occupancy(structure: StructureData) -> np.ndarray | None:
     run stay where they were made, and a report never opens a connection to fetch them. The page says which field it is.
     """
     rebuild = structure.creator
-    if rebuild is None or "fields_folder" not in rebuild.inputs:
+    folder = fields_folder(rebuild) if rebuild is not None else None
+    if rebuild is None or folder is None:
         return None
-    folder = rebuild.inputs.fields_folder
     label = next(t.link_label for t in structure.base.links.get_incoming().all() if t.node.pk == rebuild.pk)
-    path = Path(folder.get_remote_path()) / FIELDS_FILE
+    path = Path(path_in(folder, FIELDS_FILE))
     if folder.computer.transport_type != "core.local" or not path.is_file():
         return None
     try:
         return read_occupancy(path, label.removeprefix("crystals__"))
     except (OSError, KeyError):  # scratch: half removed, or written over
         return None
+
+
+def fields_folder(rebuild: ProcessNode) -> Any:
+    """Return the remote folder with the fields that a job rebuilt crystals from, None where there is none."""
+    if is_one_job(rebuild):
+        return output(rebuild, "remote_folder")
+    return rebuild.inputs.fields_folder if "fields_folder" in rebuild.inputs else None
 
 
 def read_occupancy(path: Path, identifier: str) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""WorkChain of the whole chain: (train ->) generate -> screen -> pre-relax -> relax by DFT -> verdict -> summary."""
+"""WorkChain of it all: (train ->) generate -> screen -> pre-relax -> relax by DFT -> verdict -> summary."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aiida.orm import Bool, Dict, Int, List, ProcessNode, SinglefileData, Struct
 
 from icsg3d_models.screening.selection import DEFAULT_SHARES, check_shares
 
+from ..calculations.chain.parts import ports_of
 from ..calculations.exit_codes import declare, failed_child
 from ..calculations.relax import RelaxCalculation
 from ..data import TrainedModelData
@@ -54,7 +55,7 @@ class DiscoverWorkChain(WorkChain):
         )  # fmt: skip
         spec.expose_inputs(
             GenerateWorkChain, namespace="generate",
-            exclude=[".".join(path) for path in MODELS.values()] + ["clean_workdir"],
+            exclude=[".".join(path) for path in MODELS.values()] + ["clean_workdir", "screen"],
         )  # fmt: skip
         spec.expose_inputs(
             ScreenWorkChain, namespace="screen",
@@ -166,22 +167,35 @@ class DiscoverWorkChain(WorkChain):
         for name, (stage, port) in MODELS.items():
             if name in models:
                 inputs[stage][port] = models[name]
+        if "chain" in inputs:  # one job for all, with the screening
+            inputs.screen = {name: one for name, one in self.screening().screen.items() if name in ports_of("screen")}
         return self.launch(GenerateWorkChain, "generate", inputs)
 
-    def screen(self) -> ToContext | ExitCode:
+    def screening(self) -> AttributeDict:
+        """Return the inputs of the screening, with the models given or just trained."""
+        inputs = AttributeDict(self.exposed_inputs(ScreenWorkChain, "screen"))
+        trained = {"trained": self.ctx.train.outputs.cgcnn} if "train" in self.ctx else None
+        inputs.screen.predictors = trained or self.inputs.models.predictors
+        return inputs
+
+    def screen(self) -> ToContext | ExitCode | None:
         """Screen the crystals."""
         node = self.ctx.generate
+        if "chain" in self.inputs.generate and "selected" in node.outputs:  # that job screened them
+            self.ctx.screen = node
+            return None
         if not node.is_finished_ok:
             nothing = node.exit_status == GenerateWorkChain.exit_codes.ERROR_NOTHING_REBUILT.status
             return self.failure("generate", "ERROR_NOTHING_REBUILT" if nothing else None)
-        inputs = AttributeDict(self.exposed_inputs(ScreenWorkChain, "screen"))
-        if "train" in self.ctx:
-            inputs.screen.predictors = {"trained": self.ctx.train.outputs.cgcnn}
-        else:
-            inputs.screen.predictors = self.inputs.models.predictors
+        inputs = self.screening()
         # crystals.h5 is small and among the retrieved files, so the screening may run anywhere.
         inputs.screen.crystals_folder = node.outputs.crystals_retrieved
         return self.launch(ScreenWorkChain, "screen", inputs)
+
+    @property
+    def screen_results(self) -> str:
+        """Name of the results of the screening among the outputs of the process that did it."""
+        return "screen_results" if "chain" in self.inputs.generate else "results"
 
     def select(self) -> ExitCode | None:
         """Look up the selected crystals where they were born."""
@@ -195,7 +209,8 @@ class DiscoverWorkChain(WorkChain):
         rebuild = self.ctx.generate.outputs.crystals_folder.creator
         self.ctx.selected = {name: crystal(rebuild, name) for name in ids}
         if not ids:
-            tables = node.outputs.results.get_dict()["tables"] if "results" in node.outputs else {}
+            known = self.screen_results in node.outputs
+            tables = node.outputs[self.screen_results].get_dict()["tables"] if known else {}
             self.attach_summary()
             text = ", ".join(f"{key} {value}" for key, value in tables.get("funnel", {}).items())
             text += f"; {tables['unpredicted']}" if "unpredicted" in tables else ""
@@ -297,7 +312,7 @@ class DiscoverWorkChain(WorkChain):
         for stage, label, name in (
             ("generate", "sample_results", "sample"),
             ("generate", "results", "rebuild"),
-            ("screen", "results", "screen"),
+            ("screen", self.screen_results, "screen"),
             ("screen", "selected", "selected"),
             ("validate", "results", "validate"),
             ("verdict", "verdicts", "verdicts"),

@@ -18,7 +18,7 @@ from .protocols import load_protocol
 from .stability.guessing import fill_ranking
 
 GENERATION = ("sample", "segment", "rebuild")
-STAGES = ("train", *GENERATION, "screen", "prerelax")
+STAGES = ("train", *GENERATION, "screen", "prerelax", "chain")
 
 
 def fill_discovery(
@@ -41,13 +41,15 @@ def fill_discovery(
     electronic_type: str | None = None,
     hubbard: Mapping[str, Mapping[str, float]] | None = None,
     prerelax: bool | None = None,
+    one_job: bool | None = None,
     overrides: Mapping[str, Any] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Fill a builder in.
 
     :param codes: ``icsg3d`` for all stages, or one for each of ``train``, ``sample``, ``segment``, ``rebuild``,
-        ``screen`` and ``prerelax``; and ``pw`` for the DFT. Codes or their labels.
+        ``screen`` and ``prerelax``, ``chain`` for the job of ``one_job``; and ``pw`` for the DFT. Codes or their
+        labels.
     :param models: name of a pretrained set, or ``vae``, ``unet``, ``prior`` and ``predictors`` (name -> model).
     :param dataset: train on this first, in place of ``models``.
     :param reference: what novelty is judged against; default: the dataset, or what ships with the pretrained set.
@@ -63,12 +65,13 @@ def fill_discovery(
     :param electronic_type: of the DFT: ``metal`` or ``insulator``; default: that of the protocol.
     :param hubbard: element -> manifold -> on-site U (eV) of the DFT.
     :param prerelax: relax the candidates with a potential before the DFT; default: as the protocol says.
+    :param one_job: sample, segment, rebuild and screen in one job; default: as ``generate`` of the protocol says.
     :param overrides: keys of the protocol ``discover``; below ``train``, ``generate``, ``screen`` and
         ``validation`` those of the protocols of these names.
     :param options: stage, ``icsg3d`` or ``pw`` -> AiiDA's ``metadata.options``, above those of the protocols.
     :raises ValueError: an unknown protocol, key or model, a code that is missing, or settings that are not accepted.
     """
-    from .generate import GenerateWorkChain
+    from .generate import GenerateWorkChain, one_code
     from .screen import ScreenWorkChain
     from .train_all import TrainAllWorkChain
     from .validate import ValidateWorkChain
@@ -112,11 +115,15 @@ def fill_discovery(
         if "vae" in checked and "prior" not in checked and CLASSES[checked["vae"].class_name].needs_prior and not base:
             raise ValueError("the VAE needs a fitted prior and comes without: give `prior`, or `base` to sample around")
 
+    stages = (*GENERATION, "chain") if "chain" in codes else GENERATION
     generation: Any = GenerateWorkChain.get_builder_from_protocol(
-        {stage: code(stage) for stage in GENERATION}, n_samples=n_samples, elements=elements, targets=targets,
-        asked=asked, base=base, seed=seed, overrides=inputs["generate"], protocol=protocol,
+        {stage: code(stage) for stage in stages}, n_samples=n_samples, elements=elements, targets=targets,
+        asked=asked, base=base, seed=seed, one_job=one_job, overrides=inputs["generate"], protocol=protocol,
     )  # fmt: skip
-    for stage in GENERATION:
+    whole = generation["chain"].get("code") is not None
+    if whole and "chain" not in codes:
+        one_code({"generation": generation.chain.code, "screen": code("screen")})
+    for stage in (*GENERATION, *(["chain"] if whole else [])):
         generation[stage].metadata.options = {**generation[stage].metadata.options, **options_of(stage)}
     fill(builder["generate"], generation, "metadata", "clean_workdir")
 

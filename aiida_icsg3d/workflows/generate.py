@@ -1,4 +1,4 @@
-"""WorkChain that makes crystals: sample -> segment -> rebuild."""
+"""WorkChain that makes crystals: sample -> segment -> rebuild, a job each or all in one with the screening."""
 
 from __future__ import annotations
 
@@ -6,17 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.common import AttributeDict
-from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, while_
-from aiida.orm import AbstractCode, Bool, Dict, FolderData, Int, RemoteData, StructureData, to_aiida_type
+from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain, if_, while_
+from aiida.orm import (
+    AbstractCode,
+    Bool,
+    Dict,
+    FolderData,
+    Int,
+    RemoteData,
+    SinglefileData,
+    StructureData,
+    to_aiida_type,
+)
 
 from icsg3d_models.crystals.formulas import amounts_of
 
 from ..calculations.base import StageCalculation
+from ..calculations.chain.chain import ChainCalculation
+from ..calculations.chain.parts import ports_of
 from ..calculations.exit_codes import declare, failed_child, label_of
+from ..calculations.screen import ScreenCalculation
 from ..data import TrainedModelData
-from ..data.remote_files import is_there
+from ..data.remote_files import folder_with, is_there
 from .cleaning import clean_called
 from .protocols import load_protocol
+from .stages.chain import ChainStage, chain_inputs
 from .stages.stage import (
     MAX_RETRIES,
     RebuildStage,
@@ -41,7 +55,8 @@ FOLDERS: dict[str, dict[str, str]] = {
 class GenerateWorkChain(WorkChain):
     """Draw samples and rebuild crystals from them; fields stay on the computer where they were made.
 
-    The crystals are outputs of the rebuild job only: thousands of links are not repeated at this level.
+    The crystals are outputs of the rebuild job only: thousands of links are not repeated at this level. Where the
+    inputs of a ``chain`` are given, one job does all of it, and screens, too, where those of ``screen`` are.
     """
 
     @classmethod
@@ -51,6 +66,16 @@ class GenerateWorkChain(WorkChain):
         folders = ("fields_folder", "segments_folder")
         for name, process in PROCESSES.items():
             spec.expose_inputs(process, namespace=name, exclude=folders)
+        left_out = {"required": False, "populate_defaults": False}
+        spec.expose_inputs(
+            ChainCalculation, namespace="chain", include=("code", "metadata"),
+            namespace_options={**left_out, "help": "Code and options of one job for all stages; left out: a job each."},
+        )  # fmt: skip
+        spec.expose_inputs(
+            ScreenCalculation, namespace="screen", include=ports_of("screen"),
+            namespace_options={**left_out, "help": "With `chain`: inputs of the screening, which is done in that job."},
+        )  # fmt: skip
+        spec.inputs.validator = validate_screening
         spec.input(
             "clean_workdir", valid_type=Bool, default=lambda: Bool(False),
             help="Remove fields and segments at the end; crystals.h5 is among the retrieved files.",
@@ -62,7 +87,13 @@ class GenerateWorkChain(WorkChain):
             "often stages run again whose files were purged before the next one read them.",
         )  # fmt: skip
         steps: Any = cls
-        spec.outline(steps.setup, while_(steps.should_run_stage)(steps.run_stage, steps.inspect_stage), steps.results)
+        spec.outline(
+            steps.setup,
+            if_(steps.is_one_job)(steps.run_chain).else_(
+                while_(steps.should_run_stage)(steps.run_stage, steps.inspect_stage),
+            ),
+            steps.results,
+        )
         spec.output("sample_results", valid_type=Dict, required=False, help="Results of the sampling.")
         spec.output("segment_results", valid_type=Dict, required=False, help="Results of the segmentation.")
         spec.output("results", valid_type=Dict, required=False, help="Results of the rebuilding, with reasons.")
@@ -71,8 +102,12 @@ class GenerateWorkChain(WorkChain):
             help="Remote folder of the rebuild job with crystals.h5; its creator has every crystal as an output.",
         )  # fmt: skip
         spec.output("crystals_retrieved", valid_type=FolderData, required=False, help="Files with crystals.h5.")
+        spec.output("screen_results", valid_type=Dict, required=False, help="Results of the screening.")
+        spec.output("table", valid_type=SinglefileData, required=False, help="screening.csv, where it screened, too.")
+        spec.output("selected", valid_type=Dict, required=False, help="The selected crystals, where it screened, too.")
         declare(
-            spec, "ERROR_SAMPLE_FAILED", "ERROR_SEGMENT_FAILED", "ERROR_REBUILD_FAILED",
+            spec, "ERROR_SAMPLE_FAILED", "ERROR_SEGMENT_FAILED", "ERROR_REBUILD_FAILED", "ERROR_CHAIN_FAILED",
+            "ERROR_NOTHING_VALID",
             ERROR_NOTHING_REBUILT="none of the {samples} samples could be rebuilt: {message}",
         )  # fmt: skip
 
@@ -91,12 +126,15 @@ class GenerateWorkChain(WorkChain):
         base: Mapping[str, StructureData] | None = None,
         seed: int = 0,
         protocol: str | None = None,
+        one_job: bool | None = None,
         overrides: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> ProcessBuilder:
         """Return a builder filled in by a protocol.
 
-        :param code: one code for all stages, or one by stage (all on one computer: the fields are shared).
+        :param code: one code for all stages, or one by stage (all on one computer: the fields are shared); `chain` is
+            that of one job for all.
+        :param one_job: run all stages as one job; None: as the protocol says.
         :param elements: only these; default: all that the models know.
         :param targets: property -> value to aim at.
         :param asked: what else is asked for: name of a condition -> value, as in the settings of the stage sample; the
@@ -131,6 +169,9 @@ class GenerateWorkChain(WorkChain):
             stage.code = code[name] if isinstance(code, Mapping) else code
             stage.settings = settings[name]
             stage.metadata.options = {**inputs[name]["options"], **(options or {})}
+        if inputs["one_job"] if one_job is None else one_job:
+            builder.chain.code = (code.get("chain") or one_code(code)) if isinstance(code, Mapping) else code
+            builder.chain.metadata.options = {**inputs["chain"]["options"], **(options or {})}
         for namespace, name, model in (("sample", "vae", vae), ("sample", "prior", prior), ("segment", "unet", unet)):
             if model is not None:
                 builder[namespace][name] = model
@@ -143,6 +184,21 @@ class GenerateWorkChain(WorkChain):
         self.ctx.stage = 0
         self.ctx.reruns = 0
         self.ctx.fresh = []  # stages that are not to be taken from the cache
+
+    def is_one_job(self) -> bool:
+        """Tell whether one job does it all."""
+        return "chain" in self.inputs
+
+    def run_chain(self) -> ToContext:
+        """Submit the one job."""
+        stages = [*NAMES, "screen"] if "screen" in self.inputs else NAMES
+        inputs = chain_inputs(
+            self.exposed_inputs(ChainCalculation, "chain"), {name: self.inputs[name] for name in stages}
+        )
+        metadata = {"call_link_label": "chain"}
+        node = self.submit(ChainStage, job=inputs, max_retries=self.inputs.max_retries, metadata=metadata)
+        self.report(f"launching {ChainStage.__name__}<{node.pk}>")
+        return ToContext(chain=node)
 
     def should_run_stage(self) -> bool:
         """Tell whether a stage is left."""
@@ -161,7 +217,7 @@ class GenerateWorkChain(WorkChain):
             self.ctx.stage, name = NAMES.index(gone), gone
         process = STAGES[name]
         inputs = AttributeDict(self.exposed_inputs(PROCESSES[name], name))
-        inputs.update({port: self.ctx[before].outputs.remote_folder for port, before in FOLDERS[name].items()})
+        inputs.update(self.folders(name))
         if name in self.ctx.fresh:
             inputs.metadata.disable_cache = True
         label = f"{name}_{self.ctx.reruns + 1}" if self.ctx.reruns else name
@@ -173,10 +229,19 @@ class GenerateWorkChain(WorkChain):
 
     def first_gone(self, name: str) -> str | None:
         """Return the first of the stages that a stage reads the files of, and whose files are gone; None: none is."""
-        needed = sorted(FOLDERS[name].values(), key=NAMES.index)
-        folders = {before: self.ctx[before].outputs.remote_folder for before in needed}
-        files = {before: PROCESSES[before].remote_files for before in needed}
-        return next((b for b in needed if any(is_there(folders[b], file) is False for file in files[b])), None)
+        needed = sorted(FOLDERS[name].items(), key=lambda item: NAMES.index(item[1]))
+        folders = self.folders(name)
+        files = {port: PROCESSES[before].remote_files for port, before in needed}
+        gone = (b for port, b in needed if any(is_there(folders[port], file) is False for file in files[port]))
+        return next(gone, None)
+
+    def folders(self, name: str) -> dict[str, Any]:
+        """Return the folders of earlier stages that a stage reads: of their jobs, or what was stashed of them."""
+        return {port: folder_with(self.ctx[b], PROCESSES[b].remote_files) for port, b in FOLDERS[name].items()}
+
+    def read_elsewhere(self, name: str, node: Any) -> bool:
+        """Tell whether a stage would read other folders now than it did: those of stashed files."""
+        return any(node.inputs.job[port].pk != folder.pk for port, folder in self.folders(name).items())
 
     def inspect_stage(self) -> ExitCode | None:
         """Go on where a stage ended well, or where what it lacks can be made again."""
@@ -185,8 +250,10 @@ class GenerateWorkChain(WorkChain):
         if node.is_finished_ok:
             self.ctx.stage += 1
             return None
-        if label_of(node) == "ERROR_STAGE_BEFORE_GONE" and self.first_gone(name) is not None:
-            return None  # `run_stage` begins with that one
+        if label_of(node) == "ERROR_STAGE_BEFORE_GONE" and (
+            self.first_gone(name) is not None or self.read_elsewhere(name, node)
+        ):
+            return None  # `run_stage` begins with the one that is gone, or with this one
         return self.failure(name)
 
     def attach_results(self) -> None:
@@ -205,15 +272,59 @@ class GenerateWorkChain(WorkChain):
             return self.exit_codes.ERROR_NOTHING_REBUILT.format(samples=samples, message=message)
         return failed_child(self.exit_codes, f"ERROR_{name.upper()}_FAILED", node, words)
 
-    def results(self) -> None:
+    def results(self) -> ExitCode | None:
         """Attach the results and where the crystals are."""
+        if "chain" in self.ctx:
+            return self.results_of_chain()
         self.attach_results()
-        outputs = self.ctx.rebuild.outputs
-        self.out("crystals_folder", outputs.remote_folder)
-        self.out("crystals_retrieved", outputs.retrieved)
+        self.attach_folders(self.ctx.rebuild)
+        return None
+
+    def attach_folders(self, node: Any) -> None:
+        """Attach where the crystals are."""
+        self.out("crystals_folder", node.outputs.remote_folder)
+        self.out("crystals_retrieved", node.outputs.retrieved)
+
+    def results_of_chain(self) -> ExitCode | None:
+        """Attach what the one job left, under the names that it has of several jobs."""
+        node = self.ctx.chain
+        names = {"sample_results": "sample_results", "segment_results": "segment_results",
+                 "rebuild_results": "results", "screen_results": "screen_results", "table": "table",
+                 "selected": "selected"}  # fmt: skip
+        self.out_many({name: node.outputs[of_job] for of_job, name in names.items() if of_job in node.outputs})
+        label, message = label_of(node), last_job(node).exit_message
+        if node.is_finished_ok or label == "ERROR_NOTHING_VALID":
+            self.attach_folders(node)
+        if node.is_finished_ok:
+            return None
+        if label == "ERROR_NOTHING_REBUILT":
+            samples = node.outputs.rebuild_results.get_dict()["counts"].get("samples")
+            return self.exit_codes.ERROR_NOTHING_REBUILT.format(samples=samples, message=message)
+        if label == "ERROR_NOTHING_VALID":
+            return self.exit_codes.ERROR_NOTHING_VALID.format(message=message)
+        return failed_child(self.exit_codes, "ERROR_CHAIN_FAILED", node)
 
     def on_terminated(self) -> None:
         """Clean the remote folders where that was asked for."""
         super().on_terminated()
         if self.inputs.clean_workdir.value:
             clean_called(self)
+
+
+def validate_screening(inputs: Mapping[str, Any], _ports: Any) -> str | None:
+    """Refuse a screening that no job would do."""
+    if "screen" in inputs and "chain" not in inputs:
+        return "`screen` is given without `chain`; a job of its own screens in the ScreenWorkChain"
+    return None
+
+
+def one_code(codes: Mapping[str, AbstractCode]) -> AbstractCode:
+    """Return the code of a job that runs all stages.
+
+    :raises ValueError: stages have different codes.
+    """
+    found = {code.uuid: code for code in codes.values()}
+    if len(found) != 1:
+        named = ", ".join(f"{stage} {code.full_label}" for stage, code in codes.items())
+        raise ValueError(f"one job runs all stages with one code, but there are {named}; give one, or a job each")
+    return next(iter(found.values()))

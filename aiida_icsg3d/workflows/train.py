@@ -8,7 +8,7 @@ from typing import Any
 
 from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessBuilder, ProcessHandlerReport, process_handler, while_
-from aiida.orm import AbstractCode, Bool, CalcJobNode, Dict, Int, RemoteData
+from aiida.orm import AbstractCode, Bool, CalcJobNode, Dict, Int, RemoteData, RemoteStashFolderData
 from aiida.transports.transport import TransportInternalError
 
 from icsg3d_models.networks.model_file import NETWORKS
@@ -17,6 +17,7 @@ from ..calculations.exit_codes import declare, failed_child, label_of
 from ..calculations.failures.diagnosis import AGAIN, SMALLER, STAGE_BEFORE, diagnose
 from ..calculations.train import CHECKPOINT, TrainCalculation
 from ..data import CrystalDatasetData, TrainedModelData
+from ..data.remote_files import is_there, stash_of
 from ..monitors import DIVERGED
 from .protocols import load_protocol
 
@@ -115,9 +116,11 @@ class TrainWorkChain(BaseRestartWorkChain):
 
     def go_on_from(self, node: CalcJobNode) -> str:
         """Let the next run go on from the checkpoint of ``node``, or where that one began if it left none."""
-        if has_checkpoint(node):
-            self.ctx.inputs.checkpoint_folder = node.outputs.remote_folder
-            return f"from the checkpoint of TrainCalculation<{node.pk}>"
+        folder = checkpoint_of(node)
+        if folder is not None:
+            self.ctx.inputs.checkpoint_folder = folder
+            stashed = "stashed " if isinstance(folder, RemoteStashFolderData) else ""
+            return f"from the {stashed}checkpoint of TrainCalculation<{node.pk}>"
         return "from where it began" if "checkpoint_folder" in self.ctx.inputs else "from scratch"
 
     @process_handler(priority=700)
@@ -129,8 +132,12 @@ class TrainWorkChain(BaseRestartWorkChain):
         if found.treatment == SMALLER:
             return self.take_less_memory()
         if found.treatment == STAGE_BEFORE and "checkpoint_folder" in self.ctx.inputs:
-            self.ctx.inputs.pop("checkpoint_folder")
-            self.report(f"the checkpoint was purged; again from scratch: {found.words}")
+            purged = self.ctx.inputs.pop("checkpoint_folder")
+            stash = stash_of(purged.creator) if isinstance(purged, RemoteData) and purged.creator else None
+            if stash is not None and is_there(stash, CHECKPOINT):
+                self.ctx.inputs.checkpoint_folder = stash
+            start = "going on from its stash" if "checkpoint_folder" in self.ctx.inputs else "again from scratch"
+            self.report(f"the checkpoint was purged; {start}: {found.words}")
             return ProcessHandlerReport(True)
         if found.treatment == AGAIN:
             return None
@@ -279,15 +286,18 @@ def default_optimiser(name: str) -> Any:
     return Optimiser.model_fields[name].default
 
 
-def has_checkpoint(node: CalcJobNode) -> bool:
-    """Tell whether a job left a checkpoint, by listing its remote folder."""
+def checkpoint_of(node: CalcJobNode) -> RemoteData | RemoteStashFolderData | None:
+    """Return the folder, or the stash, with the checkpoint of a job; None: it left none, or the machine is away."""
     if "remote_folder" not in node.outputs:
-        return False
+        return None
     folder: RemoteData = node.outputs.remote_folder
     try:
-        return bool(folder.listdir(CHECKPOINT))
+        if folder.listdir(CHECKPOINT):
+            return folder
     except (OSError, TransportInternalError):  # no such folder, or the machine does not answer
-        return False
+        pass
+    stash = stash_of(node)
+    return stash if stash is not None and is_there(stash, CHECKPOINT) else None
 
 
 def last_epoch(node: CalcJobNode) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import signal
@@ -11,8 +10,7 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from ..crystals.batch import CrystalError
-from ..networks.model_file import ModelFileError
+from ..endings import classify
 from ..results import RESULTS_FILE, Report, StageError, try_outputs
 from .arguments import Places, parse
 from .settings_file import all_settings, read_file, validated, with_options
@@ -27,31 +25,9 @@ MODULES = {
     "predict": "icsg3d_models.prediction.predict",
     "relax": "icsg3d_models.relaxation.relax",
     "screen": "icsg3d_models.screening.screen",
+    "chain": "icsg3d_models.chain.chain",
     "evaluate": "icsg3d_models.evaluation.evaluate",
 }
-
-
-def classify(exception: BaseException) -> tuple[str, str]:
-    """Return the status and message of an exception that ended a stage."""
-    message = str(exception)
-    if isinstance(exception, StageError):
-        return exception.status, message
-    if isinstance(exception, ModelFileError | CrystalError):
-        return "input_unreadable", message
-    if isinstance(exception, FileNotFoundError):
-        return "input_missing", f"{exception.filename or message}: no such file"
-    if isinstance(exception, OSError) and exception.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            "disk_full",
-            f"no space left on the device while writing {exception.filename or 'a file'}; free some and restart",
-        )
-    if isinstance(exception, MemoryError) or type(exception).__name__ == "OutOfMemoryError":
-        return "out_of_memory", "memory ran out; lower `batch_size`"
-    if isinstance(exception, ModuleNotFoundError):
-        return "failed", f"{message}; install `aiida-icsg3d[models]` there, for potentials with the extra `relax`"
-    if isinstance(exception, KeyboardInterrupt):
-        return "interrupted", "ended by a signal"
-    return "failed", f"{type(exception).__name__}: {message}"
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

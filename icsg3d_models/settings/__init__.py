@@ -7,6 +7,7 @@ to the directory the stage runs in; their defaults are the names a CalcJob links
 from __future__ import annotations
 
 from .base import StageSettings
+from .chain.chain import ChainSettings
 from .conditions import ConditionSettings
 from .evaluate import EvaluateSettings
 from .predict import PredictSettings
@@ -19,9 +20,9 @@ from .segment import SegmentSettings
 from .train import Optimiser, TrainSettings
 
 __all__ = [
-    "STAGES", "ConditionSettings", "EvaluateSettings", "Optimiser", "PredictSettings", "PrepareSettings",
-    "RebuildSettings",
-    "RelaxSettings", "SampleSettings", "ScreenSettings", "SegmentSettings", "Split", "StageSettings", "TrainSettings",
+    "STAGES", "ChainSettings", "ConditionSettings", "EvaluateSettings", "Optimiser", "PredictSettings",
+    "PrepareSettings", "RebuildSettings", "RelaxSettings", "SampleSettings", "ScreenSettings", "SegmentSettings",
+    "Split", "StageSettings", "TrainSettings",
 ]  # fmt: skip
 
 STAGES: dict[str, type[StageSettings]] = {
@@ -33,5 +34,6 @@ STAGES: dict[str, type[StageSettings]] = {
     "predict": PredictSettings,
     "relax": RelaxSettings,
     "screen": ScreenSettings,
+    "chain": ChainSettings,
     "evaluate": EvaluateSettings,
 }

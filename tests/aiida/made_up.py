@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.data.datasets import Dataset
 from icsg3d_models.relaxation.table import write_table
-from icsg3d_models.results import Report
+from icsg3d_models.results import RESULTS_FILE, Report
 
 PEROVSKITE = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 FORMULAS = {  # numbers of A, B, X and a (Å)
@@ -118,12 +118,15 @@ def write_relaxed(directory: Path, batch: Crystals, failed: Sequence[str]) -> No
     (directory / "relax.jsonl").write_text("{}\n")
 
 
-def write_stage(directory: Path, stage: str, status: str = "completed", message: str = "", **plan: Any) -> None:
-    """Write into ``directory`` what a stage leaves behind.
+def write_stage(
+    directory: Path, stage: str, status: str = "completed", message: str = "", file: str = RESULTS_FILE, **plan: Any
+) -> dict[str, Any]:
+    """Write into ``directory`` what a stage leaves behind, and return its results.
 
+    :param file: name of the results.
     :param plan: ``network``, ``epochs`` and ``elements`` (train), ``count`` (crystals), ``selected`` (ids).
     """
-    report = Report(stage, directory, seed=plan.get("seed", 7), quiet=True)
+    report = Report(stage, directory, seed=plan.get("seed", 7), quiet=True, file=file)
     report.progress(1, 1)
     count = plan.get("count", 4)
     if stage == "prepare":
@@ -159,4 +162,4 @@ def write_stage(directory: Path, stage: str, status: str = "completed", message:
     elif stage == "evaluate":
         write_evaluation(directory, crystals(count))
         report.scalars.update(match_rate=0.75, match_rmse=float("nan"))
-    report.write(status, message)
+    return report.write(status, message)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from aiida.orm import CalcJobNode, RemoteData
 
-from ...data.remote_files import has_room, is_there
+from ...data.remote_files import RemoteFolder, has_room, is_there, path_in
 from ..exit_codes import label_of
 from .stderr import all_error_lines, error_lines, last_line
 
@@ -128,8 +128,8 @@ def files_gone(node: CalcJobNode) -> list[str]:
     for row in node.process_class.files:  # type: ignore[attr-defined]
         for folder in inputs_of(node, row.port):
             name = row.path or row.name
-            if isinstance(folder, RemoteData) and is_there(folder, name) is False:
-                gone.append(f"{folder.get_remote_path()}/{name}")
+            if isinstance(folder, RemoteFolder) and is_there(folder, name) is False:
+                gone.append(path_in(folder, name))
     return gone
 
 

@@ -87,6 +87,9 @@ def overview(node: ProcessNode) -> Overview:
 def planned_of(node: ProcessNode) -> dict[str, int]:
     """Return process label -> how many of them a run will have, in the order of the stages."""
     generation = {"SampleCalculation": 1, "SegmentCalculation": 1, "RebuildCalculation": 1}
+    screening = {"ScreenCalculation": 1}
+    if is_given(node, "chain") or is_given(node, "generate__chain"):
+        generation, screening = {"ChainCalculation": 1}, {}
     training = {"TrainCalculation": len(TRAINED)}
     if is_stage(node, "train_all"):
         return {"PrepareCalculation": 1, **training} if "prepare" in node.inputs else training
@@ -99,7 +102,12 @@ def planned_of(node: ProcessNode) -> dict[str, int]:
         return relaxations
     first = training if "train" in node.inputs else {}
     potential = {"RelaxCalculation": 1} if "prerelax__code" in node.inputs or "prerelax" in node.inputs else {}
-    return {**first, **generation, "ScreenCalculation": 1, **potential, **relaxations}
+    return {**first, **generation, **screening, **potential, **relaxations}
+
+
+def is_given(node: ProcessNode, namespace: str) -> bool:
+    """Tell whether a process was given a code in a namespace of its inputs."""
+    return bool(node.base.links.get_incoming(link_label_filter=f"{namespace}__code").all())
 
 
 def relaxations_of(node: ProcessNode) -> int:

@@ -19,6 +19,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "SegmentCalculation": ("segmenting", "jobs"),
     "RebuildCalculation": ("rebuilding", "jobs"),
     "ScreenCalculation": ("screening", "jobs"),
+    "ChainCalculation": ("generating and screening", "jobs"),
     "RelaxCalculation": ("relaxing with a potential", "jobs"),
     "PwRelaxWorkChain": ("relaxing", "crystals"),
     "VerdictWorkChain": ("judging", "verdicts"),

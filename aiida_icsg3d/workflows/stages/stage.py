@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, process_handler, while_
-from aiida.orm import CalcJobNode, Dict, Int, Node, ProcessNode, to_aiida_type
-
-from icsg3d_models.settings import STAGES
+from aiida.orm import CalcJobNode, Int, Node, ProcessNode, to_aiida_type
 
 from ...calculations.base import StageCalculation
 from ...calculations.exit_codes import declare, failed_child, label_of
@@ -19,7 +17,7 @@ from ...calculations.relax import RelaxCalculation
 from ...calculations.sample import SampleCalculation
 from ...calculations.screen import ScreenCalculation
 from ...calculations.segment import SegmentCalculation
-from .memory import smaller_settings
+from .memory import lessen
 
 MAX_RETRIES = 2
 MOST_ITERATIONS = 30  # halving the batches counts, too; what limits a run is `max_retries`
@@ -114,25 +112,25 @@ class StageWorkChain(BaseRestartWorkChain):
             return self.end(self.failure("ERROR_JOB_GIVEN_UP", node, found.words, count=self.ctx.iteration))
         self.report(f"{node.process_label}<{node.pk}> was cut off, again: {found.words}")
         if self.ctx.cut_off > 1:  # a kernel that kills for memory says so to no one but its own log
-            self.ctx.inputs.settings = Dict(self.smaller() or self.ctx.inputs.settings.get_dict())
+            self.lessen()
+        self.go_on_from(node)
         return ProcessHandlerReport(True)
 
     def take_less_memory(self, node: CalcJobNode, found: Diagnosis) -> ProcessHandlerReport:
         """Let the job begin again with less at a time, unless it is one at a time already."""
-        settings = self.smaller()
-        if settings is None:
+        words = self.lessen()
+        if not words:
             return self.end(self.exit_codes.ERROR_OUT_OF_MEMORY_AT_SMALLEST_BATCH.format(batch_size=1))
-        changed = {
-            key: value for key, value in settings.items() if self.ctx.inputs.settings.get_dict().get(key) != value
-        }
-        self.ctx.inputs.settings = Dict(settings)
-        words = ", ".join(f"{key} {value}" for key, value in changed.items())
         self.report(f"{node.process_label}<{node.pk}>, again with {words}: {found.words}")
+        self.go_on_from(node)
         return ProcessHandlerReport(True)
 
-    def smaller(self) -> dict[str, Any] | None:
-        """Return the settings of the job with which it takes less memory, None where it takes the least."""
-        return smaller_settings(STAGES[self._process_class.stage], self.ctx.inputs.settings.get_dict())
+    def lessen(self) -> str:
+        """Let the next try take less memory; return how, in words, empty where it takes the least."""
+        return lessen(self.ctx.inputs, self._process_class.settings_model())
+
+    def go_on_from(self, node: CalcJobNode) -> None:
+        """Let the next try take over what the last one has done; here nothing, a stage begins anew."""
 
     @staticmethod
     def end(exit_code: ExitCode) -> ProcessHandlerReport:

@@ -31,8 +31,8 @@ def job(localhost: Any) -> CalcJobNode:
 def test_same_as_one_by_one(job: CalcJobNode) -> None:
     fresh = dict(structures(made_up.crystals(6), seed=1))
     uuids = {f"crystals__{name}": node.uuid for name, node in fresh.items()}
-    stored = store_created(job, {f"crystals__{name}": node for name, node in fresh.items()})
-    assert {label: node.uuid for label, node in stored.items()} == uuids
+    store_created(job, {f"crystals__{name}": node for name, node in fresh.items()})
+    assert {triple.link_label: triple.node.uuid for triple in job.base.links.get_outgoing()} == uuids
     for name, twin in structures(made_up.crystals(6), seed=1):
         node = load_node(uuids[f"crystals__{name}"])
         twin.store()
@@ -94,7 +94,7 @@ def test_through_the_engine_and_again_from_the_cache(
     with enable_caching():
         again, copy = run_get_node(RebuildCalculation, **inputs)
     assert copy.base.caching.get_cache_source() == node.uuid
-    assert len(statements) < 3 * COUNT  # two a crystal are of AiiDA's checkpoints, one by one they are many more
+    assert len(statements) < COUNT  # whatever their number; one by one they were many for each crystal
     assert set(copy.outputs) == set(node.outputs)
     assert again["crystals"].keys() == outputs["crystals"].keys()
     for name, crystal in again["crystals"].items():

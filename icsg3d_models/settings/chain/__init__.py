@@ -1,0 +1,1 @@
+"""Settings of several stages in one."""
