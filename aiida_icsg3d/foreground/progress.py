@@ -34,6 +34,8 @@ def time_left(snapshot: Snapshot, planned: dict[str, int], expected: Mapping[str
     else:
         known = expected.get(snapshot.label)
         left = None if known is None else known - in_stage
+    if snapshot.label is not None and snapshot.label not in planned:  # between the rounds of a campaign
+        return left, False
     later = list(planned)[list(planned).index(snapshot.label) + 1 :] if snapshot.label else list(planned)
     rest = [expected.get(label) for label in later]
     if left is None or any(seconds is None for seconds in rest):
@@ -60,7 +62,7 @@ class Reporter:
     def show(self, snapshot: Snapshot) -> None:
         """Show a snapshot where it says something new."""
         changed = self.last is None or news(snapshot) != news(self.last)
-        if self.last is None or snapshot.label != self.last.label:
+        if self.last is None or (snapshot.round, snapshot.label) != (self.last.round, self.last.label):
             self.stage_began = self.clock()
         self.last = snapshot
         terminal = self.stream.isatty()
@@ -79,7 +81,9 @@ class Reporter:
             return ""
         if left < 1:
             return "" if snapshot.share >= 1 else ", longer than earlier runs"
-        return f", about {duration(left)} left" + ("" if whole else " of this")
+        return f", about {duration(left)} left" + (
+            (" of this round" if snapshot.round else "") if whole else " of this"
+        )
 
     def finish(self) -> None:
         """Say how long the run took."""
@@ -93,7 +97,7 @@ RARELY = 50
 
 def news(snapshot: Snapshot) -> tuple[Any, ...]:
     """Return what is worth another line where lines cannot be rewritten."""
-    return snapshot.label, snapshot.done if snapshot.total > 1 else 0, snapshot.queued, snapshot.paused
+    return snapshot.round, snapshot.label, snapshot.done if snapshot.total > 1 else 0, snapshot.queued, snapshot.paused
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from ..graph import is_stage
 from ..unfinished import funnel_so_far
 from .causes import Cause, cause_of, pause_reason
 from .runner_mark import is_left
-from .snapshot import take_snapshot
+from .snapshot import round_number, take_snapshot
 
 if TYPE_CHECKING:
     from aiida.orm import Group, ProcessNode
@@ -76,9 +76,9 @@ def overview(node: ProcessNode) -> Overview:
     )
     rounds = sorted((c for c in node.called if is_stage(c, "discover")), key=lambda c: c.pk or 0)
     part = rounds[-1] if is_stage(node, "campaign") and rounds else node  # of a campaign its last round
-    words = take_snapshot(part, planned_of(part)).text
-    if part is not node:
-        words = f"round {len(rounds)}: {'done' if part.is_finished_ok else words}"
+    ended = part is not node and part.is_finished_ok and part.pk == max(c.pk or 0 for c in node.called)
+    words = take_snapshot(node, planned_of(part)).text
+    words = f"round {round_number(node, len(rounds))}: done" if ended else words
     funnel = funnel_so_far(part.called_descendants) if is_stage(part, "discover") else {}
     stage = "done" if node.is_finished_ok else words
     return Overview(node, "paused" if paused else state_of(node), stage, funnel, paused, cause_of(node), is_left(node))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiida import orm
@@ -26,6 +26,10 @@ STAGES: dict[str, tuple[str, str]] = {
 }
 
 
+CAMPAIGN, ROUND, TRAINING = "CampaignWorkChain", "DiscoverWorkChain", "TrainWorkChain"
+PARTS = (ROUND, TRAINING)
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """How far a run has got.
@@ -37,6 +41,7 @@ class Snapshot:
     :param inner: what the running process itself says: how much of how much; None where it says nothing.
     :param queued: whether its job waits in the queue of the scheduler.
     :param paused: PK of a paused process and why; a paused process goes on only when it is told to.
+    :param round: of a campaign, 0: no campaign; all else is that of this round.
     """
 
     label: str | None
@@ -46,14 +51,16 @@ class Snapshot:
     inner: tuple[int, int] | None = None
     queued: bool = False
     paused: tuple[int, str] | None = None
+    round: int = 0
 
     @property
     def text(self) -> str:
         """The stage in words: ``relaxing (1 of 2 crystals)``."""
+        begun = f"round {self.round}: " if self.round else ""
         if self.label is None:
-            return "starting"
+            return f"{begun}starting"
         word, unit = STAGES[self.label]
-        text = f"{word} ({self.done} of {self.total} {unit})" if self.total > 1 else word
+        text = begun + (f"{word} ({self.done} of {self.total} {unit})" if self.total > 1 else word)
         text = f"{text}, {self.inner[0]} of {self.inner[1]}" if self.inner else text
         if self.paused is not None:
             return f"{text}, PAUSED: process {self.paused[0]}, {self.paused[1]}"
@@ -72,6 +79,8 @@ def take_snapshot(node: orm.ProcessNode, planned: dict[str, int]) -> Snapshot:
     :param node: the run.
     :param planned: process label -> how many of them the run will have, in the order of the stages.
     """
+    if node.process_label == CAMPAIGN and (children := [c for c in node.called if c.process_label in PARTS]):
+        return of_campaign(node, children, planned)
     below = node.called_descendants
     called = [child for child in below if child.process_label in planned]
     counts = dict.fromkeys(planned, 0)
@@ -85,6 +94,36 @@ def take_snapshot(node: orm.ProcessNode, planned: dict[str, int]) -> Snapshot:
         return Snapshot(None, 0, sum(planned.values()), counts, paused=paused)
     total = max(planned[current], sum(c.process_label == current for c in called))
     return Snapshot(current, counts[current], total, counts, read_progress(running), is_queued(running), paused)
+
+
+def of_campaign(node: orm.ProcessNode, children: list[orm.ProcessNode], planned: dict[str, int]) -> Snapshot:
+    """Return how far the present round of a campaign is; fine-tuning belongs to the round that it learns from.
+
+    :param children: rounds and trainings.
+    """
+    children = sorted(children, key=lambda child: child.pk or 0)
+    rounds = [child for child in children if child.process_label == ROUND]
+    number = round_number(node, len(rounds))
+    if children[-1].process_label == ROUND:
+        return replace(take_snapshot(children[-1], planned), round=number)
+    trainings = [
+        c for c in children if c.process_label == TRAINING and (not rounds or (c.pk or 0) > (rounds[-1].pk or 0))
+    ]
+    done = sum(child.is_terminated for child in trainings)
+    running = next((c for c in trainings if not c.is_terminated), trainings[-1])
+    jobs = [job for job in running.called if isinstance(job, orm.CalcJobNode)]
+    paused = paused_process([node, *trainings, *jobs])
+    inner = read_progress(jobs[-1]) if jobs else None
+    return Snapshot("TrainCalculation", done, len(trainings), {}, inner, paused=paused, round=number)
+
+
+def round_number(node: orm.ProcessNode, begun: int) -> int:
+    """Return the number of the present round of a campaign, which may go on with an earlier one.
+
+    :param begun: how many rounds it has begun itself.
+    """
+    before = node.inputs.history.get_dict()["rounds"] if "history" in node.inputs else []
+    return len(before) + begun
 
 
 def paused_process(processes: list[orm.ProcessNode]) -> tuple[int, str] | None:

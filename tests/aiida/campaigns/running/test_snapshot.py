@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from aiida import orm
+from aiida.common.links import LinkType
 from aiida.schedulers import JobState
 
 from aiida_icsg3d.campaigns.running.snapshot import Snapshot, read_progress, take_snapshot
+from aiida_icsg3d.foreground.progress import time_left
 from tests.aiida.process_nodes import process
 
 PLANNED = {"SampleCalculation": 1, "PwRelaxWorkChain": 2}
@@ -27,6 +29,29 @@ def test_snapshots_of_a_run() -> None:
     snapshot = take_snapshot(run, PLANNED)
     assert snapshot == Snapshot("PwRelaxWorkChain", 1, 2, {"SampleCalculation": 1, "PwRelaxWorkChain": 1})
     assert snapshot.text == "relaxing (1 of 2 crystals)"
+
+
+@pytest.mark.usefixtures("aiida_profile_clean")
+def test_a_campaign_counts_within_its_round_and_on_from_where_it_began() -> None:
+    """Before, the relaxations of all rounds were counted together, of as many as one round has."""
+    history = orm.Dict({"rounds": [{}, {}]}).store()
+    node = orm.WorkChainNode()
+    node.base.links.add_incoming(history, link_type=LinkType.INPUT_WORK, link_label="history")
+    run = process("CampaignWorkChain", False, node=node)
+    assert take_snapshot(run, PLANNED).text == "starting"
+    first = process("DiscoverWorkChain", True, run)
+    for _ in range(2):
+        process("PwRelaxWorkChain", True, first)
+    tuning = process("TrainWorkChain", False, run)
+    process("TrainCalculation", False, tuning, orm.CalcJobNode())
+    assert take_snapshot(run, PLANNED).text == "round 3: training"
+    second = process("DiscoverWorkChain", False, run)
+    assert take_snapshot(run, PLANNED).text == "round 4: starting"
+    process("PwRelaxWorkChain", True, second)
+    process("PwRelaxWorkChain", False, second)
+    snapshot = take_snapshot(run, PLANNED)
+    assert snapshot.text == "round 4: relaxing (1 of 2 crystals)"
+    assert time_left(snapshot, PLANNED, {}, 60.0) == (60.0, True)
 
 
 @pytest.mark.usefixtures("aiida_profile_clean")
