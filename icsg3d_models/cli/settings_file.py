@@ -12,6 +12,7 @@ from ..results import StageError
 from ..settings import STAGES, StageSettings
 from ..settings.network_options import KINDS
 from ..settings.problems import describe_problems
+from ..settings.seeds.presets import PresetSettings, with_preset
 from .arguments import Places
 from .value_words import is_model, read_value
 
@@ -85,6 +86,11 @@ def all_settings(stage: str, content: dict[str, Any]) -> tuple[dict[str, Any], l
     :raises StageError: unknown or unacceptable values.
     """
     model = STAGES[stage]
+    if issubclass(model, PresetSettings):
+        try:
+            content = with_preset(stage, content)
+        except ValueError as exception:
+            raise StageError("settings_rejected", str(exception)) from None
     missing = [name for name, field in model.model_fields.items() if field.is_required() and name not in content]
     if missing:
         try:

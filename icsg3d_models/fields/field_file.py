@@ -6,6 +6,10 @@ and atoms. ``segments.h5``: ``region`` (B, n, n, n) uint16 (0: no atom), ``speci
 (B, n, n, n) uint8 atomic numbers, ``count`` (B,) regions of each sample, and one row a region: ``peak`` (R, 3),
 ``number`` (R,), ``confidence`` (R,).
 
+The systems of the seed papers have their density as ``occupancy`` and, in place of the species, ``coordinates``
+(B, 3, n, n, n) Å or nothing. Their segments say where the sites are, ``frac`` (R, 3), where the lattice is found from
+the atoms also ``cell`` (B, 3, 3), and ``problem`` (B,) of samples in which nothing is found.
+
 Where the grid follows the cell, the arrays of each grid (nx, ny, nz) are in a group of their own, ``nx x ny x nz``.
 """
 

@@ -81,10 +81,18 @@ class PresetSettings(StageSettings):
     @model_validator(mode="before")
     @classmethod
     def _preset_below(cls, data: Any) -> Any:
-        preset = data.get("preset") if isinstance(data, dict) else None
-        if preset not in TRAININGS:  # none, or one that the type refuses
-            return data
-        return below(values_of(cls.stage, preset, data), data)
+        return with_preset(cls.stage, data) if isinstance(data, dict) else data
+
+
+def with_preset(stage: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of a stage with those that their preset names below them.
+
+    :raises ValueError: the system has no such network.
+    """
+    preset = given.get("preset")
+    if preset not in TRAININGS:  # none, or one that the type refuses
+        return given
+    return below(values_of(stage, str(preset), given), given)
 
 
 def values_of(stage: str, preset: str, given: dict[str, Any]) -> dict[str, Any]:
