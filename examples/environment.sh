@@ -55,7 +55,7 @@ install_packages() {
     fi
     say "installing $*"
     "${sudo[@]}" apt-get -qq update
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "$@" >/dev/null
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive ${RUNLEVEL:+RUNLEVEL="$RUNLEVEL"} apt-get -qq install --no-install-recommends -y "$@" >/dev/null
 }
 
 # Find pw.x, or install it where apt-get is there.
@@ -73,6 +73,16 @@ find_pw() {
 find_slurm() {
     if ! command -v sbatch >/dev/null || ! PATH="$PATH:/usr/sbin" command -v munged >/dev/null; then
         install_packages "Slurm with munge" "install both, slurmctld, slurmd and munged among them" slurm-wlm munge
+    fi
+}
+
+# Find what else the tests bring up, an ssh server, RabbitMQ and PostgreSQL, or install them where apt-get is there.
+find_services() {
+    if ! PATH="$PATH:/usr/sbin" command -v sshd >/dev/null || ! PATH="$PATH:/usr/sbin" command -v rabbitmq-server >/dev/null ||
+        ! { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; then
+        # RUNLEVEL 1: the packages start no servers; the tests start their own
+        RUNLEVEL=1 install_packages "An ssh server, RabbitMQ or PostgreSQL" \
+            "install openssh-server, rabbitmq-server and postgresql" openssh-server rabbitmq-server postgresql
     fi
 }
 

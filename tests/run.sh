@@ -9,6 +9,7 @@ make_venv models,relax,report,tests
 find_pw
 find_chromium
 find_slurm
+find_services
 cd "$ROOT"
 # the tests make profiles of their own; nobody's configuration is read
 AIIDA_PATH="$(mktemp -d)"

@@ -22,6 +22,8 @@ OWN_CODES = 100
 BEHIND = {"icsg3d.discover": fill_discovery}
 """Process -> function that its builder hands all arguments to."""
 PREFIX = "icsg3d."
+ELSE = "elif(<lambda>)"
+"""How AiiDA describes the last branch."""
 
 
 def pages() -> dict[str, str]:
@@ -119,7 +121,7 @@ def lines_of(described: Any, depth: int = 0) -> Iterator[str]:
     pad = "    " * depth
     if isinstance(described, dict):
         for head, body in described.items():
-            yield f"{pad}{head}:"
+            yield f"{pad}{'else' if head == ELSE else head}:"
             yield from lines_of(body, depth + 1)
     elif isinstance(described, list):
         for part in described:

@@ -12,7 +12,8 @@ from aiida.engine import run_get_node
 from aiida.orm import CalcJobNode, Computer, InstalledCode
 
 from aiida_icsg3d.workflows.generate import GenerateWorkChain
-from tests.fixtures.slurm import ask, missing, slurm, wait_for
+from tests.fixtures.children import wait_for
+from tests.fixtures.slurm import ask, missing, slurm
 
 pytestmark = pytest.mark.soak
 
