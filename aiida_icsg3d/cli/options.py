@@ -185,11 +185,11 @@ def training_options(command: Decorated) -> Decorated:
         click.option("--property", "properties", multiple=True, metavar="NAME=COLUMN",
                      help="Property of the dataset and the column or key of the source that holds it; may be given "
                      "several times."),
+        click.option("--unit", "units", multiple=True, metavar="NAME=UNIT", help="Unit of a property."),
         click.option("--cif-column", default="cif", show_default=True, help="Column of the CIFs in a CSV."),
         click.option("--id-column", default="material_id", show_default=True,
                      help="Column or key that names a crystal."),
-        click.option("--name", default="perovskites", show_default=True,
-                     help="Name of the dataset, kept in the model cards."),
+        click.option("--name", help="Name of the dataset, kept in the model cards; otherwise after the source."),
         click.option("--target", "targets", multiple=True, metavar="NAME",
                      help="Property that the CGCNN predicts; otherwise all."),
         click.option("--condition", "conditions", multiple=True, metavar="NAME",

@@ -32,11 +32,12 @@ def generation_of(given: dict[str, Any]) -> Generation:
 def training_of(given: dict[str, Any]) -> Training:
     """Return the request that the values of :func:`.options.training_options` make.
 
-    :raises ValueError: a property that is not written as NAME=COLUMN.
+    :raises ValueError: a property or unit that is not written as NAME=COLUMN.
     """
     from ..launch import Training
 
     rest = dict(given)
     rest["properties"] = pairs("--property", rest["properties"], "formation_energy_per_atom=heat_all")
+    rest["units"] = pairs("--unit", rest["units"], "formation_energy_per_atom=eV/atom")
     epochs = {network: count for network in NETWORKS if (count := rest.pop(f"epochs_{network}"))}
     return Training(epochs=epochs, **rest)

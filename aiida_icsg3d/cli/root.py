@@ -15,6 +15,7 @@ COMMANDS = {
     "predict": Entry(".commands.predict:cmd_predict", "Predict the crystal structures of a composition."),
     "campaign": Entry(".commands.campaign:cmd_campaign", "Run rounds of generation, DFT and learning."),
     "references": Entry(".commands.references:cmd_references", "Compute what verdicts compare with, once a setting."),
+    "import": Entry(".commands.data_import:cmd_import", "Store a dataset of crystals from any source."),
     "train": Entry(".commands.train:cmd_train", "Train your own models."),
     "status": Entry(".commands.status:cmd_status", "Show runs: state, stage, progress, what failed and why."),
     "report": Entry(".commands.report:cmd_report", "Write the report of a run into a folder."),

@@ -24,6 +24,8 @@ class Training:
 
     :param source: a CSV with a column of CIFs, a folder or .zip of CIFs, or an extxyz file; or give ``dataset``.
     :param properties: name of a property -> column or key of the source that holds it.
+    :param units: name of a property -> its unit.
+    :param name: of the dataset; None: after the source.
     :param targets: properties that the CGCNN predicts; None: all.
     :param conditions: properties that the prior can aim at.
     :param epochs: network -> how many; the others as the protocol says.
@@ -33,9 +35,10 @@ class Training:
     source: Path | None = None
     dataset: int | str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     cif_column: str = "cif"
     id_column: str = "material_id"
-    name: str = "perovskites"
+    name: str | None = None
     targets: Sequence[str] | None = None
     conditions: Sequence[str] | None = None
     protocol: str = "fast"
@@ -55,10 +58,17 @@ class Training:
         options = job_options(self.options, {"icsg3d": code}, STAGES)
         if self.source is not None and self.dataset is not None:
             raise ValueError("--source and --dataset are both given; give the data to build a dataset of, or a dataset")
+        said = {"--property": self.properties, "--unit": self.units, "--name": self.name}
+        if self.dataset is not None and (given := [option for option, value in said.items() if value]):
+            raise ValueError(
+                f"--dataset {self.dataset} has its properties and name; {', '.join(given)} cannot change it"
+            )
+        if unknown := sorted(set(self.units) - set(self.properties)):
+            raise ValueError(f"a unit for {', '.join(unknown)}, which no --property names")
         data: dict[str, Any] = {"dataset": self._load_dataset()} if self.source is None else {
             "source": source_node(self.source),
-            "preparation": {"name": self.name, "properties": dict(self.properties), "cif_column": self.cif_column,
-                            "id_column": self.id_column},
+            "preparation": {"name": self.name or self.source.name.split(".")[0], "properties": dict(self.properties),
+                            "units": dict(self.units), "cif_column": self.cif_column, "id_column": self.id_column},
             "preparation_options": options.get("prepare"),
         }  # fmt: skip
         return TrainAllWorkChain.get_builder_from_protocol(

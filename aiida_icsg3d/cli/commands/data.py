@@ -37,7 +37,7 @@ def cmd_list() -> None:
         rows.append([node.pk, name, node.label, node.n_crystals, len(node.elements), ", ".join(node.properties) or "-",
                      node.content_hash[:12]])  # fmt: skip
     print_table(rows, ["PK", "name", "label", "crystals", "elements", "properties", "hash"],
-                "no datasets yet; import one with `aiida-icsg3d data import SOURCE`")  # fmt: skip
+                "no datasets yet; import one with `aiida-icsg3d import SOURCE`")  # fmt: skip
 
 
 @cmd_data.command("show")

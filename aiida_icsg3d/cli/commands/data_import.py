@@ -1,4 +1,4 @@
-"""`aiida-icsg3d data import`."""
+"""`aiida-icsg3d import`, which is `aiida-icsg3d data import` too."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def test_datasets(cli: Callable[..., Result], run: Discovery, tmp_path: Path) ->
     shown = cli("data", "show", run.dataset.pk).output
     assert "Na S Cl Zn" in shown
     with run.dataset.as_path() as path:
-        again = cli("data", "import", path, "-l", "mine")
+        again = cli("import", path, "-l", "mine")
     assert run.dataset.content_hash[:12] in again.output
     assert "mine" in cli("data", "list").output
     no_dataset = tmp_path / "x.h5"
@@ -195,6 +195,7 @@ def test_every_command_has_help(cli: Callable[..., Result], words: tuple[str, ..
         (["generate", "--prot"], ["--protocol"]),
         (["generate", "--protocol", ""], ["fast", "balanced", "stringent"]),
         (["generate", "--code", "complete-m"], ["complete-me@localhost"]),
+        (["im"], ["import"]),
         (["data", "im"], ["import"]),
     ],
     ids=lambda value: " ".join(value),

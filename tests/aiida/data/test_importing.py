@@ -1,4 +1,4 @@
-"""Datasets of any source through `aiida-icsg3d data import`, with the words that go with it."""
+"""Datasets of any source through `aiida-icsg3d import`, with the words that go with it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ CIF = (
 
 @pytest.fixture
 def run(aiida_profile_clean: object) -> Callable[..., Result]:
-    """Return a function that runs `aiida-icsg3d data import` with arguments."""
+    """Return a function that runs `aiida-icsg3d import` with arguments."""
 
     def invoke(*arguments: object) -> Result:
-        return CliRunner().invoke(cmd_root, ["data", "import", *map(str, arguments)])
+        return CliRunner().invoke(cmd_root, ["import", *map(str, arguments)])
 
     return invoke
 

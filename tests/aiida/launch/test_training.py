@@ -32,6 +32,7 @@ def test_the_dataset_is_built_by_the_run_itself(source: Path) -> None:
     builder: Any = request.builder()
     assert orm.QueryBuilder().append(orm.Node).count() == before
     assert builder.prepare.settings["properties"] == {"formation_energy_per_atom": "heat_all"}
+    assert builder.prepare.settings["name"] == "crystals"
     assert builder.prepare.metadata.options["max_wallclock_seconds"] == 60
     assert builder.unet.train.settings["optimiser"]["max_epochs"] == 3
     assert builder.unet.train.metadata.options["account"] == "materials"
@@ -54,8 +55,10 @@ def test_a_dataset_that_is_there(source: Path, dataset: Any) -> None:
         ({}, "nothing to train on: give --source, or --dataset"),
         ({"dataset": 987654}, "there is no node 987654"),
         ({"source": Path("/nowhere.csv"), "properties": {"a": "b"}}, "/nowhere.csv: no such file or folder"),
-        ({"source": "SOURCE"}, "dataset 'perovskites' has no property for the cgcnn to predict"),
+        ({"source": "SOURCE"}, "dataset 'crystals' has no property for the cgcnn to predict"),
         ({"source": "SOURCE", "dataset": 1}, "--source and --dataset are both given"),
+        ({"dataset": 1, "properties": {"gap": "gap"}, "name": "x"}, "--property, --name cannot change it"),
+        ({"source": "SOURCE", "properties": {"gap": "gap"}, "units": {"gpa": "eV"}}, "a unit for gpa, which no"),
         ({"source": "SOURCE", "properties": {"gap": "gap"}, "conditions": ["heat"]}, "has no heat; it has gap"),
         ({"source": "SOURCE", "properties": {"a": "b"}, "options": {"sample": {}}}, "key 'sample' is not known"),
         ({"source": "SOURCE", "properties": {"a": "b"}, "protocol": "slow"}, "protocol 'slow'"),
