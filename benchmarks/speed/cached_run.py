@@ -53,9 +53,10 @@ def make_profile(folder: Path) -> Any:
     computer.set_minimum_job_poll_interval(0)
     program = folder / "icsg3d"
     times = folder / "times"
-    # processor time of every program, user and system, appended by the shell
+    # processor time, user and system, of the shell itself and of its program, a line each; not behind a pipe, whose
+    # other end is a shell of its own
     program.write_text(f'#!/bin/bash\n"{sys.executable}" -m icsg3d_models.cli "$@"\ncode=$?\n'
-                       f'times | tail -n 1 >> "{times}"\nexit $code\n')  # fmt: skip
+                       f'times >> "{times}"\nexit $code\n')  # fmt: skip
     program.chmod(0o755)
     return orm.InstalledCode(computer=computer, filepath_executable=str(program), label="icsg3d").store()
 
