@@ -46,6 +46,8 @@ def make_profile(folder: Path) -> Any:
     storage = {"filepath": str(folder / "storage")}
     create_profile(get_config(create=True), storage_backend="core.sqlite_dos", storage_config=storage, name="cached",
                    email="cached@localhost")  # fmt: skip
+    # without a broker a WorkChain looks for the end of what it called once a minute
+    get_config().set_option("runner.poll.interval", 1, scope="cached")
     load_profile("cached", allow_switch=True)
     computer = orm.Computer("here", "localhost", transport_type="core.local", scheduler_type="core.direct",
                             workdir=str(folder / "scratch")).store()  # fmt: skip
