@@ -70,8 +70,9 @@ def has_room(folder: RemoteData) -> bool | None:
     """Tell whether a MiB can be written to a remote folder, as a full disk or quota forbids; None: it does not say."""
     path = shlex.quote(folder.get_remote_path())
     command = f"cd {path} && head -c {TRIAL_BYTES} /dev/zero > {TRIAL} && rm {TRIAL}"
+    computer: Any = folder.computer
     try:
-        with folder.get_authinfo().get_transport() as transport:
+        with computer.get_transport(folder.user) as transport:
             status, _, said = transport.exec_command_wait(command)
             if status and any(words in said.lower() for words in NO_SPACE):
                 transport.exec_command_wait(f"rm -f {path}/{TRIAL}")

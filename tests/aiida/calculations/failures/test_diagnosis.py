@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiida.common.links import LinkType
-from aiida.orm import CalcJobNode, Dict, FolderData, RemoteData
+from aiida.orm import CalcJobNode, Computer, Dict, FolderData, RemoteData
 
 from aiida_icsg3d.calculations.failures.diagnosis import AGAIN, HOPELESS, SMALLER, STAGE_BEFORE, diagnose
 from aiida_icsg3d.data import remote_files
@@ -135,10 +135,10 @@ def test_a_full_disk_where_nothing_can_be_said(failed: Any, monkeypatch: pytest.
 
 
 def test_a_computer_that_does_not_answer(failed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Any) -> Any:
+    def refuse(*_: Any) -> Any:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(RemoteData, "get_authinfo", refuse)
+    monkeypatch.setattr(Computer, "get_transport", refuse)
     node = failed(210, "fields.h5: no such file", linked=Path("/nowhere"))
     assert remote_files.is_there(node.inputs.fields_folder, "fields.h5") is None
     assert remote_files.has_room(node.inputs.fields_folder) is None
