@@ -9,6 +9,7 @@ from aiida import orm
 from aiida.common.exceptions import NotExistent
 from aiida.engine import ProcessBuilder
 
+from ...campaigns.running.runner_mark import is_left
 from ...data import CrystalDatasetData
 from ...data.pretrained import pretrained_fingerprint, pretrained_models
 from ..discover_builder import check_models, fill
@@ -104,7 +105,7 @@ def go_on_with(builder: ProcessBuilder, node: orm.WorkChainNode, limits: Mapping
     """
     if not (node.process_type or "").endswith(":icsg3d.campaign"):
         raise ValueError(f"{node.pk} is a {node.process_label}; give the PK of a CampaignWorkChain")
-    if not node.is_terminated:
+    if not (node.is_terminated or is_left(node)):  # whose interpreter was killed stays "running" for ever
         raise ValueError(f"campaign {node.pk} still runs; `verdi process kill {node.pk}` ends it, what it found stays")
     before: Any = node.get_builder_restart()._inputs(prune=True)  # an empty namespace would ask for what it needs
     for name, value in before.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
 
+from aiida_icsg3d.campaigns.running.runner_mark import RUN_BY
 from aiida_icsg3d.data import CrystalDatasetData
 from aiida_icsg3d.workflows.campaign.campaign import CampaignWorkChain
 from aiida_icsg3d.workflows.discover import DiscoverWorkChain
@@ -208,6 +210,20 @@ def test_only_a_campaign_that_has_ended_is_gone_on_with() -> None:
     running.set_process_state("running")
     with pytest.raises(ValueError, match="still runs"):
         CampaignWorkChain.get_builder_to_continue(running.store(), rounds=2)
+
+
+def test_one_whose_interpreter_is_gone_is_gone_on_with(
+    fake_code: Any, models: Any, dataset: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After kill -9 the node says that it runs, for ever."""
+    builder = CampaignWorkChain.get_builder_from_protocol(
+        {"icsg3d": fake_code()}, models=models, dataset=dataset, n_relaxations=0, n_samples=4, prerelax=False,
+        limits={"rounds": 1},
+    )  # fmt: skip
+    _, node = run_get_node(builder)
+    monkeypatch.setattr(type(node), "is_terminated", property(lambda _: False))
+    node.base.extras.set(RUN_BY, {"host": socket.gethostname(), "pid": 2**22 + 1, "began": 0.0})
+    assert CampaignWorkChain.get_builder_to_continue(node, rounds=2).history.get_dict()["rounds"]
 
 
 def test_a_prior_is_not_tuned_on_a_few_crystals_alone(fake_code: Any, models: Any, dataset: Any) -> None:

@@ -137,6 +137,28 @@ def test_a_generated_crystal_is_no_reference_of_its_formula(
     assert chain.known_formulas() == {"PbO"}
 
 
+def test_what_stands_behind_the_models_is_not_walked(localhost: orm.Computer) -> None:
+    """Behind the models of a late round stand the crystals of all before: a query for ancestors took minutes there."""
+
+    def link(node: Any, kind: LinkType, *sources: orm.Node) -> Any:
+        for number, source in enumerate(sources):
+            node.base.links.add_incoming(source, link_type=kind, link_label=f"n{number}")
+        return node.store()
+
+    data: Any = orm.Int(0).store()
+    for _ in range(24):  # each time two ways up
+        ways = []
+        for _ in range(2):
+            step = link(orm.CalcFunctionNode(), LinkType.INPUT_CALC, data)
+            ways.append(link(orm.Int(1), LinkType.CREATE, step))
+        data = link(orm.Int(2), LinkType.CREATE, link(orm.CalcFunctionNode(), LinkType.INPUT_CALC, *ways))
+    job = orm.CalcJobNode(computer=localhost, process_type="aiida.calculations:icsg3d.rebuild")
+    crystal = link(orm.Int(3), LinkType.CREATE, link(job, LinkType.INPUT_CALC, data))
+    generated = link(orm.Dict({}), LinkType.CREATE, link(orm.CalcFunctionNode(), LinkType.INPUT_CALC, crystal))
+    other = link(orm.Dict({}), LinkType.CREATE, link(orm.CalcFunctionNode(), LinkType.INPUT_CALC, orm.Int(4).store()))
+    assert generated_ones([generated, other]) == {generated.pk}
+
+
 def test_what_would_be_computed(inputs: Any, workchain: Callable[..., Any]) -> None:
     inputs.elements = orm.List(["Pb", "O", "Xe"])
     inputs.formulas = orm.List(["PbO", "Pb7O11", "XePbO3"])
