@@ -220,6 +220,7 @@ def test_one_whose_interpreter_is_gone_is_gone_on_with(
         {"icsg3d": fake_code()}, models=models, dataset=dataset, n_relaxations=0, n_samples=4, prerelax=False,
         limits={"rounds": 1},
     )  # fmt: skip
+    node: Any
     _, node = run_get_node(builder)
     monkeypatch.setattr(type(node), "is_terminated", property(lambda _: False))
     node.base.extras.set(RUN_BY, {"host": socket.gethostname(), "pid": 2**22 + 1, "began": 0.0})
