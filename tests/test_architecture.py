@@ -26,7 +26,7 @@ FLOORS = {
     "aiida_icsg3d": (
         ("values", "schedulers"),
         ("data",),
-        ("calculations", "monitors"),
+        ("calculations", "monitors", "runner_mark"),
         ("parsers",),
         ("dft",),
         ("workflows",),

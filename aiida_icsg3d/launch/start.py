@@ -7,9 +7,9 @@ from typing import Any
 from aiida import engine
 from aiida.orm import Group, ProcessNode
 
-from ..campaigns.running.runner_mark import mark
 from ..foreground.console import quiet_console
 from ..foreground.progress import Reporter, run_with_progress
+from ..runner_mark import mark
 from .plan import Plan
 
 

@@ -82,7 +82,7 @@ def lines_of(options: argparse.Namespace, mno: dict[str, Any], mgo: dict[str, An
         "",
         "## MgO, fixed occupations",
         "",
-        f"a {mgo['a'] * 2**0.5:.3f} Å (experiment {MGO}), space group {mgo['spacegroup_symbol']}"
+        f"a {mgo['a']:.3f} Å (experiment {MGO}), space group {mgo['spacegroup_symbol']}"
         + (f", gap {mgo['band_gap_eV']:.2f} eV" if mgo.get("band_gap_eV") else "")
         + f", energy {mgo['energy_eV']:.4f} eV a cell.",
     ]

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ...runner_mark import is_left
 from ..graph import is_stage
 from ..unfinished import funnel_so_far
 from .causes import Cause, cause_of, pause_reason
-from .runner_mark import is_left
 from .snapshot import round_number, take_snapshot
 
 if TYPE_CHECKING:

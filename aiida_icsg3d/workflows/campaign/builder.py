@@ -9,9 +9,9 @@ from aiida import orm
 from aiida.common.exceptions import NotExistent
 from aiida.engine import ProcessBuilder
 
-from ...campaigns.running.runner_mark import is_left
 from ...data import CrystalDatasetData
 from ...data.pretrained import pretrained_fingerprint, pretrained_models
+from ...runner_mark import is_left
 from ..discover_builder import check_models, fill
 from ..protocols import load_protocol, merge
 from ..train import fill_training, fine_tuning_protocol, training_protocol

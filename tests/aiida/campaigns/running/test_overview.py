@@ -8,7 +8,7 @@ import pytest
 from aiida import orm
 
 from aiida_icsg3d.campaigns.running.overview import overview, runs
-from aiida_icsg3d.campaigns.running.runner_mark import RUN_BY, is_left, mark
+from aiida_icsg3d.runner_mark import RUN_BY, is_left, mark
 from tests.aiida.discovery_graph import build_discovery
 from tests.aiida.process_nodes import process
 

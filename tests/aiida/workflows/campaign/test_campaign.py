@@ -10,8 +10,8 @@ from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
 
-from aiida_icsg3d.campaigns.running.runner_mark import RUN_BY
 from aiida_icsg3d.data import CrystalDatasetData
+from aiida_icsg3d.runner_mark import RUN_BY
 from aiida_icsg3d.workflows.campaign.campaign import CampaignWorkChain
 from aiida_icsg3d.workflows.discover import DiscoverWorkChain
 from aiida_icsg3d.workflows.train import TrainWorkChain
