@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aiida import orm
-from aiida.common.links import LinkType
 
+from .ancestry import MAKE_CRYSTALS, coming_from
 from .fingerprint import Settings
-
-MAKE_CRYSTALS = [
-    f"aiida.calculations:icsg3d.{stage}" for stage in ("rebuild", "chain", "predict")
-]  # fmt: skip
-"""Process types of the jobs that generated crystals come from."""
 
 
 def elements_of(formula: str) -> set[str]:
@@ -23,35 +18,9 @@ def elements_of(formula: str) -> set[str]:
 
 
 def generated_ones(energies: Iterable[orm.Dict]) -> set[int]:
-    """Return the PKs of the energies whose crystal was generated: it comes from a job that rebuilt it.
-
-    The graph is walked up level by level, each node once, and not beyond such a job: behind it stand models, and behind
-    the fine-tuned ones of a campaign the crystals of all rounds before. A query for ancestors follows every path there.
-    """
+    """Return the PKs of the energies whose crystal was generated: it comes from a job that rebuilt it."""
     pks = {node.pk for node in energies if node.pk is not None}
-    children: dict[int, set[int]] = {}
-    makers: set[int] = set()
-    level, seen = pks, set(pks)
-    while level:
-        query = orm.QueryBuilder().append(orm.Node, filters={"id": {"in": sorted(level)}}, tag="child", project=["id"])
-        query.append(
-            orm.Node, with_outgoing="child", project=["id", "process_type"],
-            edge_filters={"type": {"in": [LinkType.CREATE.value, LinkType.INPUT_CALC.value]}},
-        )  # fmt: skip
-        above = set()
-        for child, parent, kind in query.all():
-            children.setdefault(parent, set()).add(child)
-            if kind in MAKE_CRYSTALS:
-                makers.add(parent)
-            elif parent not in seen:
-                above.add(parent)
-        seen |= above
-        level = above
-    level, reached = makers, set(makers)
-    while level:
-        level = set().union(*(children.get(node, set()) for node in level)) - reached
-        reached |= level
-    return pks & reached
+    return coming_from(pks, lambda process_type, _: process_type in MAKE_CRYSTALS)
 
 
 def known_energies(settings: Settings, elements: Iterable[str]) -> list[orm.Dict]:

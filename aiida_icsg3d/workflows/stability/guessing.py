@@ -10,6 +10,8 @@ from aiida.engine import calcfunction
 
 from icsg3d_models.relaxation.table import read_table
 
+from ...dft.ancestry import coming_from
+
 USABLE = ("relaxed", "not_converged")
 RIVALS = 0.01
 """eV/atom; a second prototype that the potential has no further above the lowest is computed too."""
@@ -92,13 +94,8 @@ def guessed_formulas(energies: Iterable[orm.Dict]) -> list[str]:
 
     :param energies: stored, by :func:`aiida_icsg3d.workflows.relaxations.record_energy`.
     """
-    nodes = {node.pk: str(node.get_dict()["formula"]) for node in energies}
-    if not nodes:
-        return []
-    query = orm.QueryBuilder()
-    query.append(orm.CalcFunctionNode, filters={"attributes.function_name": GUESSED}, tag="guess")
-    query.append(orm.Dict, with_ancestors="guess", filters={"id": {"in": list(nodes)}}, project=["id"])
-    guesses = {pk for (pk,) in query.distinct().iterall()}
+    nodes = {node.pk: str(node.get_dict()["formula"]) for node in energies if node.pk is not None}
+    guesses = coming_from(nodes, lambda _, function: function == GUESSED)
     known = {formula for pk, formula in nodes.items() if pk not in guesses}
     return sorted({formula for pk, formula in nodes.items() if pk in guesses} - known)
 
