@@ -27,6 +27,8 @@ def is_left(node: ProcessNode) -> bool:
     if found is None or node.is_terminated or found["host"] != socket.gethostname():
         return False
     try:
-        return abs(psutil.Process(found["pid"]).create_time() - float(found["began"])) > 1
+        process = psutil.Process(found["pid"])
+        # one that was killed, and that nobody has asked about yet, is still listed
+        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - float(found["began"])) > 1
     except psutil.NoSuchProcess:
         return True

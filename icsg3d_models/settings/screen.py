@@ -39,13 +39,13 @@ class ScreenSettings(ConditionSettings, PresetSettings):
         Literal[
             "structure",
             "composition",
+            "charge_balance",
             "distance",
             "volume",
             "unique",
             "novel",
             "unknown",
             "trained_on",
-            "charge_balance",
         ]
     ] = ["structure", "composition", "unique", "novel"]
     """Tests that a candidate must pass to be selected: a possible structure; a neutral composition; atoms not closer

@@ -68,7 +68,7 @@ def test_trying_leaves_nothing_behind(tmp_path: Path) -> None:
         try_outputs(tmp_path, {}, {"checkpoint": "model.safetensors/checkpoint"})
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "chain"])  # whose stages write all that it leaves
 def test_every_stage_tries_its_outputs_before_it_reads_its_inputs(
     stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

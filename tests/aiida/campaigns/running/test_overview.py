@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from aiida import orm
 
@@ -61,6 +66,19 @@ def test_a_run_whose_terminal_is_gone() -> None:
     assert overview(run).left
     run.base.extras.set(RUN_BY, ours_ | {"began": 1.0, "host": "elsewhere"})
     assert not overview(run).left
+
+
+def test_a_runner_that_was_killed_and_not_asked_about_is_gone() -> None:
+    run = ours("discover", ended=False)
+    killed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    began = psutil.Process(killed.pid).create_time()
+    run.base.extras.set(RUN_BY, {"host": socket.gethostname(), "pid": killed.pid, "began": began})
+    assert not is_left(run)
+    killed.kill()
+    while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert is_left(run)
+    killed.communicate()
 
 
 def test_of_a_campaign_its_last_round() -> None:
