@@ -82,7 +82,7 @@ class StageCalculation(CalcJob):
         if value is None:
             return None
         try:
-            cls.complete_settings(value.get_dict(), cls.assumed_files())
+            cls.complete_settings(value.get_dict(), cls.assumed_files(value.get_dict()))
         except ValueError as exception:
             return str(exception)
         return None
@@ -138,8 +138,8 @@ class StageCalculation(CalcJob):
         return names
 
     @classmethod
-    def assumed_files(cls) -> dict[str, Any]:
-        """Return what :meth:`linked_files` may return, where the inputs are not known."""
+    def assumed_files(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what :meth:`linked_files` may return with these settings, where the inputs are not known."""
         return {row.setting: row.assumption() for row in cls.files}
 
     @classmethod

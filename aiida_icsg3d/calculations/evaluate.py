@@ -15,7 +15,6 @@ from .base import StageCalculation, check_network, check_part
 from .files import InputFile
 
 CRYSTALS = "crystals.h5"
-GENERATION_ONLY = ("training", "predictors", "stability", "unconditioned_folder")
 
 
 class EvaluateCalculation(StageCalculation):
@@ -26,6 +25,7 @@ class EvaluateCalculation(StageCalculation):
     compares each with its true one.
     """
 
+    CACHE_VERSION = 4  # 4: notes on what is not paired, singular cells set aside
     stage = "evaluate"
     files = (
         InputFile("crystals_folder", "crystals", CRYSTALS),
@@ -73,7 +73,7 @@ class EvaluateCalculation(StageCalculation):
 
     @classmethod
     def check_inputs(cls, inputs: Mapping[str, Any], ports: Any) -> None:
-        """Check the predictors, the part, and that nothing is given that the mode leaves unused."""
+        """Check the predictors and the part."""
         super().check_inputs(inputs, ports)
         settings = inputs["settings"].get_dict()
         for name, node in inputs.get("predictors", {}).items():
@@ -83,6 +83,9 @@ class EvaluateCalculation(StageCalculation):
             check_part("reference", inputs["reference"], part)
         if "training" in inputs:
             check_part("training", inputs["training"], "train")
-        unused = [name for name in GENERATION_ONLY if inputs.get(name)]
-        if settings.get("mode") == "reconstruction" and unused:
-            raise ValueError(f"{', '.join(unused)} has no use in mode 'reconstruction'; leave it out")
+
+    @classmethod
+    def assumed_files(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what files there may be: no predictors of a reconstruction, which refuses them."""
+        assumed = super().assumed_files(settings)
+        return {**assumed, "predictors": []} if settings.get("mode") == "reconstruction" else assumed

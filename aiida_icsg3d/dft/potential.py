@@ -66,7 +66,7 @@ class PotentialEngine(Engine):
         unknown = sorted(set(given) - {"settings", "options"})
         if unknown:
             raise ValueError(f"{NAMESPACE}: {', '.join(unknown)} is not known; there are settings and options")
-        RelaxCalculation.complete_settings(given["settings"], RelaxCalculation.assumed_files())
+        RelaxCalculation.complete_settings(given["settings"], RelaxCalculation.assumed_files(given["settings"]))
         target: Any = builder
         target[NAMESPACE] = {
             "code": code,

@@ -92,7 +92,7 @@ def check_stages(merged: Mapping[str, Any], part: str) -> None:
         if isinstance(inputs, Mapping) and "settings" in inputs:
             process: Any = CalculationFactory(f"icsg3d.{stage}")
             try:
-                process.complete_settings(inputs["settings"], process.assumed_files())
+                process.complete_settings(inputs["settings"], process.assumed_files(inputs["settings"]))
             except ValueError as exception:
                 raise ValueError(f"{part}.{stage}: {exception}") from None
 
@@ -118,7 +118,8 @@ def check_dft(merged: Mapping[str, Any]) -> None:
     if unknown := sorted(set(merged["potential"]) - {"settings", "options"}):
         raise ValueError(f"validation.potential.{unknown[0]} is not known; there are settings and options")
     try:
-        RelaxCalculation.complete_settings(merged["potential"]["settings"], RelaxCalculation.assumed_files())
+        settings = merged["potential"]["settings"]
+        RelaxCalculation.complete_settings(settings, RelaxCalculation.assumed_files(settings))
     except ValueError as exception:
         raise ValueError(f"validation.potential: {exception}") from None
 

@@ -6,7 +6,7 @@ Shapes: B crystals, N sites in all. Crystal ``b`` owns the sites ``offsets[b]:of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -194,7 +194,13 @@ def read_crystals(group: h5py.Group) -> Crystals:
         group["offsets"][()].astype(np.int64),
         tuple(group["ids"].asstr()[()]) if len(group["ids"]) else (),
     )
-    n_sites = crystals.offsets[-1]
-    if not (len(crystals.frac) == len(crystals.numbers) == n_sites and len(crystals.cell) == len(crystals.ids)):
-        raise CrystalError(f"{group.file.filename}{group.name}: lengths disagree; the file is damaged")
-    return crystals
+    where = f"{group.file.filename}{group.name}"
+    n_sites, n_crystals = len(crystals.numbers), len(crystals.ids)
+    if crystals.frac.shape != (n_sites, 3) or crystals.cell.shape != (n_crystals, 3, 3):
+        raise CrystalError(f"{where}: lengths disagree; the file is damaged")
+    ends = crystals.offsets
+    if ends.shape != (n_crystals + 1,) or ends[0] != 0 or ends[-1] != n_sites or (np.diff(ends) < 0).any():
+        raise CrystalError(f"{where}: the offsets do not deal {n_sites} sites to {n_crystals} crystals; it is damaged")
+    frac = crystals.frac % 1.0  # files of other programs
+    frac[frac == 1.0] = 0.0  # what a tiny negative number wraps to
+    return replace(crystals, frac=frac)

@@ -18,6 +18,8 @@ from .neighbours import closest_distances
 
 SHORTEST = 0.5  # Å, between any two atoms, periodic images included
 SMALLEST = 0.1  # Å³ a cell
+FLAT = 1e-3  # Å³; a smaller cell has no inverse worth the name
+LARGEST = 10_000.0  # Å³ an atom; an atom alone in a box of 21 Å has less, lengths in pm a million times too much
 OXIDATION_STATES = "smact14"  # the set that SMACT had when the published figures were made
 
 
@@ -32,6 +34,10 @@ def unusable(crystals: Crystals) -> list[str | None]:
             problems[index] = "the cell or the coordinates hold NaN or infinity"
         elif numbers.min() < 1 or numbers.max() > MAX_Z:
             problems[index] = "a site without an element"
+        elif (volume := abs(float(np.linalg.det(crystals.cell[index])))) < FLAT:
+            problems[index] = f"singular cell, volume {volume:.3g} Å³"
+        elif volume > LARGEST * len(numbers):
+            problems[index] = f"{volume / len(numbers):.3g} Å³ an atom, more than {LARGEST:g}; lengths have to be in Å"
     return problems
 
 

@@ -16,11 +16,11 @@ import numpy as np
 
 from ..crystals.batch import CrystalError, Crystals
 from ..crystals.neighbours import closest_distances
+from ..crystals.validity import LARGEST
 from .crystal import Crystal, Refused, check_crystal
 from .readers.record import CifText, Record
 
 CLOSEST = 0.5  # Å; two nuclei closer than this are a mistake of the file, not a crystal
-LARGEST = 10_000.0  # Å³ an atom; an atom alone in a box of 21 Å has less, lengths in pm a million times too much
 RENAMED = "named like another, so the later one has a number behind its name"
 _MISSING = ("", "none", "null", "na", "n/a", "#n/a", "<na>", "nan", "-", "--", "?")
 _COMMA = re.compile(r"[+-]?\d+,\d+$")

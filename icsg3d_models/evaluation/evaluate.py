@@ -15,7 +15,7 @@ from ..results import Report, StageError, write_json
 from ..settings import EvaluateSettings
 from ..workers import Progress, worker_count
 from .figures import Evaluation
-from .inputs import is_dataset, named_by_order, read_batch, read_flags, without_broken
+from .inputs import is_dataset, named_by_order, read_batch, read_flags, say_copies, some, without_broken
 from .metrics import reconstruction
 from .metrics import uniqueness_novelty as novelty
 from .metrics.coverage import CUTOFFS
@@ -42,8 +42,11 @@ def run(settings: EvaluateSettings, report: Report) -> None:
     """
     crystals = _read(settings.crystals, report)
     reference = _read(settings.reference, report, settings.part)
-    if len(reference) == 0:
-        raise StageError("input_incompatible", f"{settings.reference}: no crystals to compare with")
+    if "part" in settings.model_fields_set and not is_dataset(report.directory / settings.reference):
+        report.warn(
+            f"{settings.reference} is a crystal file, which has no parts: all {len(reference)} are compared with"
+        )
+    say_copies(crystals, reference, settings.reference, report)
     if settings.mode == "reconstruction":
         crystals, reference = _paired(settings, report, crystals, reference)
     else:
@@ -108,7 +111,16 @@ def _paired(
     reference = without_broken(reference, settings.reference, report)
     known = set(reference.ids)
     crystals = crystals.take([index for index, name in enumerate(crystals.ids) if name in known])
-    return without_broken(crystals, settings.crystals, report), reference
+    crystals = without_broken(crystals, settings.crystals, report)
+    if missing := [name for name in reference.ids if name not in set(crystals.ids)]:
+        report.warn(f"{len(missing)} of {len(reference)} true crystals have no prediction and count as failures: "
+                    f"{some(missing)}")  # fmt: skip
+    formulas = dict(zip(reference.ids, reference.formulas(), strict=True))
+    pairs = zip(crystals.ids, crystals.formulas(), strict=True)
+    if settings.paired_by == "order" and not any(formulas[name] == formula for name, formula in pairs):
+        report.warn(f"not one of {len(crystals)} crystals has the composition of the true one of its number: is `part` "
+                    f"{settings.part} of {settings.reference} what was reconstructed?")  # fmt: skip
+    return crystals, reference
 
 
 def _reconstruction(
@@ -127,7 +139,7 @@ def _reconstruction(
         "a crystal without a fingerprint": "not valid" if gate else "not tested",
     }
     if "notes" in report.tables:
-        notes["left out"] = "; ".join(report.tables["notes"])
+        notes["noted"] = "; ".join(report.tables["notes"])
     return Evaluation(values, {"reference": ceiling}, notes), rows
 
 
@@ -143,7 +155,7 @@ def _generation(
     training = _training(settings, report)
     stable = None
     if settings.stability is not None:
-        stable = read_flags(report.directory / settings.stability, settings.stable_column, crystals.ids)
+        stable = read_flags(report.directory / settings.stability, settings.stable_column, crystals.ids, report)
     truth = describe(reference, means, "reference")
     expected = predicted_property(truth, settings, report, "the reference") if settings.predictors else None
 
@@ -183,7 +195,7 @@ def _generation(
         f"{novelty.LTOL}, stol {novelty.STOL}, angle_tol {novelty.ANGLE_TOL}",
     }
     if "notes" in report.tables:
-        notes["left out"] = "; ".join(report.tables["notes"])
+        notes["noted"] = "; ".join(report.tables["notes"])
     if settings.asked:
         notes["asked for"] = ", ".join(f"{name} {value}" for name, value in settings.asked.items())
     if settings.predictors:
@@ -198,6 +210,7 @@ def _training(settings: EvaluateSettings, report: Report) -> Crystals | None:
     path = settings.training
     if path is None:
         if not is_dataset(report.directory / settings.reference) or settings.part in ("train", "all"):
+            report.warn("novelty is not judged: nothing is known but what is compared with; `training` names a file")
             return None
         path = settings.reference
     return without_broken(_read(path, report, "train"), path, report)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,11 @@ import numpy as np
 from ..crystals.batch import CrystalError, Crystals, read_crystals
 from ..crystals.validity import unusable
 from ..data.datasets import FORMAT, PARTS, read_dataset
+from ..data.readers.table import read_table
 from ..results import Report, StageError
+from .metrics.site_fingerprints import crystal_key
+
+FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def is_dataset(path: str | Path) -> bool:
@@ -44,8 +49,11 @@ def read_batch(path: str | Path, part: str = "all") -> Crystals:
     else:
         with h5py.File(path, "r") as file:
             crystals = read_crystals(file.get("crystals", file))
-    if len(set(crystals.ids)) != len(crystals):
-        raise StageError("input_incompatible", f"{path}: an id is there twice; name each crystal once")
+    twice = [name for name, count in Counter(crystals.ids).items() if count > 1]
+    if twice:
+        raise StageError("input_incompatible", f"{path}: {some(twice)} are ids of several crystals; name each once")
+    if len(crystals) == 0:
+        raise StageError("input_incompatible", f"{path}: holds no crystal; there is nothing to compare")
     return crystals
 
 
@@ -80,25 +88,48 @@ def named_by_order(crystals: Crystals, truth: Crystals) -> Crystals:
     return replace(crystals, ids=tuple(truth.ids[int(number[1])] for number in numbers if number))
 
 
-def read_flags(path: str | Path, column: str, ids: tuple[str, ...]) -> np.ndarray:
-    """Return a yes/no column of a CSV with a column ``id``, in the order of the ids, (B,) bool.
+def read_flags(path: str | Path, column: str, ids: tuple[str, ...], report: Report) -> np.ndarray:
+    """Return a yes/no column of a table with a column ``id``, in the order of the ids, (B,) bool.
 
-    A crystal without a row is no (of a failed relaxation nobody knows that it is stable).
+    A crystal without a row is no (of a failed relaxation nobody knows that it is stable); how many have one is noted.
 
-    :raises StageError: the file or the column is missing, or a value is none of true, false, 1, 0.
+    :raises StageError: no such table, column or crystal; a value is none of true, false, 1, 0; two rows of a crystal
+        differ.
     """
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise StageError("input_missing", f"{path}: no such table; give a CSV with columns id, {column}")
-    with open(path, newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    if rows and not {"id", column} <= set(rows[0]):
-        raise StageError("input_incompatible", f"{path}: columns {', '.join(rows[0])}; id and {column} are needed")
-    words = {"true": True, "1": True, "false": False, "0": False}
     flags: dict[str, bool] = {}
-    for row in rows:
-        word = (row[column] or "").strip().lower()
-        if word not in words:
-            what = f"{path}: {row['id']} has {column} {word!r}; write true or false"
-            raise StageError("input_incompatible", what)
-        flags[row["id"]] = words[word]
+    with open(path, "rb") as stream:
+        for row in read_table(stream, str(path), ["id", column]):
+            if row.damage:
+                raise StageError("input_unreadable", row.damage)
+            name, word = row.cells["id"].strip(), row.cells[column].strip().lower()
+            if word not in FLAGS:
+                what = f"{path}: {name} has {column} {row.cells[column]!r}; write true or false"
+                raise StageError("input_incompatible", what)
+            if flags.setdefault(name, FLAGS[word]) != FLAGS[word]:
+                raise StageError("input_incompatible", f"{path}: two rows of {name} differ in {column}; keep one")
+    known = [name for name in ids if name in flags]
+    if not known:
+        there = f"its ids are {some(list(flags))}" if flags else "it has no rows"
+        raise StageError("input_incompatible", f"{path}: no row of one of the {len(ids)} crystals, which are "
+                         f"{some(list(ids))}; {there}")  # fmt: skip
+    if len(known) < len(ids) or len(known) < len(flags):
+        report.warn(f"{path.name}: {len(known)} of {len(ids)} crystals have one of its {len(flags)} rows; "
+                    "those without count as not stable")  # fmt: skip
     return np.array([flags.get(name, False) for name in ids], dtype=bool)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first names, and whether there are more."""
+    return ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+
+
+def say_copies(crystals: Crystals, reference: Crystals, where: str, report: Report) -> None:
+    """Warn where crystals are those that they are compared with, number for number: then nothing was made."""
+    known = {crystal_key(reference.cell[i], *reference.sites(i)) for i in range(len(reference))}
+    same = [name for i, name in enumerate(crystals.ids) if crystal_key(crystals.cell[i], *crystals.sites(i)) in known]
+    if same:
+        report.warn(f"{len(same)} of {len(crystals)} crystals are in {where} number for number ({some(same)}): is this "
+                    "the file that was meant?")  # fmt: skip

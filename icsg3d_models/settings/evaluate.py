@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from ..strict import Positive
 from .base import StageSettings
 from .conditions import ConditionSettings
+
+Cutoff = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+OF_MODE = {
+    "reconstruction": ("paired_by", "fingerprint_gate"),
+    "generation": ("training", "samples", "predictors", "target", "unconditioned", "stability"),
+}
+"""Mode -> what has a use in it only."""
 
 
 class EvaluateSettings(ConditionSettings, StageSettings):
@@ -31,7 +38,7 @@ class EvaluateSettings(ConditionSettings, StageSettings):
     """Known crystals, for novelty: a dataset file (its training part) or a crystal file; null: of `reference`."""
     samples: Positive | None = None
     """Samples asked for, so that those not rebuilt count as failures; null: as many as there are crystals."""
-    cutoffs: Literal["perov_5", "carbon_24", "mp_20"] | tuple[float, float] = "perov_5"
+    cutoffs: Literal["perov_5", "carbon_24", "mp_20"] | tuple[Cutoff, Cutoff] = "perov_5"
     """Published cut-offs of COV, or two numbers: distance of structure and of composition prints."""
     fingerprint_gate: bool = True
     """Reconstruction: as published, what has no fingerprint is not valid; false saves that test, 60 ms a crystal."""
@@ -43,7 +50,7 @@ class EvaluateSettings(ConditionSettings, StageSettings):
     """Property models, averaged, that the generator has not seen; empty: no property is judged."""
     predicted_property: str = "formation_energy_per_atom"
     """The property to take from the predictors."""
-    target: float | None = None
+    target: FiniteFloat | None = None
     """Value of the property that was asked for. What else was are the conditions, as the crystals were sampled with."""
     unconditioned: str | None = None
     """Crystal file of samples of which nothing was asked; how well they fit what was asked stands beside."""
@@ -62,8 +69,11 @@ class EvaluateSettings(ConditionSettings, StageSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> EvaluateSettings:
-        if self.paired_by == "order" and self.mode != "reconstruction":
-            raise ValueError("`paired_by` is for mode 'reconstruction'; new crystals have no true ones")
+        for mode, names in OF_MODE.items():
+            given = [f"`{name}`" for name in names if getattr(self, name) != type(self).model_fields[name].default]
+            if given and self.mode != mode:
+                words = f"{', '.join(given)} is for mode {mode!r}"
+                raise ValueError(f"{words}, and has no use in mode {self.mode!r}: leave it out, or change the mode")
         if self.target is not None and not self.predictors:
             raise ValueError("`target` needs `predictors`, property models that say what was reached")
         if self.asked and self.mode != "generation":

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from ...crystals.batch import Crystals
+from ...crystals.batch import CrystalError, Crystals
 from ...workers import Progress, parallel_map
 
 if TYPE_CHECKING:
@@ -140,10 +140,13 @@ def structure_fingerprints(
 def _read_cache(path: Path | None) -> dict[str, np.ndarray]:
     if path is None or not path.is_file():
         return {}
-    with h5py.File(path, "r") as file:
-        if file.attrs.get("pymatgen") != importlib.metadata.version("pymatgen"):
-            return {}
-        return dict(zip(file["keys"].asstr()[()], file["fingerprints"][()], strict=True))
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("pymatgen") != importlib.metadata.version("pymatgen"):
+                return {}
+            return dict(zip(file["keys"].asstr()[()], file["fingerprints"][()], strict=True))
+    except (OSError, KeyError, ValueError) as exception:
+        raise CrystalError(f"{path}: no readable cache of fingerprints ({exception}); delete it") from exception
 
 
 def _write_cache(path: Path, known: dict[str, np.ndarray]) -> None:

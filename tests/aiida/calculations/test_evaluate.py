@@ -94,7 +94,7 @@ def test_optional_files_are_left_out(inputs: Any, prepared: Any) -> None:
         ({"paired_by": "order"}, ("unconditioned_folder",), "`paired_by` is for mode 'reconstruction'"),
         (
             {"mode": "reconstruction"}, ("unconditioned_folder",),
-            "training, predictors, stability has no use in mode 'reconstruction'",
+            "`training`, `predictors`, `stability` is for mode 'generation'",
         ),
     ],
 )  # fmt: skip
