@@ -11,10 +11,12 @@ from aiida.orm import StructureData
 
 from icsg3d_models.conditions import not_taken
 from icsg3d_models.conditions.target import target_name
+from icsg3d_models.crystals.batch import CrystalError
 from icsg3d_models.networks.classes import CLASSES
 from icsg3d_models.settings import SampleSettings
 
 from ..data import CrystalDatasetData, TrainedModelData
+from ..data.structures import crystals_of_nodes
 from .base import StageCalculation, check_network, check_part
 from .base_crystals import BASE_FILE, write_structures
 from .files import InputFile
@@ -57,6 +59,11 @@ class SampleCalculation(StageCalculation):
         for name in ("vae", "prior"):
             if name in inputs:
                 check_network(name, inputs[name], name)
+        for name, node in inputs.get("base", {}).items():
+            try:
+                crystals_of_nodes({name: node})
+            except CrystalError as exception:
+                raise ValueError(f"base.{exception}") from None
         settings = inputs["settings"].get_dict()
         mode, n_base = settings.get("mode", "prior"), len(inputs.get("base", {}))
         if "vae" in inputs and mode == "prior":

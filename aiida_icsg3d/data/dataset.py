@@ -13,11 +13,11 @@ from aiida.common.exceptions import ValidationError
 from aiida.orm import QueryBuilder, SinglefileData, StructureData
 from aiida.orm.nodes.caching import NodeCaching
 
-from icsg3d_models.crystals.batch import Crystals
 from icsg3d_models.crystals.elements import SYMBOLS
 from icsg3d_models.data.datasets import PARTS, Dataset, DatasetError, read_dataset, split_by_group
 
 from .source import Source, as_file
+from .structures import crystals_of_nodes
 
 
 class CrystalDatasetCaching(NodeCaching):
@@ -86,13 +86,14 @@ class CrystalDatasetData(SinglefileData):
         :param properties: name -> one value a structure, in the same order; NaN where missing.
         :param units: name -> unit.
         :param shares: of the training, validation and test parts; whole compositions go to one part.
-        :raises icsg3d_models.crystals.batch.CrystalError: a structure with partial occupancy or a singular cell.
+        :raises icsg3d_models.crystals.batch.CrystalError: a structure that is more than elements on sites
+            (partial occupancy, kinds of one element, Hubbard, not periodic), or a singular cell.
         """
         given = {key: np.asarray(values, dtype=np.float64) for key, values in (properties or {}).items()}
         wrong = {key: values.shape for key, values in given.items() if values.shape != (len(structures),)}
         if wrong:
             raise ValueError(f"{wrong}: give one value for each of the {len(structures)} structures")
-        crystals = Crystals.from_structures([s.get_pymatgen_structure() for s in structures.values()], list(structures))
+        crystals = crystals_of_nodes(structures)
         split = split_by_group(crystals.formulas(), shares, seed)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / cls.DEFAULT_FILENAME

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from aiida.orm import StructureData
 
-from icsg3d_models.crystals.batch import CrystalError
+from icsg3d_models.crystals.batch import CrystalError, Crystals
 from icsg3d_models.crystals.elements import NUMBER
-from icsg3d_models.data.crystal import Crystal, Refused
+from icsg3d_models.data.crystal import Crystal, Refused, check_crystal
 from icsg3d_models.data.readers import Found, Record
 from icsg3d_models.data.readers.table import meant
 from icsg3d_models.results import StageError
@@ -53,6 +53,26 @@ def crystal_of_node(node: StructureData) -> Crystal:
     positions = np.array([site.position for site in node.sites]).reshape(-1, 3)
     numbers = np.array([NUMBER[symbols[site.kind_name]] for site in node.sites])
     return Crystal(cell, positions @ np.linalg.inv(cell) % 1.0, numbers)
+
+
+def crystals_of_nodes(nodes: Mapping[str, StructureData]) -> Crystals:
+    """Return a batch of the structures, in their order, under the names given.
+
+    :raises CrystalError: as of :func:`crystal_of_node`, with the name.
+    """
+    found = []
+    for name, node in nodes.items():
+        try:
+            found.append(crystal_of_node(node))
+            check_crystal(found[-1])
+        except CrystalError as exception:
+            raise CrystalError(f"{name}: {exception}") from None
+    return Crystals.from_arrays(
+        [crystal.cell for crystal in found],
+        [crystal.frac for crystal in found],
+        [crystal.numbers for crystal in found],
+        list(nodes),
+    )
 
 
 def records_of(nodes: Iterable[Any], columns: Mapping[str, str]) -> Found:

@@ -17,7 +17,7 @@ from ..fields.grids import FINER, FINEST
 from ..networks.generator import Autoencoder
 from ..results import Report, StageError
 from ..settings import SampleSettings
-from .registration import errors_of, register
+from .registration import errors_of, explained_of, register
 
 
 def read_base(path: Path, part: str | None = None) -> Crystals:
@@ -131,3 +131,30 @@ def settled(
     if spacing is not None and (settings.register_base or settings.mode == "interpolate"):
         base = reduced_crystals(base)
     return base, errors_of(vae, to_batch(base, told).to(device), spacing).cpu().numpy()
+
+
+def recognised(
+    vae: Autoencoder, base: Crystals, settings: SampleSettings, report: Report, device: torch.device
+) -> np.ndarray:
+    """Return which base crystals the model gives back, as places in the batch; the others are named in the report.
+
+    :param base: in the setting that the model takes.
+    :raises StageError: it gives back none of them, or not both ends of a line.
+    """
+    every = np.arange(len(base))
+    if settings.mode == "reconstruct" or vae.second_array != "species":  # to see what comes back; fields of their own
+        return every
+    share = explained_of(vae, to_batch(base).to(device), spacing_of(vae, settings)).cpu().numpy()
+    words = [
+        None if max(0.0, value) >= settings.base_explained else
+        f"{settings.vae} gives back {max(0.0, value):.0%} of its field, and has not seen such crystals: what it makes "
+        "around it would be of another kind; take a model that knows them (`general`, `wide`), or lower "
+        "`base_explained`"
+        for value in share
+    ]  # fmt: skip
+    kept = np.flatnonzero([why is None for why in words])
+    if len(kept) == 0 or (settings.mode == "interpolate" and len(kept) < 2):
+        first = next(f"{name}: {why}" for name, why in zip(base.ids, words, strict=True) if why is not None)
+        raise StageError("input_incompatible", f"{settings.base}: {first}")
+    report.leave_out(str(settings.base), len(base), dict(zip(base.ids, words, strict=True)))
+    return kept

@@ -19,7 +19,7 @@ from ..networks.model_file import file_hash, read_header
 from ..networks.registry import load_network
 from ..results import Report, StageError
 from ..settings import SampleSettings
-from .base_crystals import known_base, settled
+from .base_crystals import known_base, recognised, settled
 from .base_latents import latents_between, latents_of_base
 
 UNITS = {
@@ -99,6 +99,8 @@ def base_latents(settings: SampleSettings, report: Report, vae: Autoencoder) -> 
     device = vae.latent_std.device
     known, places, told = known_base(settings, report, vae)
     base, errors = settled(vae, known, settings, device, told)
+    kept = recognised(vae, base, settings, report, device)
+    base, errors, places, told = base.take(kept), errors[kept], places[kept], None if told is None else told[kept]
     report.tables["base"] = [
         {"id": name, "reconstruction_error": float(e)} for name, e in zip(base.ids, errors, strict=True)
     ]

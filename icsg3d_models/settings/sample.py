@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ..conditions import OF_SPACE
 from ..conditions.target import target_name
-from ..strict import Positive
+from ..strict import Fraction, Positive
 from .conditions import ConditionSettings
 from .seeds.presets import PresetSettings
 
@@ -35,6 +35,9 @@ class SampleSettings(ConditionSettings, PresetSettings):
     base_value: float | None = None
     """Value of the property that a conditional VAE (`icsg3d-2020`) is told of every base crystal; null: that of the
     dataset file."""
+    base_explained: Fraction = 0.75
+    """Share of its occupancy field that the model must give back of a base crystal to sample around it, or from it to
+    another; one of a kind that it never saw comes back as something else. 0: all are taken."""
     register_base: bool = True
     """Put base crystals into the setting that the model understands best; false takes them as they are."""
     spacing: Annotated[float, Field(gt=0)] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import h5py
 import numpy as np
 import pytest
 from aiida.common.exceptions import ValidationError
-from aiida.orm import QueryBuilder, StructureData, load_node
+from aiida.orm import Dict, QueryBuilder, StructureData, load_node
 
+from aiida_icsg3d.calculations.sample import SampleCalculation
 from aiida_icsg3d.data import CrystalDatasetData, TrainedModelData
 from icsg3d_models.crystals.batch import CrystalError
 from icsg3d_models.data.datasets import DatasetError
 from icsg3d_models.networks.model_file import ModelFileError
 from tests.aiida import made_up
+from tests.aiida.dft.crystals import with_u
 
 
 def test_dataset_attributes(tmp_path: Path) -> None:
@@ -108,6 +111,29 @@ def test_dataset_from_structures() -> None:
     mixed.append_atom(symbols=("Ti", "Zr"), weights=(0.5, 0.5), position=(0, 0, 0), name="M")
     with pytest.raises(CrystalError, match="partial occupancy"):
         CrystalDatasetData.from_structures({"mixed": mixed})
+
+
+def more_than_elements() -> dict[str, StructureData]:
+    """Return structures that would lose what tells their sites or directions apart."""
+    kinds = StructureData(cell=(np.eye(3) * 4).tolist())
+    for name, x in (("Fe1", 0.0), ("Fe2", 2.0)):
+        kinds.append_atom(symbols="Fe", position=(x, x, x), name=name)
+    layer = perovskite(3.9, "Ti")
+    layer.pbc = (True, True, False)
+    return {"kinds": kinds, "layer": layer, "hubbard": with_u(perovskite(3.9, "Ti"), "Ti")}
+
+
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [("kinds", "Fe1, Fe2 of one element"), ("layer", "not periodic"), ("hubbard", "Hubbard parameters")],
+)
+def test_what_a_dataset_cannot_keep_is_refused(which: str, words: str) -> None:
+    """Kinds became one, a layer a bulk crystal, and U was dropped, without a word."""
+    structure = more_than_elements()[which]
+    with pytest.raises(CrystalError, match=f"^x: .*{words}"):
+        CrystalDatasetData.from_structures({"x": structure})
+    inputs = {"base": {"x": structure}, "settings": Dict({"mode": "base"})}
+    assert re.search(words, SampleCalculation.validate_inputs(inputs, {"settings": None, "base": None}) or "")
 
 
 def test_model_attributes(tmp_path: Path) -> None:

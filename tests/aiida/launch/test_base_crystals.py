@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +37,19 @@ def test_base_crystals_are_read_from_files(tmp_path: Path) -> None:
         read_base([tmp_path / "empty.cif"])
     with pytest.raises(ValueError, match=r"nowhere.cif: no such file"):
         read_base([tmp_path / "nowhere.cif"])
+
+
+@pytest.mark.usefixtures("aiida_profile")
+def test_no_crystal_takes_the_place_of_another(tmp_path: Path) -> None:
+    """Names that become one link label: the second took the place of the first, without a word."""
+    first, second = (Structure(Lattice.cubic(a), ["Cs", "Cl"], [[0, 0, 0], [0.5] * 3]) for a in (4.1, 4.2))
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps({"a b": first.as_dict(), "a-b": second.as_dict()}))
+    base = read_base([path])
+    assert list(base) == ["base_1_two_a_b", "base_1_two_a_b_2"]
+    assert [node.cell_lengths[0] for node in base.values()] == pytest.approx([4.1, 4.2])
+    with pytest.raises(ValueError, match=r"two.json is given twice"):
+        read_base([path, tmp_path / "." / "two.json"])
+    long = tmp_path / f"{'x' * 240}.cif"
+    first.to(str(long))
+    assert max(map(len, read_base([long]))) <= 255

@@ -156,11 +156,12 @@ def test_base_and_interpolation(folder: Path) -> None:
     write_base(folder, lead_titanate(), lead_titanate("MgTiO3", 12))
     with pytest.raises(StageError, match="all have one grid"):
         sample(folder, mode="base", base="base.h5", spacing=0.3)
-    near = sample(folder, mode="base", base="base.h5", spread=1e-6)["latent"]
+    untrained = {"base": "base.h5", "base_explained": 0}
+    near = sample(folder, mode="base", spread=1e-6, **untrained)["latent"]
     # Samples are dealt to the two base crystals in turn.
     np.testing.assert_allclose(near[0::2], near[:1].repeat(5, axis=0), atol=1e-4)
     assert np.abs(near[0] - near[1]).max() > 1e-3
-    line = sample(folder, mode="interpolate", base="base.h5", n_samples=11)["latent"]
+    line = sample(folder, mode="interpolate", n_samples=11, **untrained)["latent"]
     np.testing.assert_allclose(line[5], (line[0] + line[10]) / 2, atol=1e-5)
     np.testing.assert_allclose(line[0], near[0], atol=1e-3)
     write_base(folder, lead_titanate())
@@ -171,7 +172,10 @@ def test_base_and_interpolation(folder: Path) -> None:
 def test_spread_is_in_standard_deviations_of_the_training_latents(folder: Path) -> None:
     """The VAE knows them; for one of an early release that does not, its prior does, and without is refused."""
     write_base(folder, lead_titanate())
-    path, asked = folder / "vae.safetensors", {"mode": "base", "base": "base.h5", "n_samples": 2000, "spread": 0.5}
+    path, asked = (
+        folder / "vae.safetensors",
+        {"mode": "base", "base": "base.h5", "n_samples": 2000, "base_explained": 0},
+    )
     weights, header = load_weights(path), read_header(path, "vae")
 
     def widths(**changes: object) -> np.ndarray:
@@ -227,7 +231,7 @@ def test_a_base_crystal_that_the_model_does_not_know_does_not_cost_the_others(
 ) -> None:
     write_base(folder, lead_titanate(), lead_titanate("BaTiO3", 56), lead_titanate("MgTiO3", 12))
     report = Report("sample", folder)
-    settings = {"base": "base.h5", "register_base": False, "device": "cpu"}
+    settings = {"base": "base.h5", "register_base": False, "device": "cpu", "base_explained": 0}
     run(SampleSettings(mode="reconstruct", **settings), report)
     with h5py.File(folder / "fields.h5") as file:
         assert file["sample"][()].tolist() == [0, 2]  # still the numbers of their base crystals
@@ -313,3 +317,13 @@ def test_unaimed_samples_stand_beside_the_aimed(folder: Path) -> None:
 def test_unaimed_without_an_aim_is_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SampleSettings.model_validate({"n_samples": 10, **wrong})
+
+
+def test_a_base_crystal_that_comes_back_as_something_else_is_refused(folder: Path) -> None:
+    """Networks that were never trained give nothing back; it was sampled around all the same, without a word."""
+    write_base(folder, lead_titanate())
+    for mode in ("base", "interpolate"):
+        write_base(folder, *[lead_titanate()] * (2 if mode == "interpolate" else 1))
+        with pytest.raises(StageError, match=r"gives back \d+% of its field, and has not seen such crystals"):
+            sample(folder, mode=mode, base="base.h5")
+    assert len(sample(folder, mode="base", base="base.h5", base_explained=0)["latent"]) == 10

@@ -148,7 +148,8 @@ def test_base_crystals_of_many_shapes_are_sampled_grid_by_grid(folder: Path) -> 
         mean, _ = vae.encode_fields(*fields(many_shapes().take([0]), (8, 12, 16)))
         np.testing.assert_allclose(file["8x12x16/latent"][0], mean[0].detach().numpy(), atol=1e-4)
     sample(
-        SampleSettings(mode="base", base="base.h5", n_samples=9, spread=1e-6, device="cpu"), Report("sample", folder)
+        SampleSettings(mode="base", base="base.h5", n_samples=9, spread=1e-6, device="cpu", base_explained=0),
+        Report("sample", folder),
     )
     with h5py.File(folder / "fields.h5") as file:
         numbers = np.concatenate([group["sample"][()] for group in file.values()])
@@ -176,7 +177,14 @@ def test_fields_of_base_crystals_are_finer_than_those_of_training(folder: Path) 
 def test_noise_belongs_to_the_sample_and_not_to_its_batch(folder: Path) -> None:
     latents = []
     for size in (256, 1):
-        settings = {"mode": "base", "base": "base.h5", "n_samples": 9, "batch_size": size, "device": "cpu"}
+        settings = {
+            "mode": "base",
+            "base": "base.h5",
+            "n_samples": 9,
+            "batch_size": size,
+            "device": "cpu",
+            "base_explained": 0,
+        }
         sample(SampleSettings.model_validate(settings), Report("sample", folder))
         with h5py.File(folder / "fields.h5") as file:
             latents.append(

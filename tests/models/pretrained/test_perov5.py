@@ -21,7 +21,7 @@ from icsg3d_models.generation import sample as sampling
 from icsg3d_models.generation import segment as segmentation
 from icsg3d_models.networks.model_file import file_hash, load_weights, read_header
 from icsg3d_models.properties.predict import predict
-from icsg3d_models.results import Report
+from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import RebuildSettings, SampleSettings, SegmentSettings
 
 MODELS = Path(icsg3d_models.__file__).parent / "pretrained" / "perov5"
@@ -105,3 +105,22 @@ def test_predictions_and_the_fingerprint() -> None:
     assert "Xe" in str(found.reasons[2])
     fingerprint = read_fingerprint(MODELS / "fingerprint.h5")
     assert len(fingerprint) == read_header(MODELS / "cgcnn.safetensors").card["split"]["train"]
+
+
+def test_base_crystals_of_another_kind_are_refused(tmp_path: Path) -> None:
+    """Around rock salt, which came back as a perovskite of nitrogen, it sampled without a word."""
+    settings = {"vae": str(MODELS / "vae.safetensors"), "prior": None, "base": "base.h5", "mode": "base"}
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.21), ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    known = perovskite("Sr", "Ti", "O", 3.905)
+    chosen = SampleSettings.model_validate({**settings, "n_samples": 4, "device": "cpu"})
+    for crystals, used in (([known, salt], 1), ([salt], 0)):
+        with h5py.File(tmp_path / "base.h5", "w") as file:
+            write_crystals(file.create_group("crystals"), Crystals.from_structures(crystals))
+        report = Report("sample", tmp_path)
+        if not used:
+            with pytest.raises(StageError, match=r"gives back .* of its field"):
+                sampling.run(chosen, report)
+            continue
+        sampling.run(chosen, report)
+        assert [row["id"] for row in report.tables["base"]] == ["crystal-0"]
+        assert "has not seen such crystals" in report.tables["left_out"][0]["reason"]
