@@ -14,8 +14,8 @@ from .files import InputFile
 class PrepareCalculation(StageCalculation):
     """Build a dataset from crystals of any source that `icsg3d prepare` reads from files."""
 
-    # 4: one reader for all sources; what contradicts itself is refused
-    CACHE_VERSION = 4
+    # 4: one reader for all sources; what contradicts itself is refused. 5: the summary says what is few or odd
+    CACHE_VERSION = 5
     stage = "prepare"
     files = (InputFile("source", "source", "source_{file}", path="."),)
     retrieved_files = ("dataset.h5",)

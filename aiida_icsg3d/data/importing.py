@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
@@ -12,6 +14,7 @@ from typing import Any
 
 from icsg3d_models.crystals.batch import CrystalError
 from icsg3d_models.data import prepare
+from icsg3d_models.data.datasets import Dataset, read_dataset
 from icsg3d_models.data.readers.optimade import is_provider
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import PrepareSettings
@@ -37,6 +40,20 @@ def import_source(settings: PrepareSettings) -> CrystalDatasetData:
         report = Report("prepare", folder, seed=settings.seed)
         prepare.run(settings, report)
         return _stored(report, settings, source)
+
+
+def read_beforehand(source: Path, settings: Mapping[str, Any]) -> Dataset:
+    """Return the dataset that the stage ``prepare`` would make of a file or folder; nothing is stored.
+
+    :param settings: of the stage, without the source.
+    :raises ValueError: nothing of it can be used; the message says why.
+    """
+    with tempfile.TemporaryDirectory() as directory, _as_value_error():
+        report = Report("prepare", Path(directory), quiet=True)
+        given = PrepareSettings.model_validate({**settings, "source": str(Path(source).resolve())})
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            prepare.run(given, report)
+        return read_dataset(Path(directory) / given.dataset)
 
 
 def import_structures(nodes: Iterable[Any], settings: PrepareSettings) -> CrystalDatasetData:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from aiida.orm import AbstractCode
 
-from ..campaigns.running.durations import Kind, earlier_seconds
+from icsg3d_models.data.outlook import outlook
+from icsg3d_models.settings import Optimiser
+
+from ..campaigns.running.durations import Kind, earlier_seconds, earlier_seconds_per_step
+from ..data.importing import read_beforehand
 from ..dft.potential import PotentialEngine
 from ..foreground.progress import duration
 from ..workflows.protocols import load_protocol
@@ -67,11 +71,13 @@ class Plan:
     :param steps: in their order.
     :param stored: what will be in the profile afterwards.
     :param method: how energies are computed; empty where none are.
+    :param notes: what may go wrong, a sentence each.
     """
 
     steps: tuple[Step, ...]
     stored: str
     method: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def planned(self) -> dict[str, int]:
@@ -105,7 +111,8 @@ class Plan:
         else:
             total = "how long it takes in all cannot be told before every kind of job has run in this profile"
         method = f"{self.method}\n" if self.method else ""
-        return f"{table}\n{total}\n{method}stored: {self.stored}\n"
+        beforehand = "".join(f"beforehand: {note}\n" for note in self.notes)
+        return f"{table}\n{total}\n{method}{beforehand}stored: {self.stored}\n"
 
 
 def plan_generation(request: Generation, found: Resolved) -> Plan:
@@ -172,27 +179,27 @@ def computer_of(code: AbstractCode) -> str:
 
 
 def plan_training(request: Training, builder: Any) -> Plan:
-    """Return the plan of a training.
+    """Return the plan of a training: steps of every network, their time by earlier steps, and what of the data is odd.
 
     :param builder: of the TrainAllWorkChain.
+    :raises ValueError: the data cannot be read, or nothing of them can be used.
     """
     steps = []
-    size = None
-    if "prepare" in builder and builder.prepare.source is not None:
+    if request.source is not None:
         where = computer_of(builder.prepare.code)
         steps.append(Step(f"build the dataset of {request.source}", "PrepareCalculation", 1, where))
+        dataset = read_beforehand(request.source, builder.prepare.settings.get_dict())
     else:
-        size = builder.dataset.n_crystals
+        dataset = builder.dataset.get_dataset()
+    size = int((dataset.split == 0).sum())
     for network in NETWORKS:
         job = builder[network].train
-        settings = job.settings.get_dict()
-        epochs, least = settings["optimiser"]["max_epochs"], settings["optimiser"].get("min_steps")
-        words = f"train the {network}, {epochs} epochs" + (f" and at least {least} steps" if least else "")
+        optimiser = Optimiser.model_validate(job.settings.get_dict()["optimiser"])
+        count = optimiser.steps(max(1, -(-size // optimiser.batch_size)))
+        seen = count * min(optimiser.batch_size, size) / max(size, 1)
+        words = f"train the {network}, {count:,} steps of {optimiser.batch_size} crystals, each seen {seen:,.0f} times"
         where = computer_of(job.code)
-        alike = {"network": network, "optimiser.max_epochs": epochs}
-        alike |= {"optimiser.min_steps": least} if least else {}
-        # how long depends on how many crystals there are, which is not known before the dataset is built
-        seconds = earlier_seconds(Kind("TrainCalculation", where, size, settings=alike)) if size else []
-        steps.append(Step(words, "TrainCalculation", 1, where, tuple(seconds)))
-    return Plan(tuple(steps), "the dataset, the models with their cards, and the provenance of each; checkpoints stay "
-                f"on {steps[-1].where}")  # fmt: skip
+        seconds = tuple(count * one for one in earlier_seconds_per_step(network, where, optimiser.batch_size))
+        steps.append(Step(words, "TrainCalculation", 1, where, seconds))
+    stored = "the dataset, the models with their cards, and the provenance of each; checkpoints stay on "
+    return Plan(tuple(steps), stored + steps[-1].where, notes=tuple(outlook(dataset, request.targets)))

@@ -15,6 +15,7 @@ from ..settings import PrepareSettings
 from .datasets import PARTS, Dataset, split_by_group
 from .gather import gather
 from .join import joined
+from .outlook import outlook
 from .readers import Found, Request, read_records
 from .readers.files import is_crystal_file
 from .readers.optimade import is_provider
@@ -141,6 +142,7 @@ def finish(dataset: Dataset, formulas: list[str], settings: PrepareSettings, rep
     report.counts.update({part: int((dataset.split == i).sum()) for i, part in enumerate(PARTS)})
     report.counts["compositions"] = len(set(formulas))
     summary = summarise(crystals, formulas, dataset.properties, dataset.units, report.tables.get("rejected", []))
+    summary["outlook"] = outlook(dataset)
     summary["assumed"] = report.tables.pop("assumed", {})
     report.tables["summary"] = summary
     print(in_words(report.counts, summary))

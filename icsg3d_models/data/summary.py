@@ -134,4 +134,6 @@ def in_words(counts: dict[str, int], summary: dict[str, Any]) -> str:
             bars = "".join(_BARS[-(-8 * n // most)] for n in found["histogram"]["counts"])
             lines.append(f"  {found['minimum']:.4g} |{bars}| {found['maximum']:.4g} {found['unit']}".rstrip()
                          + f", median {found['median']:.4g}")  # fmt: skip
+    if said := summary.get("outlook"):
+        lines += ["before you train on it:", *(f"  {text}" for text in said)]
     return "\n".join(lines)

@@ -42,6 +42,16 @@ class Optimiser(Strict):
     patience: Positive | None = None
     """Stop after so many validations without improvement."""
 
+    def steps(self, per_epoch: int) -> int:
+        """Return the steps in all: ``max_epochs``, but within ``min_steps`` (in whole epochs) and ``max_steps``.
+
+        :param per_epoch: batches of one pass over the training part.
+        """
+        total = self.max_epochs * per_epoch
+        if self.min_steps is not None and total < self.min_steps:
+            total = -(-self.min_steps // per_epoch) * per_epoch
+        return total if self.max_steps is None else min(total, self.max_steps)
+
     @model_validator(mode="after")
     def _steps_agree(self) -> Optimiser:
         if self.min_steps is not None and self.max_steps is not None and self.min_steps > self.max_steps:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ..data.datasets import PARTS, Dataset, read_dataset
+from ..data.outlook import outlook
 from ..devices import select_device
 from ..networks.model_file import PREDICTORS, ModelFileError, ModelHeader, file_hash, read_header, save_model
 from ..properties.chemistry import from_card, of_crystals
@@ -58,6 +59,9 @@ def run(settings: TrainSettings, report: Report) -> None:
     report.inputs.update({name: file_hash(path) for name, path in models.items()})
     if settings.network not in PREDICTORS:
         check_targets(settings.targets, dataset, validated=False)
+    if settings.start_from is None:
+        for text in outlook(dataset, [name for name in settings.targets if name in dataset.properties]):
+            report.warn(text)
     torch.manual_seed(settings.seed)
     tasks = {**TASKS, **SEED_TASKS.get(settings.preset or "", {})}
     module, _, name = tasks[settings.network].partition(":")

@@ -57,6 +57,25 @@ def earlier_seconds(kind: Kind) -> list[float]:
     return found
 
 
+def earlier_seconds_per_step(network: str, computer: str, batch_size: int) -> list[float]:
+    """Return how long a step took in the newest trainings of a network, with all that stands around the steps.
+
+    :param computer: label; ``batch_size``: crystals a step, which must be equal.
+    """
+    kind = Kind("TrainCalculation", computer, settings={"network": network, "optimiser.batch_size": batch_size})
+    found: list[float] = []
+    for node in newest(kind.label):
+        results = output(node, "results")
+        steps = results.get_dict().get("counts", {}).get("steps") if results is not None else None
+        if not steps or scale(node, kind) is None or from_cache(node):
+            continue
+        if (seconds := lasted(node)) is not None:
+            found.append(seconds / steps)
+        if len(found) == REMEMBERED:
+            break
+    return found
+
+
 def newest(label: str) -> Iterator[orm.ProcessNode]:
     """Yield the newest processes of a label that ended well."""
     filters = {"attributes.process_label": label, "attributes.exit_status": 0}

@@ -53,11 +53,7 @@ def plan_steps(options: Optimiser, steps_per_epoch: int) -> Schedule:
     validations are spread out, so that there are as many as without.
     """
     asked = options.max_epochs * steps_per_epoch
-    total = asked
-    if options.min_steps is not None and total < options.min_steps:
-        total = -(-options.min_steps // steps_per_epoch) * steps_per_epoch
-    if options.max_steps is not None:
-        total = min(total, options.max_steps)
+    total = options.steps(steps_per_epoch)
     every = options.validate_every * max(1, total // asked)
     return Schedule(steps_per_epoch, total, every, options.schedule == "constant")
 

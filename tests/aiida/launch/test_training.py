@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiida import orm
+from pymatgen.core import Lattice, Structure
 
 from aiida_icsg3d.launch import Training, plan_training
 from aiida_icsg3d.setup import prepare_code
+from tests.aiida.made_up import PEROVSKITE
 
 pytestmark = pytest.mark.usefixtures("aiida_profile_clean")
 
@@ -19,7 +22,12 @@ def source(localhost: orm.Computer, tmp_path: Path) -> Path:
     """Return a file of crystals, beside a code."""
     prepare_code(localhost, "icsg3d", None, Path("/bin/true"))
     path = tmp_path / "crystals.csv"
-    path.write_text("material_id,cif,heat_all\n")
+    with open(path, "w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(("material_id", "cif", "heat_all"))
+        for number, (metal, a) in enumerate([("Sr", 3.9), ("Ba", 4.0), ("Ca", 3.85), ("Sr", 3.95)]):
+            crystal = Structure(Lattice.cubic(a), [metal, "Ti", *"OOO"], PEROVSKITE)
+            rows.writerow((f"c{number}", crystal.to(fmt="cif"), -1.0 - number))
     return path
 
 
@@ -39,7 +47,25 @@ def test_the_dataset_is_built_by_the_run_itself(source: Path) -> None:
     assert builder.cgcnn.train.settings["targets"] == ["formation_energy_per_atom"]
     plan = plan_training(request, builder)
     assert plan.planned == {"PrepareCalculation": 1, "TrainCalculation": 4}
-    assert "train the unet, 3 epochs" in plan.text
+    assert orm.QueryBuilder().append(orm.Node).count() == before  # the source is read, and not stored
+    assert "train the unet, 3 steps of 32 crystals, each seen 3 times" in plan.text
+    assert "beforehand: 4 crystals of 3 compositions to train on" in plan.text
+    assert "beforehand: 5 of 5 elements are in fewer than 5 training crystals" in plan.text
+    assert "beforehand: the validation part is empty" in plan.text
+
+
+def test_data_that_cannot_be_read_end_it_before_the_work(source: Path) -> None:
+    """It was found out by the first job."""
+    source.write_text("material_id,cif,heat_all\na,nothing,1\n")
+    request = Training(source=source, properties={"formation_energy_per_atom": "heat_all"})
+    with pytest.raises(ValueError, match="not one of 1 crystals can be used"):
+        plan_training(request, request.builder())
+
+
+def test_time_by_earlier_steps(source: Path, dataset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiida_icsg3d.launch.plan.earlier_seconds_per_step", lambda *asked: [0.5, 0.5])
+    request = Training(dataset=dataset.pk, epochs=dict.fromkeys(("unet", "vae", "prior", "cgcnn"), 40))
+    assert plan_training(request, request.builder()).expected == {"TrainCalculation": 4 * 40 * 0.5}
 
 
 def test_a_dataset_that_is_there(source: Path, dataset: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from aiida import orm
 from aiida.common.links import LinkType
 
-from aiida_icsg3d.campaigns.running.durations import REMEMBERED, Kind, earlier_seconds
+from aiida_icsg3d.campaigns.running.durations import REMEMBERED, Kind, earlier_seconds, earlier_seconds_per_step
 from tests.aiida.process_nodes import process
 
 pytestmark = pytest.mark.usefixtures("aiida_profile_clean")
@@ -17,12 +17,18 @@ pytestmark = pytest.mark.usefixtures("aiida_profile_clean")
 
 def job(computer: orm.Computer, seconds: float, samples: int, caller: Any = None, ended: bool = True) -> Any:
     """Return a sampling job that made its results some time after it was made itself."""
+    return timed(computer, seconds, "SampleCalculation", {"samples": samples}, {"mode": "prior"}, caller, ended)
+
+
+def timed(computer: orm.Computer, seconds: float, label: str, counts: dict[str, int], given: dict[str, Any],
+          caller: Any = None, ended: bool = True) -> Any:  # fmt: skip
+    """Return a job with these settings that made its results some time after it was made itself."""
     node = orm.CalcJobNode(computer=computer)
     node.set_option("resources", {"num_machines": 1})
-    results = orm.Dict({"counts": {"samples": samples}})
-    settings = orm.Dict({"mode": "prior"}).store()
+    results = orm.Dict({"counts": counts})
+    settings = orm.Dict(given).store()
     node.base.links.add_incoming(settings, LinkType.INPUT_CALC, "settings")
-    stored = process("SampleCalculation", ended, caller, node)
+    stored = process(label, ended, caller, node)
     results.base.links.add_incoming(stored, LinkType.CREATE, "results")
     results.store()
     results.backend_entity.model.ctime = stored.ctime + timedelta(seconds=seconds)
@@ -69,3 +75,14 @@ def test_the_newest_few_are_remembered(localhost: orm.Computer) -> None:
         job(localhost, seconds, 64)
     found = earlier_seconds(Kind("SampleCalculation", size=64))
     assert found == pytest.approx([7, 6, 5, 4, 3])
+
+
+def test_steps_of_a_training_stand_for_others_of_its_network_and_batch(localhost: orm.Computer) -> None:
+    for network, batch, seconds in (("unet", 32, 60), ("vae", 16, 500), ("unet", 8, 10)):
+        given = {"network": network, "optimiser": {"batch_size": batch}}
+        timed(localhost, seconds, "TrainCalculation", {"steps": 600}, given)
+    assert earlier_seconds_per_step("unet", localhost.label, 32) == pytest.approx([0.1])
+    assert earlier_seconds_per_step("unet", "elsewhere", 32) == []
+    assert earlier_seconds_per_step("prior", localhost.label, 32) == []
+    timed(localhost, 60, "TrainCalculation", {}, {"network": "prior", "optimiser": {"batch_size": 32}})
+    assert earlier_seconds_per_step("prior", localhost.label, 32) == []  # it does not say how many it took
