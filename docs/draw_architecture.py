@@ -37,7 +37,9 @@ def draw() -> graphviz.Digraph:
                         if name in rooms:
                             floor.node(f"{package}.{name}", name)
             for source, target in sorted(arrows):
-                picture.edge(f"{package}.{target}", f"{package}.{source}", dir="back", color="#8899aa")
+                cluster.edge(f"{package}.{target}", f"{package}.{source}", dir="back", color="#8899aa")
+    top, ground = FLOORS["icsg3d_models"][-1][0], FLOORS["aiida_icsg3d"][0][0]
+    picture.edge(f"icsg3d_models.{top}", f"aiida_icsg3d.{ground}", style="invis")  # one above the other
     return picture
 
 

@@ -29,12 +29,13 @@ from ..campaigns.questions import failures
 from ..campaigns.verdict import ENERGIES, hull_in_words
 from ..campaigns.verdict import in_words as verdict_in_words
 from .artefacts import state
-from .bands import band_charts
-from .charts import histogram, parity
+from .charts.bands import band_charts
+from .charts.flat import histogram, parity
+from .charts.phases import phase_diagrams
+from .charts.training_map import training_map
 from .console import main_property
 from .export import entry_of
 from .generated import generated_occupancy
-from .phases import phase_diagrams
 from .pictures.field import LEVEL
 from .rows import Row, colours, make_row, rejections
 
@@ -162,12 +163,11 @@ def chart_facts(campaign: Campaign) -> dict[str, Any]:
     if not pairs and any(c.relaxed_well for c in campaign.candidates):
         notes.append("No parity plot: no two energies of this run count from the same zero. DFT total energies have no "
                      "zero in common with a prediction.")  # fmt: skip
-    if campaign.candidates:
-        notes.append("No map of latents: the models keep none of their training crystals; those of the samples stay "
-                     "with the fields where they were made.")  # fmt: skip
+    drawn, words = training_map(campaign) if campaign.candidates else (None, "")
     diagrams, missing = phase_diagrams(campaign)
     return {
         "charts": [as_json(figure) for figure in [*figures, *pairs]], "chart_notes": notes,
+        "map": None if drawn is None else as_json(drawn), "map_words": words,
         "diagrams": [(caption, as_json(figure)) for caption, figure in diagrams], "diagram_notes": missing,
         "phonons": [
             (c.formula, c.id, in_words_of_phonons(found)) for c in campaign.best

@@ -42,13 +42,14 @@ def make_panel(campaign: Campaign, candidate: Candidate) -> Panel:
     head = label_line(candidate.formula, row.get("spacegroup_symbol"), row.get("a") or generated.lattice.a)
     lines = [head]
     if target is not None:
-        lines.append(prediction_line(meanings(campaign.node, [target])[target], row))
+        words = prediction_line(meanings(campaign.node, [target])[target], row)
+        lines += words.replace(" = ", "\n= ").split("\n")  # no wider than its drawing
     values = generated_occupancy(node)
-    origin = "" if values is not None else "of the rebuilt crystal, "
+    origin = "" if values is not None else "of the rebuilt crystal,\n"
     return Panel(
         generated=generated,
         relaxed=after,
-        field_note=f"{origin}occupancy ≥ {LEVEL:g},\ncut at the cell, coloured by element",
+        field_note=f"{origin}occupancy ≥ {LEVEL:g}, cut at the cell,\ncoloured by element",
         generated_note="\n".join(lines),
         relaxed_note=relaxed_note(candidate),
         values=values,

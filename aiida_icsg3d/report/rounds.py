@@ -18,7 +18,7 @@ from ..campaigns.rounds import Rounds, height, read_rounds
 from ..workflows.campaign.figures import ESTIMATE, FORMATION, HEIGHT
 from ..workflows.relaxations import SYMMETRY_PRECISION
 from .artefacts import state
-from .charts import ACCENT, INK, SOFT, styled
+from .charts.flat import ACCENT, INK, SOFT, styled
 from .export import write_entries
 from .page import as_json, formula_html, spacegroup_html
 

@@ -18,6 +18,7 @@ from ase.build import bulk
 from pymatgen.core import Lattice, Structure
 
 from aiida_icsg3d.data import CrystalDatasetData, TrainedModelData
+from aiida_icsg3d.data.pretrained import pretrained_fingerprint
 from aiida_icsg3d.workflows.summary import energies_of
 from icsg3d_models.stability.verdict import Energy, judge
 
@@ -152,7 +153,8 @@ def build_discovery(
     :param summary: whether the run came to its end; else it is still running, without outputs of its own.
     :param trained_here: whether the models were trained in this profile, from a dataset.
     :param reason: why the last crystal was set aside; tests put markup here.
-    :param judged: whether the relaxed crystal has a verdict, against made-up energies of its phases.
+    :param judged: whether the relaxed crystal has a verdict, against made-up energies of its phases, and
+        novelty a reference.
     """
     computer = local_computer(folder)
     found = Discovery(process(orm.WorkChainNode, "aiida.workflows:icsg3d.discover", {}, None))
@@ -191,10 +193,11 @@ def build_discovery(
     born = {f"crystals__{name}": node for name, node in found.crystals.items()}
     finish(rebuild, {"retrieved": crystals, "results": results("rebuild", 1.0, rebuilt=4), **born})
     finish(generate, {})
+    reference = {"reference": pretrained_fingerprint("perov5")} if judged else {}
     screening = process(orm.WorkChainNode, "aiida.workflows:icsg3d.screen", {}, found.workchain)
     stage = process(orm.WorkChainNode, "aiida.workflows:icsg3d.stage.screen", {}, screening)
     screen = process(orm.CalcJobNode, "aiida.calculations:icsg3d.screen",
-                     {"crystals_folder": crystals, "predictors__cgcnn": models["cgcnn"]}, stage,
+                     {"crystals_folder": crystals, "predictors__cgcnn": models["cgcnn"], **reference}, stage,
                      computer)  # fmt: skip
     rows = screening_rows(reason)
     table = as_table(rows)

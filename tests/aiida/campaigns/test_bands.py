@@ -7,7 +7,7 @@ import pytest
 from aiida import orm
 
 from aiida_icsg3d.campaigns.properties.bands import level_and_gap, read_bands
-from aiida_icsg3d.report.bands import draw_bands
+from aiida_icsg3d.report.charts.bands import draw_bands
 
 K = np.linspace(0, 1, 11)
 VALENCE, CONDUCTION = 2.0 - K**2, 3.5 + (K - 0.7) ** 2

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from icsg3d_models.properties.meaning import Meaning
 
-from ..campaigns.campaign import Campaign
-from ..campaigns.candidate import PREDICTED, Candidate
-from .rows import number
+from ...campaigns.campaign import Campaign
+from ...campaigns.candidate import PREDICTED, Candidate
+from ..rows import number
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 INK, ACCENT, SOFT = "#1f2430", "#3b6fb6", "#9bb7dc"
 ESTIMATE, HULL = "estimated_e_above_hull", "dft_e_above_hull"
 FORMATION = "dft_formation_energy"
+FEW = 8  # crystals; of more plotly chooses whole numbers itself
 
 
 def styled(figure: go.Figure, height: int = 320) -> go.Figure:
@@ -41,6 +42,8 @@ def histogram(campaign: Campaign, meaning: Meaning) -> go.Figure | None:
     figure.add_histogram(x=everything, name="all screened", marker_color=SOFT, nbinsx=40)
     figure.add_histogram(x=values(campaign.selected), name="selected", marker_color=ACCENT, nbinsx=40)
     unit = f" ({meaning.unit})" if meaning.unit else ""
+    if len(everything) <= FEW:
+        figure.update_yaxes(dtick=1)  # no halves of crystals
     figure.update_layout(barmode="overlay", xaxis_title=f"predicted {meaning.label}{unit}", yaxis_title="crystals")
     return styled(figure)
 

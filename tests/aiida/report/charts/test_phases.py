@@ -10,7 +10,7 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
 from aiida_icsg3d.campaigns.candidate import Candidate
-from aiida_icsg3d.report.phases import phase_diagrams, systems
+from aiida_icsg3d.report.charts.phases import label_places, phase_diagrams, systems
 from icsg3d_models.stability.verdict import Energy, judge
 from tests.aiida.discovery_graph import PHASES
 
@@ -79,3 +79,8 @@ def test_what_is_not_drawn_is_said() -> None:
     old = SimpleNamespace(best=[Candidate("a", {"formula": "PbO"}, verdict={"e_above_hull": 0.1, "phases": ["PbO"]})])
     assert systems(old) == []  # type: ignore[arg-type] # verdicts of earlier releases name phases without energies
     assert systems(SimpleNamespace(best=[Candidate("a", {"formula": "PbO"})])) == []  # type: ignore[arg-type]
+
+
+def test_labels_of_phases_along_the_foot_stand_in_turn_below_and_above() -> None:
+    foot = [[0, 0.4, 0.6], [0, 1, 0], [1, 0, 0], [0, 1 / 3, 2 / 3], [0.2, 0.2, 0.6]]
+    assert label_places(foot) == ["top center", "bottom center", "top center", "bottom center", "top center"]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from icsg3d_models.crystals.formulas import chemical_formula
 
-from ..campaigns.campaign import Campaign
-from ..campaigns.candidate import Candidate
-from .charts import ACCENT, INK, SOFT, styled
+from ...campaigns.campaign import Campaign
+from ...campaigns.candidate import Candidate
+from .flat import ACCENT, INK, SOFT, styled
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -178,7 +178,7 @@ def ternary(system: System) -> go.Figure:
         some = [p for p in every if bool(p[3] < ON_HULL) is stable]
         figure.add_scatterternary(
             **axes([p[1] for p in some]), mode="markers+text", name=name, text=[p[0] for p in some],
-            textposition="top center", marker={"size": 9, "color": colour}, cliponaxis=False,
+            textposition=label_places([p[1] for p in some]), cliponaxis=False, marker={"size": 9, "color": colour},
             customdata=[words(p[0], p[2], p[3]) for p in some], hovertemplate="%{customdata}<extra></extra>",
         )  # fmt: skip
     places, _, names, said = of_candidates(system)
@@ -195,3 +195,12 @@ def ternary(system: System) -> go.Figure:
 def axes(fractions: list[list[float]]) -> dict[str, list[float]]:
     """Return fractions of three elements as plotly takes them."""
     return {axis: [place[number] for place in fractions] for number, axis in enumerate("abc")}
+
+
+def label_places(fractions: list[list[float]]) -> list[str]:
+    """Return where the labels of phases stand: in turn below and above along the foot, where they are close."""
+    places = ["top center"] * len(fractions)
+    foot = sorted((place[2], row) for row, place in enumerate(fractions) if place[0] == 0)
+    for number, (_, row) in enumerate(foot):
+        places[row] = "top center" if number % 2 else "bottom center"
+    return places

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..campaigns.campaign import Campaign
-from ..campaigns.properties.bands import Bands, bands_of
-from .charts import ACCENT, SOFT, styled
+from ...campaigns.campaign import Campaign
+from ...campaigns.properties.bands import Bands, bands_of
+from .flat import ACCENT, SOFT, styled
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

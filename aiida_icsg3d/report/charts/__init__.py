@@ -1,0 +1,1 @@
+"""Charts of a run, by plotly: one kind a module."""
