@@ -12,10 +12,18 @@ from aiida.common.exceptions import NotExistent
 from aiida.engine import ProcessBuilder
 
 from icsg3d_models.crystals.formulas import amounts_of
+from icsg3d_models.settings import ScreenSettings
 
 from ..dft.pseudos import FamilyError, choose_family
 from ..setup.codes import CodeError, find_code
-from ..setup.models import collect_models, find_reference, known_elements, predicted_elements, samples_around_base
+from ..setup.models import (
+    collect_models,
+    find_reference,
+    known_elements,
+    predicted_elements,
+    predicted_properties,
+    samples_around_base,
+)
 from ..workflows.protocols import load_protocol
 from .base_crystals import read_base
 from .defaults.aim import Aim, aim_at_stability
@@ -28,6 +36,7 @@ from .overrides import joined
 ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
 STAGES = ("sample", "segment", "rebuild", "screen", "prerelax")
 OF_ONE_JOB = STAGES[:4]
+RANKED_BY = ScreenSettings.model_fields["rank_by"].default
 
 Say = Callable[[str], None]
 
@@ -316,6 +325,10 @@ def screening_of(models: dict[str, Any], elements: list[str], reference: Any, sa
     screening: dict[str, Any] = {}
     if not predicted_elements(models) & set(elements):
         say("no property model knows these elements: candidates are taken in the order in which they were made")
+        screening["rank_by"] = None
+    elif (predicted := predicted_properties(models)) and RANKED_BY not in predicted:
+        say(f"the property models predict {', '.join(sorted(predicted))}, not {RANKED_BY}: candidates are taken in the "
+            "order in which they were made")  # fmt: skip
         screening["rank_by"] = None
     if reference is None:
         say("novelty is not judged: it is not known what the models were trained on; --reference names a dataset")

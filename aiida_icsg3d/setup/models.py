@@ -92,6 +92,11 @@ def predicted_elements(models: dict[str, Any]) -> set[str]:
     return {SYMBOLS[z] for model in models["predictors"].values() for z in model.config["elements"]}
 
 
+def predicted_properties(models: dict[str, Any]) -> set[str]:
+    """Return the properties that at least one property model predicts."""
+    return {name for model in models["predictors"].values() for name in model.config.get("targets", [])}
+
+
 def known_elements(models: dict[str, Any]) -> set[str]:
     """Return the elements that VAE and U-Net both know."""
     numbers = set(models["vae"].config["elements"]) & set(models["unet"].config["elements"])

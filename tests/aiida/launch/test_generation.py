@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiida import orm
 
 from aiida_icsg3d.launch import Generation, plan_generation
+from aiida_icsg3d.launch.generation import screening_of
 from aiida_icsg3d.setup import prepare_code
 from aiida_icsg3d.workflows.discover import DiscoverWorkChain
 from tests.aiida.pseudo_families import make_family
@@ -188,3 +190,13 @@ def test_a_potential_needs_no_pw(request_: Callable[..., Generation], workchain:
     assert plan.planned["RelaxCalculation"] == 1
     assert "PwRelaxWorkChain" not in plan.planned
     assert "energies: the potential 7net-0, no DFT" in plan.text
+
+
+@pytest.mark.parametrize(("target", "ranked"), [("formation_energy_per_atom", True), ("tolerance_factor", False)])
+def test_no_ranking_by_what_no_model_predicts(target: str, ranked: bool) -> None:
+    """The screening refused it after all the sampling, as the tutorial is written."""
+    said: list[str] = []
+    model = SimpleNamespace(config={"elements": [8], "targets": [target]})
+    found = screening_of({"predictors": {"cgcnn": model}}, ["O"], "a reference", said.append)
+    assert ("rank_by" not in found) is ranked
+    assert ("predict tolerance_factor, not formation_energy_per_atom" in "".join(said)) is not ranked
