@@ -31,7 +31,8 @@ def write_page(path: Path, output: Path, size: dict[str, Any]) -> None:
     text = [
         "# The systems of the seed papers beside ours",
         "",
-        "Written by `python benchmarks/seeds/compare.py --source perov_5_train.csv --output results/seeds`. Each "
+        "Written by `python benchmarks/seeds/compare.py --source perov_5_train.csv --output results/seeds "
+        f"--size {name_of(size)}`. Each "
         "system goes through the same stages, with the same crystals, the same split and one thread on one machine. A "
         "ratio above 1 says that ours does better, in whatever direction better is. What the systems are: "
         "[seeds](../seeds.md).",
@@ -68,6 +69,12 @@ def write_page(path: Path, output: Path, size: dict[str, Any]) -> None:
     path.write_text("\n".join(text) + "\n", encoding="utf-8")
 
 
+def name_of(size: dict[str, Any]) -> str:
+    """Return the name of a size in sizes.json."""
+    sizes = json.loads((Path(__file__).parent / "sizes.json").read_text())
+    return next(name for name, one in sizes.items() if one == size)
+
+
 def blunt(found: dict[str, Any], size: dict[str, Any]) -> list[str]:
     """Return how far the run is from the published figure, in words."""
     theirs = found.get("icsg3d-2020", {}).get("reconstruction")
@@ -79,9 +86,7 @@ def blunt(found: dict[str, Any], size: dict[str, Any]) -> list[str]:
     why = (
         f"Its U-Net was {32 // narrow} times narrower than published, its VAE narrower too, "
         f"and they had {steps['unet']} and {steps['vae']} "
-        "steps, in place of tens of thousands. After so few the running statistics of its batch normalisation, "
-        f"which follow by 1 % a step as in Keras, are still by {100 * 0.99 ** steps['unet']:.0f} % those of the start, "
-        "and what it does outside of training is far from what it does in it. **This run is far too short to judge the "
+        f"steps, in place of tens of thousands.{start_left(steps['unet'])} **This run is far too short to judge the "
         "quality of the published systems: it says what each reaches in this time. What it does say is what a step "
         "costs, how large the networks are, and which crystals they can take.**"
         if narrow
@@ -93,6 +98,17 @@ def blunt(found: dict[str, Any], size: dict[str, Any]) -> list[str]:
         f"**ICSG3D as published has {100 * PUBLISHED_MATCH:.2f} % and {PUBLISHED_RMSE} on Perov-5 (CDVAE, "
         f"arXiv:2110.06197); here it has {100 * theirs['match']:.2f} % and {rmse}.** {why}{others}"
     ]
+
+
+def start_left(steps: int) -> str:
+    """Return what of the start is left in the running statistics of the U-Net, in words; nothing below 1 %."""
+    left = 100 * 0.99**steps
+    if left < 1:
+        return ""
+    return (
+        " After so few the running statistics of its batch normalisation, which follow by 1 % a step as in Keras, are "
+        f"still by {left:.0f} % those of the start, and what it does outside of training is far from what it does in it."
+    )
 
 
 def at_published_size(found: dict[str, Any]) -> list[str]:
