@@ -107,7 +107,7 @@ def start_left(steps: int) -> str:
         return ""
     return (
         " After so few the running statistics of its batch normalisation, which follow by 1 % a step as in Keras, are "
-        f"still by {left:.0f} % those of the start, and what it does outside of training is far from what it does in it."
+        f"still by {left:.0f} % those of the start, and outside of training it does something else."
     )
 
 
