@@ -9,16 +9,20 @@ Inorg. Chem. 50, 656 (2011), 10.1021/ic102031h; how akin two elements are is her
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 
 from ..crystals.batch import Crystals
 from ..crystals.elements import MAX_Z, code_table
 from ..crystals.validity import composition_valid
+from .example_symmetry import ExampleSymmetry, symmetry_of
 from .stoichiometry import Composition, formula_of
 
 WIDTH = 0.4  # of the kernel over distances of codes; neighbours in a group or a row are about 0.6 apart
@@ -38,6 +42,26 @@ def kinship() -> np.ndarray:
     return akin
 
 
+class Drawn(NamedTuple):
+    """A new crystal as it is drawn.
+
+    :param contents: atomic number -> sites in the cell.
+    :param group: number of the space group, 0 where it is not known.
+    :param operations: rotations (O, 3, 3) and translations (O, 3) about a site of its rarest element (the heaviest of
+        those); None where they are not known.
+    """
+
+    contents: dict[int, int]
+    group: int
+    operations: tuple[np.ndarray, np.ndarray] | None = None
+
+
+def rarest(contents: Mapping[int, int]) -> int:
+    """Return the place of the element with the fewest sites, of several the heaviest."""
+    order = sorted(range(len(contents)), key=lambda i: (list(contents.values())[i], -list(contents)[i]))
+    return order[0]
+
+
 @dataclass(frozen=True)
 class Examples:
     """What known crystals are made of, and their space groups.
@@ -45,18 +69,21 @@ class Examples:
     :param numbers: (N, K) atomic numbers of the elements of each cell, 0 where there are fewer than K.
     :param amounts: (N, K) sites of each in the cell.
     :param groups: (N,) number of the space group, 0 where it is not known.
+    :param symmetry: their operations, None where they were not kept.
     """
 
     numbers: np.ndarray
     amounts: np.ndarray
     groups: np.ndarray
+    symmetry: ExampleSymmetry | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def take(self, rows: np.ndarray) -> Examples:
         """Return the chosen ones."""
-        return Examples(self.numbers[rows], self.amounts[rows], self.groups[rows])
+        symmetry = None if self.symmetry is None else self.symmetry.take(rows)
+        return Examples(self.numbers[rows], self.amounts[rows], self.groups[rows], symmetry)
 
     def weights(self, allowed: Collection[int] | None, asked: Sequence[int] | None, n_atoms: int | None) -> np.ndarray:
         """Return how likely each is chosen, (N,) of sum 1, or of sum 0 where none can be made of what is allowed.
@@ -86,8 +113,8 @@ class Examples:
 
     def draw(
         self, weights: np.ndarray, elements: Collection[int], changed: float, rng: np.random.Generator
-    ) -> tuple[dict[int, int], int] | None:
-        """Return atomic number -> sites in the cell, and the space group, None where nothing valid is met.
+    ) -> Drawn | None:
+        """Return a new crystal, None where nothing valid is met.
 
         :param weights: of the crystals, see :meth:`weights`.
         :param elements: that may stand in place of those of the crystal.
@@ -108,8 +135,60 @@ class Examples:
                     break
                 made[int(rng.choice(free, p=akin / akin.sum()))] = amount
             if len(made) == kinds and composition_valid(formula_of(made)):
-                return made, int(self.groups[row])
+                return self._as_drawn(row, made, rarest(made))
         return None
+
+    def _as_drawn(self, row: int, contents: dict[int, int], kind: int) -> Drawn:
+        """Return contents with what is kept of an example; ``kind``: of it, the element that is at the origin."""
+        known = self.symmetry is not None and self.symmetry.halls[row] > 0
+        operations = self.symmetry.operations(row, kind) if known and self.symmetry is not None else None
+        return Drawn(contents, int(self.groups[row]), operations)
+
+    def likenesses(self, contents: Mapping[int, int]) -> Likenesses:
+        """Return the examples of the same amounts in the cell, and how akin their elements are to those of contents."""
+        most = self.amounts.shape[1]
+        wanted = sorted(contents, key=lambda z: (contents[z], z))
+        amounts = np.array([contents[z] for z in wanted])
+        if len(wanted) > most:
+            return Likenesses(self, tuple(wanted), np.zeros(0, int), np.zeros((0, 0), int), np.zeros((0, 0)))
+        order = np.argsort(np.where(self.amounts > 0, self.amounts, 255), axis=1, kind="stable")[:, : len(wanted)]
+        own = np.take_along_axis(self.amounts, order, axis=1)
+        right = (own == amounts).all(axis=1) & ((self.amounts > 0).sum(axis=1) == len(wanted))
+        rows = np.flatnonzero(right)
+        kinds = np.take_along_axis(self.numbers, order, axis=1)[rows]  # (M, k)
+        ways = [w for w in permutations(range(len(wanted))) if (amounts[list(w)] == amounts).all()]
+        new = np.array(wanted)
+        akin = np.stack([kinship()[kinds, new[list(w)]].prod(axis=1) for w in ways], axis=1)  # (M, W)
+        return Likenesses(self, tuple(wanted), rows, np.array(ways), akin, order[rows])
+
+
+@dataclass(frozen=True)
+class Likenesses:
+    """Examples that a composition can be made like.
+
+    :param elements: of the composition, as ``ways`` counts them.
+    :param rows: (M,) of the examples.
+    :param ways: (W, k) which element of the composition takes the place of each of theirs, all that keep the amounts.
+    :param akin: (M, W) how akin they are then.
+    :param places: (M, k) where their elements stand among those of the example.
+    """
+
+    examples: Examples
+    elements: tuple[int, ...]
+    rows: np.ndarray
+    ways: np.ndarray
+    akin: np.ndarray
+    places: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+
+    def draw(self, contents: Mapping[int, int], rng: np.random.Generator) -> Drawn | None:
+        """Return the composition like one of them, None where there is none."""
+        if self.akin.sum() == 0:
+            return None
+        choice = int(rng.choice(self.akin.size, p=(self.akin / self.akin.sum()).ravel()))
+        row, way = divmod(choice, self.akin.shape[1])
+        there = {self.elements[e]: int(self.places[row, k]) for k, e in enumerate(self.ways[way])}
+        first = list(contents)[rarest(contents)]
+        return self.examples._as_drawn(int(self.rows[row]), dict(contents), there[first])
 
 
 def examples_of(crystals: Crystals, groups: Sequence[int | None]) -> Examples:
@@ -123,4 +202,5 @@ def examples_of(crystals: Crystals, groups: Sequence[int | None]) -> Examples:
     for row, content in enumerate(contents):
         numbers[row, : len(content)] = list(content)
         amounts[row, : len(content)] = list(content.values())
-    return Examples(numbers, amounts, np.array([group or 0 for group in groups], dtype=np.int64))
+    known = np.array([group or 0 for group in groups], dtype=np.int64)
+    return Examples(numbers, amounts, known, symmetry_of(crystals, numbers))

@@ -17,7 +17,7 @@ from ..crystals.lattice import lattice_to_vector, vector_to_lattice
 from ..fields.batches import CrystalBatch, to_batch
 from ..fields.grids import same_grids
 from ..networks.generator import Autoencoder, Latents
-from ..networks.noise import noise_of
+from ..networks.layers.noise import noise_of
 from ..settings import SampleSettings
 from .base_crystals import spacing_of
 

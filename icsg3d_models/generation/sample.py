@@ -75,7 +75,14 @@ def new_latents(settings: SampleSettings, report: Report, vae: Autoencoder) -> I
         print(f"note: {text}", file=sys.stderr)
 
     prior = prior_of(settings, report, vae)
-    how = Drawing(settings.guidance, settings.batch_size, settings.restarts, say)
+    can = isinstance(prior, LatentPrior) and prior.symmetric
+    if settings.symmetric and not can:
+        raise StageError(
+            "settings_rejected",
+            f"`symmetric` needs a prior that keeps the space groups of its training data; {settings.prior} does not",
+        )
+    made = vae if can and settings.symmetric is not False else None
+    how = Drawing(settings.guidance, settings.batch_size, settings.restarts, say, made)
     first = settings.unaimed
     try:
         if first:

@@ -64,12 +64,15 @@ class Drawing:
     :param batch_size: samples at once; changes no sample.
     :param restarts: rounds of restarts; None: as the prior thinks fit. A prior without restarts takes none.
     :param say: called with what a user should know of the samples.
+    :param autoencoder: whose latents these are, where crystals are to have the symmetry of the examples that they are
+        drawn like; None: whatever symmetry comes. A prior without examples pays no heed to it.
     """
 
     guidance: float = 1.0
     batch_size: int = 256
     restarts: int | None = None
     say: Callable[[str], None] = print
+    autoencoder: Autoencoder | None = None
 
 
 class DrawError(ValueError):
@@ -261,6 +264,11 @@ class LatentPrior(nn.Module, ABC):
     def takes(self) -> tuple[str, ...]:
         """Names of the conditions that it was trained with."""
         return tuple(self.conditions.blocks)
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether it can draw crystals of the symmetry of its examples."""
+        return False
 
     @abstractmethod
     def draw(self, asked: Mapping[str, Any], n: int, seed: int, how: Drawing | None = None) -> Iterator[Latents]:

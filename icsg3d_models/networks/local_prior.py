@@ -19,17 +19,18 @@ from torch import Tensor, nn
 
 from ..conditions import CONDITIONS, completed
 from ..conditions.analogy import Examples
+from ..conditions.example_symmetry import HEAD, unpacked
 from ..conditions.patterns import Pattern
-from ..conditions.rows import rows_and_contents
-from ..conditions.stoichiometry import MOST_KINDS
+from ..conditions.rows import pairs_of, wanted_of
 from ..crystals.lattice import vector_to_lattice
 from ..fields.grids import MULTIPLE, Grid, grid_sizes, same_grids
 from ..settings.network_options import LocalPriorOptions
 from .generator import Drawing, LatentPrior, LatentPriorConfig, Latents
 from .layers.flow import TIME_FEATURES, ConditionedMLP, guided, integrate, restarted, time_features
+from .layers.noise import noise_of
 from .layers.periodic import PeriodicConv
 from .local_vae import block_metric
-from .noise import noise_of
+from .symmetric import draw_symmetric
 
 HARMONICS = 3  # of the coordinates of a block
 CELL_NOISE, LATENT_NOISE, RESTART_NOISE = 1, 2, 3  # streams of random numbers; the last counts on
@@ -52,6 +53,8 @@ class LocalPriorConfig(LocalPriorOptions, LatentPriorConfig):
     early releases keep none."""
     example_kinds: int = 0
     """Elements at most of one of them."""
+    example_symmetry: bool = False
+    """Whether the operations of their space groups are kept too."""
 
 
 @lru_cache(maxsize=256)
@@ -60,15 +63,6 @@ def places(blocks: tuple[int, int, int], device: torch.device) -> Tensor:
     axes = torch.meshgrid(*(torch.arange(n, device=device) / n for n in blocks), indexing="ij")
     angles = torch.stack([2 * torch.pi * k * axis for axis in axes for k in range(1, HARMONICS + 1)])
     return torch.cat([angles.sin(), angles.cos()])[None]
-
-
-def pairs_of(contents: list[dict[int, int]]) -> np.ndarray:
-    """Return (B, K, 2) atomic numbers and amounts, zeros where there are fewer than K elements."""
-    pairs = np.zeros((len(contents), max(MOST_KINDS, *map(len, contents)), 2), dtype=np.int16)
-    for row, content in enumerate(contents):
-        for place, pair in enumerate(sorted(content.items())):
-            pairs[row, place] = pair
-    return pairs
 
 
 class ModulatedBlock(nn.Module):
@@ -99,6 +93,7 @@ class LocalPrior(LatentPrior):
     lattice_mean: Tensor
     lattice_std: Tensor
     kept_examples: Tensor
+    kept_symmetry: Tensor
 
     def __init__(self, config: LocalPriorConfig) -> None:
         super().__init__(config)
@@ -108,6 +103,8 @@ class LocalPrior(LatentPrior):
         # Numbers, amounts, space group of each example: bytes, which no training changes.
         kept = torch.zeros(config.examples, 2 * config.example_kinds + 1, dtype=torch.uint8)
         self.register_buffer("kept_examples", kept, persistent=config.examples > 0)
+        kept = torch.zeros(config.examples, HEAD + 3 * config.example_kinds, dtype=torch.uint8)
+        self.register_buffer("kept_symmetry", kept, persistent=config.example_symmetry)
         width, channels = config.width, len(config.latent_mean)
         self.lattice = ConditionedMLP(6, self.conditions.size, config.lattice_width, config.lattice_depth)
         context = 2 * width
@@ -125,11 +122,19 @@ class LocalPrior(LatentPrior):
         """Keep what training crystals are made of; how many, and of how many elements, as in the configuration."""
         rows = np.concatenate([examples.numbers, examples.amounts, examples.groups[:, None]], axis=1)
         self.kept_examples.copy_(torch.from_numpy(rows.astype(np.uint8)))
+        if self.symmetric and examples.symmetry is not None:
+            self.kept_symmetry.copy_(torch.from_numpy(examples.symmetry.packed()))
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether it can draw crystals of the symmetry of its examples."""
+        return self.config.example_symmetry
 
     def examples(self) -> Examples:
         """Return what was kept."""
         kept, kinds = self.kept_examples.cpu().numpy().astype(np.int64), self.config.example_kinds
-        return Examples(kept[:, :kinds], kept[:, kinds : 2 * kinds], kept[:, -1])
+        symmetry = unpacked(self.kept_symmetry.cpu().numpy()) if self.symmetric else None
+        return Examples(kept[:, :kinds], kept[:, kinds : 2 * kinds], kept[:, -1], symmetry)
 
     def lattice_velocity(self, vector: Tensor, t: Tensor, conditions: Tensor) -> Tensor:
         """Return (B, 6), for standardised lattice vectors (B, 6), times (B,) and conditions (B, C)."""
@@ -153,10 +158,13 @@ class LocalPrior(LatentPrior):
     def draw(self, asked: Mapping[str, Any], n: int, seed: int, how: Drawing | None = None) -> Iterator[Latents]:
         """Yield n new cells and latents, a batch on one grid at a time."""
         how = how or Drawing()
+        if how.autoencoder is not None and self.symmetric:
+            yield from draw_symmetric(self, how.autoencoder, asked, n, seed, how)
+            return
         device = self.latent_mean.device
-        rows, drawn = rows_and_contents(self.conditions, self.config.patterns, asked, n, seed, how.say, self.examples())
-        contents = pairs_of(drawn) if any(drawn) else None
-        conditions = torch.from_numpy(rows).to(device)
+        wanted = wanted_of(self.conditions, self.config.patterns, asked, n, seed, how.say, self.examples())
+        contents = pairs_of(wanted.contents) if any(wanted.contents) else None
+        conditions = torch.from_numpy(wanted.rows).to(device)
         noise = noise_of(list(range(n)), (6,), seed, CELL_NOISE).to(device)
         cells = self.sample_cells(noise, conditions, how.guidance)
         rounds = how.restarts
@@ -165,11 +173,11 @@ class LocalPrior(LatentPrior):
             rounds = ROUNDS if len(completed(asked).get("elements", ())) == 1 else 0
         for grid, which in same_grids(grid_sizes(cells, 0, self.config.spacing)):
             for some in which.split(how.batch_size):
-                latent = self._in(cells[some], conditions[some], grid, some.tolist(), seed, how.guidance, rounds)
+                latent = self.latents_in(cells[some], conditions[some], grid, some.tolist(), seed, how.guidance, rounds)
                 held = None if contents is None else contents[some.cpu().numpy()]
                 yield Latents(some.cpu().numpy(), latent, cells[some], held)
 
-    def _in(
+    def latents_in(
         self,
         cells: Tensor,
         conditions: Tensor,

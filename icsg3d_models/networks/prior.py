@@ -22,7 +22,7 @@ from ..conditions.target import target_name
 from ..settings.network_options import PriorOptions
 from .generator import DrawError, Drawing, LatentPrior, LatentPriorConfig, Latents
 from .layers.flow import ConditionedMLP, guided, integrate
-from .noise import Rows
+from .layers.noise import Rows
 
 MISSING = 1e4  # in place of a target that is not known: no property is so many standard deviations away
 FREE = 0.3  # share of crystals without a condition, in training and where nothing is asked

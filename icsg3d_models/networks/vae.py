@@ -21,8 +21,8 @@ from ..crystals.lattice import lattice_to_vector, vector_to_lattice
 from ..fields.grids import grid_sizes
 from ..settings.network_options import VAEOptions, Width
 from .generator import Autoencoder, AutoencoderConfig, Decoded, Drawing, Latents
+from .layers.noise import Rows
 from .layers.periodic import FoldingConv, ResidualBlock, depth_to_space, space_to_depth
-from .noise import Rows
 
 NOISE = 1  # stream of random numbers
 

@@ -53,6 +53,9 @@ class SampleSettings(ConditionSettings, PresetSettings):
     """Rounds in which a prior for crystals of any shape throws a sample back into noise and carries it on again. Sites
     and their number get better, compositions unlike those of training get lost; each round takes twice the time of
     none. Null: 4 for crystals of one element, none for others."""
+    symmetric: bool | None = None
+    """Make crystals with exactly the space group and the contents of the known crystals that they are drawn like; null:
+    where the prior keeps these, as `wide` does; false: with whatever symmetry comes (mode `prior`)."""
     spread: Annotated[float, Field(gt=0)] = 0.5
     """Width around a base crystal, in standard deviations of the training latents."""
     batch_size: Positive = 256

@@ -23,7 +23,7 @@ from ...fields.grids import Grid, grid_sizes
 from ...fields.seeds.icsg3d_box import coordinates, density, lengths_of, refusals
 from ...settings.seeds.options import ICSG3DVAEOptions
 from ..generator import Autoencoder, AutoencoderConfig, Decoded, Drawing, Latents
-from ..noise import Rows
+from ..layers.noise import Rows
 from .icsg3d_unet import CHANNELS, batch_norm
 
 SLOPE = 0.3  # of a leaky ReLU below zero, in Keras

@@ -76,7 +76,7 @@ class LocalPriorTask(Task[LocalPrior]):
             config = start.config
         else:
             config = kept_config(start, settings).model_copy(update={"patterns": patterns})
-        anew: tuple[str, ...] = ("kept_examples",)
+        anew: tuple[str, ...] = ("kept_examples", "kept_symmetry")
         if settings.grow:  # other chemistry has other cells: their flow is learned from nothing, in their own numbers
             shape = network_options(settings, local=True).model_dump(include=set(CELL_OPTIONS), exclude_unset=True)
             config = config.model_copy(update={**shape, **lattice_statistics(parts["train"])})
@@ -84,7 +84,7 @@ class LocalPriorTask(Task[LocalPrior]):
         values = values_of(config.targets, dataset)
         shown = start.conditions.describe(crystals, values)
         examples = examples_of(crystals.take(train), groups_in(start.conditions, shown[train]).tolist())
-        size = {"examples": len(examples), "example_kinds": examples.numbers.shape[1]}
+        size = {"examples": len(examples), "example_kinds": examples.numbers.shape[1], "example_symmetry": True}
         module = LocalPrior(config.model_copy(update=size)).to(device)
         kept = {name: value for name, value in start.state_dict().items() if not name.startswith(anew)}
         module.load_state_dict(kept, strict=False)

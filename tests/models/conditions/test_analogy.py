@@ -49,9 +49,9 @@ def test_a_named_space_is_filled_by_the_example_that_is_most_like_it(examples: E
     drawn = [examples.draw(weights, allowed, 0.0, rng) for _ in range(40)]
     layered = [d for d in drawn if d is not None and d[1] == 12]
     assert len(layered) > 20
-    assert all(set(contents) <= set(allowed) for contents, _ in layered)
+    assert all(set(contents) <= set(allowed) for contents, *_ in layered)
     lithium = {NUMBER["O"]: 4, NUMBER["Li"]: 2, NUMBER["Mn"]: 2}
-    assert sum(contents == lithium for contents, _ in layered) > 0.5 * len(layered)
+    assert sum(contents == lithium for contents, *_ in layered) > 0.5 * len(layered)
 
 
 def test_amounts_and_number_of_atoms_choose_examples(examples: Examples) -> None:
@@ -66,12 +66,12 @@ def test_what_is_drawn_is_valid_and_mostly_new(examples: Examples) -> None:
     rng = np.random.default_rng(1)
     weights = examples.weights(None, None, None)
     drawn = [d for d in (examples.draw(weights, ELEMENTS, 0.5, rng) for _ in range(200)) if d is not None]
-    formulas = [formula_of(contents) for contents, _ in drawn]
+    formulas = [formula_of(contents) for contents, *_ in drawn]
     assert len(drawn) == 200
     assert all(composition_valid(formula) for formula in formulas)
     assert len(set(formulas)) > 30
-    assert {sum(contents.values()) for contents, _ in drawn} == {8, 5, 2}
-    assert all(set(contents) <= set(ELEMENTS) for contents, _ in drawn)
+    assert {sum(contents.values()) for contents, *_ in drawn} == {8, 5, 2}
+    assert all(set(contents) <= set(ELEMENTS) for contents, *_ in drawn)
 
 
 @pytest.mark.parametrize("asked", [{}, {"space_group": 221}, {"crystal_system": "cubic", "n_atoms": 2}])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from icsg3d_models.networks.layers.flow import guided, integrate, restarted
-from icsg3d_models.networks.noise import Rows, noise_of
+from icsg3d_models.networks.layers.noise import Rows, noise_of
 
 MEAN, SPREAD = 3.0, 0.5
 

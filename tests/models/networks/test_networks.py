@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from icsg3d_models.crystals.lattice import lattice_to_vector, vector_to_lattice
+from icsg3d_models.networks.layers.noise import Rows
 from icsg3d_models.networks.layers.periodic import (
     PeriodicConv,
     depth_to_space,
     sample_at,
     space_to_depth,
 )
-from icsg3d_models.networks.noise import Rows
 from icsg3d_models.networks.prior import Prior, PriorConfig
 from icsg3d_models.networks.unet import UNet, UNetConfig
 from icsg3d_models.networks.vae import VAE, VAEConfig

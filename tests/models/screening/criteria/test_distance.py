@@ -11,7 +11,7 @@ from ..crystals_by_hand import batch_of, perovskite
 
 
 def test_closest_for_its_size() -> None:
-    far = Structure(Lattice.cubic(30), ["Pb"], [[0, 0, 0]])
+    far = Structure(Lattice.cubic(20), ["Pb"], [[0, 0, 0]])
     found = DISTANCE.judge(batch_of([perovskite(), perovskite(length=2.6), far]))
     ratios = found.cells["shortest_ratio"]
     assert ratios[0] == pytest.approx(3.97 / 2 / (1.60 + 0.66))  # titanium and oxygen, not the closest in Å alone
