@@ -11,13 +11,15 @@ from the example that a sample is drawn like.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..conditions.analogy import Examples
 from ..conditions.rows import Wanted, pairs_of, wanted_of
+from ..conditions.space import ConditionSpace
 from ..crystals.lattice import lattice_to_vector, vector_to_lattice
 from ..crystals.operations import Operations, symmetric_cells
 from ..fields.grids import Grid, grid_sizes, same_grids
@@ -27,9 +29,6 @@ from ..fields.symmetrised import symmetrised
 from .generator import Autoencoder, Drawing, Latents
 from .layers.flow import guided, integrate
 from .layers.noise import noise_of
-
-if TYPE_CHECKING:
-    from .local_prior import LocalPrior
 
 LATER = ((0.4, 8), (0.6, 6), (0.8, 4))  # time to which a crystal is thrown back, steps from there
 CELL_NOISE, NOISE = 1, 1000  # of the cells; first of the streams of random numbers
@@ -41,8 +40,29 @@ TRIES = 3  # examples that a sample is drawn like, one after the other, until it
 NEXT_TRY = 2**33  # from the seed of one to that of the next
 
 
+class Prior(Protocol):
+    """What is asked of a prior of crystals of any shape; see :class:`.local_prior.LocalPrior`."""
+
+    conditions: ConditionSpace
+    config: Any
+    latent_mean: Tensor
+    latent_std: Tensor
+    lattice_mean: Tensor
+    lattice_std: Tensor
+
+    def examples(self) -> Examples: ...
+
+    def lattice_velocity(self, vector: Tensor, t: Tensor, conditions: Tensor) -> Tensor: ...
+
+    def latents_in(
+        self, cells: Tensor, conditions: Tensor, grid: Grid, samples: list[int], seed: int, guidance: float, rounds: int
+    ) -> Tensor: ...
+
+    def __call__(self, z: Tensor, t: Tensor, cell: Tensor, conditions: Tensor) -> Tensor: ...
+
+
 def draw_symmetric(
-    prior: LocalPrior, autoencoder: Autoencoder, asked: Mapping[str, Any], n: int, seed: int, how: Drawing
+    prior: Prior, autoencoder: Autoencoder, asked: Mapping[str, Any], n: int, seed: int, how: Drawing
 ) -> Iterator[Latents]:
     """Yield new crystals with the groups and contents of the examples that they are drawn like; see Draws.draw.
 
@@ -80,7 +100,7 @@ def draw_symmetric(
 class Symmetric:
     """What is to be made of each sample, and how."""
 
-    def __init__(self, prior: LocalPrior, autoencoder: Autoencoder, wanted: Wanted, guidance: float, seed: int) -> None:
+    def __init__(self, prior: Prior, autoencoder: Autoencoder, wanted: Wanted, guidance: float, seed: int) -> None:
         self.prior, self.autoencoder, self.contents = prior, autoencoder, wanted.contents
         self.guidance, self.seed = guidance, seed
         self.operations = Operations.together([each or FREE for each in wanted.operations]).to(prior.latent_mean.device)
