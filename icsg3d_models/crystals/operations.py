@@ -51,8 +51,20 @@ def setting_in(cell: np.ndarray, frac: np.ndarray, numbers: np.ndarray) -> Setti
     whole = np.rint(change)
     if np.abs(change - whole).max() > 1e-3 or np.abs(whole).max() > 127:
         return NO_SETTING
+    if not _is_primitive(int(found.hall_number), whole / PARTS):
+        return NO_SETTING
     origin = -np.linalg.solve(found.transformation_matrix, found.origin_shift)
     return Setting(int(found.hall_number), whole.astype(np.int8), origin % 1.0)
+
+
+def _is_primitive(hall: int, to_tables: np.ndarray) -> bool:
+    """Return whether the operations of the tables are those of a cell: in a larger one they are no whole numbers."""
+    import spglib
+
+    tables, back = spglib.get_symmetry_from_database(hall), np.linalg.inv(to_tables)
+    assert tables is not None, hall
+    turns, shifts = back @ tables["rotations"] @ to_tables, FRACTIONS * (tables["translations"] @ back.T)
+    return all(bool(np.abs(each - np.rint(each)).max() < 1e-3) for each in (turns, shifts))
 
 
 @lru_cache(maxsize=4096)

@@ -89,3 +89,9 @@ def test_without_symmetry_there_is_the_identity() -> None:
     turns, shifts = operations_of(NO_SETTING, np.full(3, 0.3))
     assert turns.tolist() == [np.eye(3).tolist()]
     assert shifts.tolist() == [[0.0, 0.0, 0.0]]
+
+
+def test_a_cell_that_is_not_primitive_has_no_setting() -> None:
+    cell = KNOWN["NaCl"].get_primitive_structure() * (1, 1, 5)
+    setting = setting_in(cell.lattice.matrix, cell.frac_coords, np.array(cell.atomic_numbers))
+    assert setting.hall == 0
