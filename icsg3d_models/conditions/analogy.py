@@ -130,6 +130,9 @@ class Examples:
                 if z in free and rng.random() >= changed:
                     made[z] = amount
                     continue
+                others = free[free != z]  # what may stay is not put in its own place
+                if z in free and len(others):
+                    free = others
                 akin = kinship()[z, free]
                 if akin.sum() == 0:
                     break
