@@ -50,8 +50,8 @@ def grown(
         weights = {**weights, **{name: weights[name][rows].clone() for name in SPECIES_HEAD}}
     elif header.class_name == "LocalPrior":
         new |= conditions or _own_conditions(config, every)
-        new |= {"examples": 0, "example_kinds": 0}  # they follow from the data
-        weights = {name: value for name, value in weights.items() if name != "kept_examples"}
+        new |= {"examples": 0, "example_kinds": 0, "example_symmetry": False}  # they follow from the data
+        weights = {name: value for name, value in weights.items() if name not in ("kept_examples", "kept_symmetry")}
         scales = dict(
             zip(config["targets"], zip(config["target_mean"], config["target_std"], strict=True), strict=True)
         )

@@ -113,7 +113,7 @@ class LocalPriorOptions(NetworkOptions):
 
     derived = ("elements", "spacing", "latent_mean", "latent_std", "lattice_mean", "lattice_std", "conditions",
                "targets", "target_mean", "target_std", "patterns", "vae_sha256", "examples",
-               "example_kinds")  # fmt: skip
+               "example_kinds", "example_symmetry")  # fmt: skip
 
     width: Width = 64
     depth: Positive = 4
