@@ -16,7 +16,7 @@ from ..discover import DiscoverWorkChain
 from ..discover_checks import validate_relaxations
 from ..stability.extending import extend, usable
 from ..train import TrainWorkChain
-from .fine_tuning import FITTED, columns_added, compared_with, continues, has_seen, target_of
+from .fine_tuning import FITTED, columns_added, compared_with, continues, has_seen, screening_models, target_of
 from .history import core_hours, record_round
 from .limits import check_limits, reason_to_stop
 from .seeds import empty_dataset
@@ -115,6 +115,7 @@ class CampaignWorkChain(WorkChain):
         models = self.inputs.models
         self.ctx.models = {name: models[name] for name in ("vae", "unet", "prior") if name in models}
         self.ctx.predictors = dict(models.predictors)
+        self.ctx.screened_by = self.ctx.predictors
         self.ctx.history = self.inputs.get("history")
         self.ctx.tried = dict(self.inputs.get("found", {}))
         self.ctx.dataset = self.inputs.get("dataset")
@@ -137,12 +138,17 @@ class CampaignWorkChain(WorkChain):
         """Generate, screen, relax and judge, with the models and the knowledge of now."""
         number = len(self.rounds) + 1
         inputs = AttributeDict(self.exposed_inputs(DiscoverWorkChain, "round"))
-        inputs.models = AttributeDict({**self.ctx.models, "predictors": self.ctx.predictors})
+        begun_with = dict(self.inputs.models.predictors)
+        predictors, words = screening_models(self.rounds, begun_with, self.ctx.predictors)
+        self.ctx.screened_by = predictors
+        if words:
+            self.report(f"round {number}: {words}")
+        inputs.models = AttributeDict({**self.ctx.models, "predictors": predictors})
         sampling = inputs.generate.sample.settings.get_dict()
         inputs.generate.sample.settings = orm.Dict({**sampling, "seed": sampling.get("seed", 0) + number - 1})
         if self.ctx.tried:
             inputs.screen.screen.found = self.ctx.tried
-        rank_by = continues(inputs.screen.screen.settings.get_dict().get("rank_by"), self.ctx.predictors)
+        rank_by = continues(inputs.screen.screen.settings.get_dict().get("rank_by"), predictors)
         if rank_by is not None:
             inputs.screen.screen.settings = orm.Dict({**inputs.screen.screen.settings.get_dict(), "rank_by": rank_by})
         inputs.setdefault("metadata", AttributeDict()).call_link_label = label_of(number)
@@ -161,8 +167,8 @@ class CampaignWorkChain(WorkChain):
         facts = {
             "round": number, "stable_within": self.inputs.stable_within.value, "core_hours": core_hours(node),
             "discover": node.uuid, "message": node.exit_message,
-            "models": {k: v.uuid for k, v in {**self.ctx.models, **self.ctx.predictors}.items()},
-            "compared_with": compared_with(self.ctx.predictors),
+            "models": {k: v.uuid for k, v in {**self.ctx.models, **self.ctx.screened_by}.items()},
+            "compared_with": compared_with(self.ctx.screened_by),
         }  # fmt: skip
         parts: dict[str, Any] = {"relaxed": relaxed} if relaxed else {}
         parts |= {"found": self.ctx.tried} if self.ctx.tried else {}

@@ -13,6 +13,7 @@ from .figures import FORMATION, HEIGHT
 
 FITTED = ("cgcnn", "prior")
 """Networks that a campaign can fine-tune, in the order in which it does."""
+PREDICTED_WORD = "predicted "  # before a property among the errors of a round
 QUANTITY = {FORMATION: "formation_energy_per_atom", HEIGHT: "e_above_hull"}
 
 
@@ -80,3 +81,30 @@ def continues(rank_by: str | None, predictors: Mapping[str, TrainedModelData]) -
     if wanted in targets:
         return None
     return next((target for target in targets if MARK in target), None)
+
+
+def screening_models(
+    rounds: Sequence[Mapping[str, Any]],
+    begun_with: Mapping[str, TrainedModelData],
+    fine_tuned: Mapping[str, TrainedModelData],
+) -> tuple[dict[str, TrainedModelData], str]:
+    """Return the property models to screen a round with, and what there is to say.
+
+    A handful of verdicts may teach a model less than it forgets by them. A fine-tuned one that ranked candidates the
+    wrong way round, the last time that it predicted three or more that DFT judged, gives way to the one it came from.
+    It had not seen these: it is fine-tuned after a round.
+    """
+    known = {target for model in begun_with.values() for target in model.config.get("targets", [])}
+    for one in reversed(rounds):
+        for name, error in one["errors"].items():
+            target = name.removeprefix(PREDICTED_WORD)
+            if target == name or MARK not in target or target in known or "rank_correlation" not in error:
+                continue
+            if error["rank_correlation"] >= 0:
+                return dict(fine_tuned), ""
+            words = (
+                f"the model of {target} ranked round {one['round']} the wrong way round (rank correlation "
+                f"{error['rank_correlation']:.2f}); screened by the property models that the campaign began with"
+            )
+            return dict(begun_with), words
+    return dict(fine_tuned), ""
