@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
+from icsg3d_models.crystals.formulas import chemical_formula
 from icsg3d_models.data.writers import cif_text, safe_name
 
 from ..campaigns.asked import asked_for, delivered, in_words
@@ -87,6 +88,8 @@ def write_page(campaign: Campaign, path: Path, files: dict[str, Path]) -> Path:
     environment = Environment(loader=PackageLoader("aiida_icsg3d.report"), autoescape=True, trim_blocks=True)
     environment.filters |= {
         "formula": formula_html,
+        "phase": phase_html,
+        "sentence": sentence_html,
         "spacegroup": spacegroup_html,
         "lengths": lengths,
         "angles": angles,
@@ -250,6 +253,19 @@ def svg_inside(path: Path | None) -> Markup | None:
 def formula_html(formula: str) -> Markup:
     """Return a formula with lowered numbers."""
     return Markup(re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", str(escape(formula))))
+
+
+WORD = re.compile(r"\b(?:[A-Z][a-z]?\d*|\((?:[A-Z][a-z]?\d*)+\)\d*){2,}")
+
+
+def phase_html(formula: str) -> Markup:
+    """Return a formula in any order as chemists write it, with lowered numbers."""
+    return formula_html(chemical_formula(formula))
+
+
+def sentence_html(text: str) -> Markup:
+    """Return a sentence with the numbers of its formulas lowered."""
+    return Markup(WORD.sub(lambda found: str(formula_html(found[0])), str(escape(text))))
 
 
 def spacegroup_html(symbol: str) -> Markup:

@@ -6,6 +6,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from aiida_icsg3d.campaigns.candidate import Candidate
+from aiida_icsg3d.report.page import phase_html, sentence_html
 from aiida_icsg3d.report.panels import match_cell, prediction_line, relaxed_note
 from icsg3d_models.properties.meaning import meaning_of
 
@@ -35,3 +36,21 @@ def test_what_is_not_known_is_said_in_words() -> None:
     assert "eV/atom" not in moved  # a total energy says nothing
     judged = relaxed_note(Candidate("s1", {"formula": "C"}, None, {**relax, "dft_e_above_hull": 0.031}))
     assert "above hull, DFT: +0.03 eV/atom" in judged
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        (
+            "PbTiO3, 0.00 above (LDA, without PbTi3O7)",
+            "PbTiO<sub>3</sub>, 0.00 above (LDA, without PbTi<sub>3</sub>O<sub>7</sub>)",
+        ),
+        ("Ca3(PO4)2 by PBE, s000017 <b>", "Ca<sub>3</sub>(PO<sub>4</sub>)<sub>2</sub> by PBE, s000017 &lt;b&gt;"),
+    ],
+)
+def test_numbers_of_formulas_in_a_sentence_are_lowered(text: str, html: str) -> None:
+    assert sentence_html(text) == html
+
+
+def test_a_phase_is_written_as_chemists_do() -> None:
+    assert phase_html("TiPbO3") == "PbTiO<sub>3</sub>"
