@@ -96,7 +96,8 @@ class TrainCalculation(StageCalculation):
                 f"targets_from names {', '.join(foreign)}; initial (PK {inputs['initial'].pk}) has "
                 f"{', '.join(own) or 'no target'}"
             )
-        kept = [] if own is None else [renamed.get(name, name) for name in own]
+        # a prior may have conditions that these data know nothing of
+        kept = [] if own is None or settings.get("network") == "prior" else [renamed.get(name, name) for name in own]
         emphasised = [settings["emphasis"].get("property")] if settings.get("emphasis") else []
         targets = [*(settings.get("targets") or kept), *emphasised]
         unknown = sorted(set(targets) - set(inputs["dataset"].properties)) if "dataset" in inputs else []

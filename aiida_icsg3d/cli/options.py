@@ -190,6 +190,9 @@ def training_options(command: Decorated) -> Decorated:
         click.option("--id-column", default="material_id", show_default=True,
                      help="Column or key that names a crystal."),
         click.option("--name", help="Name of the dataset, kept in the model cards; otherwise after the source."),
+        click.option("--start-from", metavar="SET",
+                     help="Shipped set (wide, general, perov5) or PK of a training run: U-Net and VAE are kept, the "
+                     "prior learns on. For few crystals; minutes in place of hours."),
         click.option("--target", "targets", multiple=True, metavar="NAME",
                      help="Property that the CGCNN predicts; otherwise all."),
         click.option("--condition", "conditions", multiple=True, metavar="NAME",

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from aiida.orm import AbstractCode
 
+from icsg3d_models.crystals.elements import SYMBOLS
 from icsg3d_models.data.outlook import outlook
 from icsg3d_models.settings import Optimiser
 
@@ -19,6 +21,8 @@ from ..workflows.protocols import load_protocol
 from ..workflows.train_all import NETWORKS
 
 if TYPE_CHECKING:
+    from icsg3d_models.data.datasets import Dataset
+
     from .generation import Generation, Resolved
     from .training import Training
 
@@ -192,14 +196,34 @@ def plan_training(request: Training, builder: Any) -> Plan:
     else:
         dataset = builder.dataset.get_dataset()
     size = int((dataset.split == 0).sum())
-    for network in NETWORKS:
+    kept = [network for network in NETWORKS if network in builder.start_from]
+    if request.start_from is not None:
+        check_elements(dataset, builder.start_from, request.start_from)
+    for network in (name for name in NETWORKS if name not in kept):
         job = builder[network].train
         optimiser = Optimiser.model_validate(job.settings.get_dict()["optimiser"])
         count = optimiser.steps(max(1, -(-size // optimiser.batch_size)))
         seen = count * min(optimiser.batch_size, size) / max(size, 1)
         words = f"train the {network}, {count:,} steps of {optimiser.batch_size} crystals, each seen {seen:,.0f} times"
         where = computer_of(job.code)
-        seconds = tuple(count * one for one in earlier_seconds_per_step(network, where, optimiser.batch_size))
+        size_and_start = optimiser.batch_size, "initial" in job
+        seconds = tuple(count * one for one in earlier_seconds_per_step(network, where, *size_and_start))
         steps.append(Step(words, "TrainCalculation", 1, where, seconds))
     stored = "the dataset, the models with their cards, and the provenance of each; checkpoints stay on "
-    return Plan(tuple(steps), stored + steps[-1].where, notes=tuple(outlook(dataset, request.targets)))
+    notes = outlook(dataset, request.targets)
+    if kept:
+        notes = [f"kept as {request.start_from} has them: {', '.join(kept)}; the prior learns on from there", *notes]
+    return Plan(tuple(steps), stored + steps[-1].where, notes=tuple(notes))
+
+
+def check_elements(dataset: Dataset, start: Any, name: str) -> None:
+    """Check that the networks that are kept know all elements of the data.
+
+    :raises ValueError: they do not; the message names those that are lacking.
+    """
+    numbers = set(start.vae.config["elements"]) & set(start.unet.config["elements"])
+    if lost := sorted({int(z) for z in np.unique(dataset.crystals.numbers)} - numbers):
+        raise ValueError(
+            f"{name} does not know {', '.join(SYMBOLS[z] for z in lost)}; leave those crystals out, start from a set "
+            "that does (`aiida-icsg3d models list`), or train from nothing"
+        )

@@ -13,6 +13,7 @@ from aiida.engine import ProcessBuilder
 
 from ..data import CrystalDatasetData
 from ..setup.codes import find_code
+from ..setup.models import collect_models, find_fingerprint
 from .job_options import job_options
 
 STAGES = ("prepare", "train")
@@ -26,6 +27,7 @@ class Training:
     :param properties: name of a property -> column or key of the source that holds it.
     :param units: name of a property -> its unit.
     :param name: of the dataset; None: after the source.
+    :param start_from: a shipped set, or a training run: its U-Net and VAE are kept, its prior learns on.
     :param targets: properties that the CGCNN predicts; None: all.
     :param conditions: properties that the prior can aim at.
     :param epochs: network -> how many; the others as the protocol says.
@@ -39,6 +41,7 @@ class Training:
     cif_column: str = "cif"
     id_column: str = "material_id"
     name: str | None = None
+    start_from: str | None = None
     targets: Sequence[str] | None = None
     conditions: Sequence[str] | None = None
     protocol: str = "fast"
@@ -74,6 +77,7 @@ class Training:
         return TrainAllWorkChain.get_builder_from_protocol(
             code,
             **data,
+            start_from=self._start(),
             targets=list(self.targets) if self.targets else None,
             conditions=list(self.conditions) if self.conditions else None,
             seed=self.seed,
@@ -83,6 +87,15 @@ class Training:
             },
             options=options.get("train"),
         )
+
+    def _start(self) -> dict[str, Any]:
+        """Return the models to start from, and the fingerprint of what they were trained on."""
+        if self.start_from is None:
+            return {}
+        models = collect_models([self.start_from], store=False)
+        predictors = list(models.pop("predictors").values())
+        fingerprint = find_fingerprint(self.start_from)
+        return {**models, "cgcnn": predictors[0], **({"fingerprint": fingerprint} if fingerprint is not None else {})}
 
     def _load_dataset(self) -> CrystalDatasetData:
         """Return the dataset that is named."""

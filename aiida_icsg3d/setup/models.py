@@ -83,8 +83,32 @@ def find_reference(names: list[str], models: dict[str, Any], store: bool = True)
     """
     if len(names) == 1 and (fingerprint := pretrained_fingerprint(names[0], store)) is not None:
         return fingerprint
+    if len(names) == 1 and started_from_a_set(names[0]):
+        return find_fingerprint(names[0])
     creator = models["vae"].creator
     return creator.inputs.dataset if creator is not None and "dataset" in creator.inputs else None
+
+
+def find_fingerprint(name: str) -> orm.SinglefileData | None:
+    """Return the fingerprint of all that a shipped set or a training run has learned from, None where there is none."""
+    shipped = pretrained_fingerprint(name, store=False)
+    run = None if shipped is not None else training_run(name)
+    return run.outputs.fingerprint if run is not None and "fingerprint" in run.outputs else shipped
+
+
+def started_from_a_set(name: str) -> bool:
+    """Tell whether a name is that of a training run that started from an earlier set."""
+    run = training_run(name)
+    return run is not None and "start_from" in run.inputs
+
+
+def training_run(name: str) -> orm.WorkChainNode | None:
+    """Return the training run of a PK or UUID, None where it is something else."""
+    try:
+        node = orm.load_node(int(name) if name.isdigit() else name)
+    except (NotExistent, MultipleObjectsError, ValueError):
+        return None
+    return node if isinstance(node, orm.WorkChainNode) else None
 
 
 def predicted_elements(models: dict[str, Any]) -> set[str]:

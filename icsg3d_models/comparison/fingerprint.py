@@ -96,10 +96,23 @@ def fingerprint_of(crystals: Crystals, name: str) -> Fingerprint:
     return Fingerprint(name, formulas, np.array(sites, dtype=np.int64), lists)
 
 
+def joined(one: Fingerprint, other: Fingerprint) -> Fingerprint:
+    """Return the fingerprint of two sets; what is in both stands there twice."""
+    formulas, lists = [*one.formulas, *other.formulas], [*one.lists, *other.lists]
+    sites = np.concatenate([one.sites, other.sites])
+    order = sorted(range(len(formulas)), key=lambda row: (formulas[row], sites[row], lists[row].tobytes()))
+    name = f"{one.name} and {other.name}"
+    return Fingerprint(name, tuple(formulas[row] for row in order), sites[order], tuple(lists[row] for row in order))
+
+
 def write_fingerprint(path: str | Path, crystals: Crystals, name: str) -> None:
     """Write the fingerprint of a training set atomically."""
+    save_fingerprint(path, fingerprint_of(crystals, name))
+
+
+def save_fingerprint(path: str | Path, content: Fingerprint) -> None:
+    """Write a fingerprint atomically."""
     path = Path(path)
-    content = fingerprint_of(crystals, name)
     arrays = {
         "formulas": np.array([formula.encode() for formula in content.formulas], dtype="S"),
         "sites": content.sites.astype(np.uint16),
@@ -107,7 +120,7 @@ def write_fingerprint(path: str | Path, crystals: Crystals, name: str) -> None:
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with h5py.File(temporary, "w") as file:
-        file.attrs.update(format=FORMAT, format_version=FORMAT_VERSION, name=name, **_RECIPE)
+        file.attrs.update(format=FORMAT, format_version=FORMAT_VERSION, name=content.name, **_RECIPE)
         for key, array in arrays.items():
             file.create_dataset(key, data=array, compression="gzip", compression_opts=9, chunks=True)
     os.replace(temporary, path)

@@ -91,10 +91,11 @@ def named_by_order(crystals: Crystals, truth: Crystals) -> Crystals:
 def read_flags(path: str | Path, column: str, ids: tuple[str, ...], report: Report) -> np.ndarray:
     """Return a yes/no column of a table with a column ``id``, in the order of the ids, (B,) bool.
 
-    A crystal without a row is no (of a failed relaxation nobody knows that it is stable); how many have one is noted.
+    A crystal without a row, or with an empty cell, is no (of a failed relaxation nobody knows that it is stable); how
+    many have one is noted.
 
     :raises StageError: no such table, column or crystal; a value is none of true, false, 1, 0; two rows of a crystal
-        differ.
+        differ; no row says anything.
     """
     path = Path(path)
     if not path.is_file():
@@ -105,6 +106,8 @@ def read_flags(path: str | Path, column: str, ids: tuple[str, ...], report: Repo
             if row.damage:
                 raise StageError("input_unreadable", row.damage)
             name, word = row.cells["id"].strip(), row.cells[column].strip().lower()
+            if not word:  # `icsg3d relax` writes it so where it could not tell
+                continue
             if word not in FLAGS:
                 what = f"{path}: {name} has {column} {row.cells[column]!r}; write true or false"
                 raise StageError("input_incompatible", what)
@@ -112,7 +115,7 @@ def read_flags(path: str | Path, column: str, ids: tuple[str, ...], report: Repo
                 raise StageError("input_incompatible", f"{path}: two rows of {name} differ in {column}; keep one")
     known = [name for name in ids if name in flags]
     if not known:
-        there = f"its ids are {some(list(flags))}" if flags else "it has no rows"
+        there = f"its ids are {some(list(flags))}" if flags else "none of its rows says true or false"
         raise StageError("input_incompatible", f"{path}: no row of one of the {len(ids)} crystals, which are "
                          f"{some(list(ids))}; {there}")  # fmt: skip
     if len(known) < len(ids) or len(known) < len(flags):

@@ -21,7 +21,7 @@ from .peaks import refine_peaks
 
 LEAST = 0.02  # occupancy of a maximum that is looked at
 MOST_MAXIMA = 40
-CLOSEST = 0.7  # of the sum of two covalent radii
+CLOSEST = 0.8  # of the sum of two covalent radii
 BEAM, ALIKE = 300, 8  # assignments that are followed, and of those with equal atoms left
 State = tuple[float, tuple[int, ...], int, tuple[tuple[int, int], ...]]
 """Worth of an assignment, atoms left of each element, bits of what is taken, pairs of orbit and element."""

@@ -12,6 +12,7 @@ import numpy as np
 
 ONTO = 0.6  # Å, of a point to its own image, below which the two are one
 SAME = 0.25  # Å, of two orbits that are one
+BESIDE = 0.7  # Å, of two of the same size that no crystal holds both of
 COINCIDE = 0.02  # Å, of a point and its image on a special position
 RASTER = 1.2  # Å, of points that are tried beside the maxima
 MOST = 28  # orbits of one crystal, those with the highest occupancy
@@ -87,8 +88,13 @@ def orbits_of(
     torn = ((apart >= COINCIDE) & (apart < ONTO)).any(axis=1) | (len(translations) % fixed > 0)
     kept: list[int] = []
     for index in np.argsort(-height, kind="stable"):
-        if torn[index] or (len(kept) and (lengths(images[kept] - points[index], cell) < SAME).any()):
+        if torn[index]:
             continue
+        if kept:
+            near = lengths(images[kept] - points[index], cell).min(axis=1)
+            # one of the same size beside a higher one says nothing that is new
+            if (near < np.where(fixed[kept] == fixed[index], BESIDE, SAME)).any():
+                continue
         kept.append(int(index))
         if len(kept) == MOST:
             break

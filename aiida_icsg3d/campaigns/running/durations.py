@@ -57,17 +57,18 @@ def earlier_seconds(kind: Kind) -> list[float]:
     return found
 
 
-def earlier_seconds_per_step(network: str, computer: str, batch_size: int) -> list[float]:
+def earlier_seconds_per_step(network: str, computer: str, batch_size: int, started: bool = False) -> list[float]:
     """Return how long a step took in the newest trainings of a network, with all that stands around the steps.
 
     :param computer: label; ``batch_size``: crystals a step, which must be equal.
+    :param started: whether it starts from a model, whose shape it then has.
     """
     kind = Kind("TrainCalculation", computer, settings={"network": network, "optimiser.batch_size": batch_size})
     found: list[float] = []
     for node in newest(kind.label):
         results = output(node, "results")
         steps = results.get_dict().get("counts", {}).get("steps") if results is not None else None
-        if not steps or scale(node, kind) is None or from_cache(node):
+        if not steps or scale(node, kind) is None or from_cache(node) or ("initial" in node.inputs) != started:
             continue
         if (seconds := lasted(node)) is not None:
             found.append(seconds / steps)

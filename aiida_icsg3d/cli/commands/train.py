@@ -27,7 +27,7 @@ def cmd_train(submit: bool, dry_run: bool, group: str | None, **given: Any) -> N
         echo.echo(f"\n{plan.text}")
         if dry_run:
             return
-        check_ready([builder.unet.train.code], submit)
+        check_ready([builder.prior.train.code], submit)
         if submit:
             node = hand_over(builder, group)
             say_submitted(node, f"aiida-icsg3d status {node.pk}")

@@ -153,11 +153,11 @@ def test_a_damaged_cache(evaluate: Evaluate) -> None:
     ("table", "words"),
     [
         ("id,stable\nx1,true\n", "no row of one of the 2 crystals, which are 'c4', 'c5'; its ids are 'x1'"),
-        ("id,stable\n", "it has no rows"),
+        ("id,stable\n", "none of its rows says"),
         ("", "an empty table"),
         ("id,stable\nc4,true\nc4,false\n", "two rows of c4 differ"),
         ("id,stable\nc4\n", "row 1"),
-        ("id,stable\nc4,\n", "write true or false"),
+        ("id,stable\nc4,\n", "none of its rows says"),
         ("id,stable,stable\nc4,true,false\n", "more than once"),
         ("id,Stable\nc4,true\n", "is Stable meant?"),
     ],
@@ -177,4 +177,12 @@ def test_tables_as_people_have_them(evaluate: Evaluate, table: bytes) -> None:
     Path("stable.csv").write_bytes(table)
     results = evaluate(stability="stable.csv")
     assert "1 of 2 crystals have one of its 2 rows" in noted(results)
+    assert results["scalars"]["sun"] == 0.5
+
+
+def test_a_relaxation_that_failed_is_not_stable(evaluate: Evaluate) -> None:
+    # what `icsg3d relax` writes of a crystal that blew up
+    Path("stable.csv").write_text("id,stable\nc4,true\nc5,\n")
+    results = evaluate(stability="stable.csv")
+    assert "1 of 2 crystals have one of its 1 rows" in noted(results)
     assert results["scalars"]["sun"] == 0.5

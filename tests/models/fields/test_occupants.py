@@ -13,7 +13,8 @@ from icsg3d_models.crystals.operations import Operations, operations_of, setting
 from icsg3d_models.fields.batches import to_batch
 from icsg3d_models.fields.grids import grid_sizes, half
 from icsg3d_models.fields.occupancy import occupancy_field, species_field
-from icsg3d_models.fields.occupants import sites_of_contents
+from icsg3d_models.fields.occupants import assigned, sites_of_contents
+from icsg3d_models.fields.orbits import lengths, orbits_of
 from icsg3d_models.fields.symmetrised import symmetrised
 
 from ..crystals.test_operations import KNOWN, crystal  # noqa: F401 - the fixture
@@ -87,3 +88,28 @@ def test_what_cannot_be_is_not_forced() -> None:
     crowded, unknown = sites_of_contents(two[0], two[1], two[2], both, [{11: 20, 17: 20}, {}])
     assert crowded is None  # forty atoms have no room in the cell of two
     assert unknown is None
+
+
+FREE = np.eye(3, dtype=np.int64)[None], np.zeros((1, 3))
+
+
+def test_two_maxima_too_close_for_two_atoms_are_one_of_them() -> None:
+    # Encoded and decoded, atoms 1.1 Å apart melt into one: of twelve carbon atoms eleven or fewer came out.
+    cell = np.diag([6.0, 4.0, 4.0])
+    maxima = np.array([[0.1, 0.5, 0.5], [0.1 + 1.1 / 6.0, 0.5, 0.5], [0.7, 0.1, 0.1]])
+    orbits = orbits_of(maxima, np.zeros((12, 8, 8)), cell, *FREE)
+    gain = np.array([[1.0] if lengths(site - maxima[:2], cell).min() < 0.1 else [0.1] for site in orbits.site])
+    pairs = assigned(orbits, gain, {6: 2})
+    assert pairs is not None
+    one, other = (orbits.site[orbit] for orbit, _ in pairs)
+    assert lengths(one - other, cell) > 1.2
+
+
+def test_points_beside_a_maximum_leave_room_for_others() -> None:
+    # Without symmetry the list was full of points beside high maxima, where no second atom can be.
+    cell = np.diag([3.5, 3.5, 6.0])
+    maxima = np.array([[0.05, 0.05, 0.03], [0.55, 0.55, 0.03]])
+    batch = to_batch(Crystals.from_arrays([cell], [maxima], [np.array([6, 6])], ["c"]))
+    occupancy = occupancy_field(batch, (10, 10, 16))[0, 0].double().numpy()
+    orbits = orbits_of(maxima, occupancy, cell, *FREE)
+    assert orbits.distance[~np.eye(len(orbits.size), dtype=bool)].min() > 0.65
