@@ -186,6 +186,7 @@ class LocalPrior(LatentPrior):
         seed: int,
         guidance: float,
         rounds: int,
+        steps: int = 20,
     ) -> Tensor:
         """Return latents of samples in their cells, all on one grid, after so many rounds of restarts."""
         shape = (len(self.config.latent_mean), *(n // MULTIPLE for n in grid))
@@ -193,9 +194,8 @@ class LocalPrior(LatentPrior):
         def noise(stream: int) -> Tensor:
             return noise_of(samples, shape, seed, stream).to(cells.device)
 
-        return self.sample_latents(
-            noise(LATENT_NOISE), cells, conditions, guidance, fresh=lambda i: noise(RESTART_NOISE + i), rounds=rounds
-        )
+        given = noise(LATENT_NOISE), cells, conditions, guidance, steps
+        return self.sample_latents(*given, lambda number: noise(RESTART_NOISE + number), rounds)
 
     @torch.no_grad()
     def sample_cells(self, noise: Tensor, conditions: Tensor, guidance: float = 1.0, steps: int = 20) -> Tensor:

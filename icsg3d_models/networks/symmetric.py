@@ -30,7 +30,8 @@ from .generator import Autoencoder, Drawing, Latents
 from .layers.flow import guided, integrate
 from .layers.noise import noise_of
 
-LATER = ((0.4, 8), (0.6, 6), (0.8, 4))  # time to which a crystal is thrown back, steps from there
+FIRST = 8  # steps from noise; twice as many, here and later, make nothing better
+LATER = ((0.4, 4), (0.6, 3), (0.8, 2))  # time to which a crystal is thrown back, steps from there
 CELL_NOISE, NOISE = 1, 1000  # of the cells; first of the streams of random numbers
 WIDEST = 4.0  # standard deviations of a lattice number
 FREE = (np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)))
@@ -55,7 +56,15 @@ class Prior(Protocol):
     def lattice_velocity(self, vector: Tensor, t: Tensor, conditions: Tensor) -> Tensor: ...
 
     def latents_in(
-        self, cells: Tensor, conditions: Tensor, grid: Grid, samples: list[int], seed: int, guidance: float, rounds: int
+        self,
+        cells: Tensor,
+        conditions: Tensor,
+        grid: Grid,
+        samples: list[int],
+        seed: int,
+        guidance: float,
+        rounds: int,
+        steps: int = ...,
     ) -> Tensor: ...
 
     def __call__(self, z: Tensor, t: Tensor, cell: Tensor, conditions: Tensor) -> Tensor: ...
@@ -85,7 +94,7 @@ def draw_symmetric(
             for some in pending[which].split(how.batch_size):
                 numbers = some.tolist()
                 given = cells[some], conditions[some], grid
-                latent = prior.latents_in(*given, numbers, own_seed, how.guidance, how.restarts or 0)
+                latent = prior.latents_in(*given, numbers, own_seed, how.guidance, how.restarts or 0, FIRST)
                 latent, fits = symmetric.latents(latent, some, *given)
                 done = fits | (attempt == TRIES - 1)
                 again.append(some[~done])
