@@ -26,15 +26,13 @@ Width = Annotated[int, Field(ge=8, multiple_of=8)]
 class UNetOptions(NetworkOptions):
     """Of the U-Net."""
 
-    derived = ("elements",)
+    derived = ("elements", "species_channels")
 
     grid: Width = 16
     """Points of the occupancy along each lattice vector; species channels have half as many."""
     spacing: Annotated[float, Field(gt=0.1, lt=1.0)] | None = None
     """Å; points of the occupancy at most this far apart whatever the cell, in place of `grid`. For crystals of
     many shapes and sizes; VAE and prior trained upon it are then the local ones."""
-    species_channels: int = 16
-    """Channels of the element code."""
     width: Width = 32
     """Channels at half resolution; a quarter resolution has twice as many."""
 
