@@ -28,6 +28,8 @@ class UNetConfig(UNetOptions):
 
     elements: list[int]
     """Atomic numbers that it can name, in the order of its classes."""
+    species_channels: int = 16
+    """Numbers of the code of an element; see :func:`..crystals.elements.code_table`."""
 
 
 class UNet(nn.Module):
