@@ -191,7 +191,8 @@ def plan_training(request: Training, builder: Any) -> Plan:
     steps = []
     if request.source is not None:
         where = computer_of(builder.prepare.code)
-        steps.append(Step(f"build the dataset of {request.source}", "PrepareCalculation", 1, where))
+        seconds = tuple(earlier_seconds(Kind("PrepareCalculation", where)))
+        steps.append(Step(f"build the dataset of {request.source}", "PrepareCalculation", 1, where, seconds))
         dataset = read_beforehand(request.source, builder.prepare.settings.get_dict())
     else:
         dataset = builder.dataset.get_dataset()

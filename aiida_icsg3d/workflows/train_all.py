@@ -260,7 +260,9 @@ def check_start(start: Mapping[str, Any], conditions: list[str] | None, override
             f"{', '.join(foreign)}; leave the condition out, or train from nothing"
         )
     if settled := [network for network in ("unet", "vae") if network in (overrides or {})]:
-        raise ValueError(f"{' and '.join(settled)} of the set that it starts from are kept, and cannot be trained")
+        raise ValueError(
+            f"U-Net and VAE are those of the set that it starts from; nothing can be set of {' and '.join(settled)}"
+        )
 
 
 def validate_data(inputs: Mapping[str, Any], ports: Any) -> str | None:

@@ -89,7 +89,10 @@ def test_a_crystal_of_either_training_is_known(structures: Any) -> None:
     ("more", "message"),
     [
         ({"conditions": ["gap"]}, "can aim at no property, and not at gap"),
-        ({"overrides": {"vae": {"settings": {"optimiser": {"max_epochs": 3}}}}}, "vae of the set that it starts from"),
+        (
+            {"overrides": {"vae": {"settings": {"optimiser": {"max_epochs": 3}}}}},
+            "are those of the set that it starts from; nothing",
+        ),
         ({"lost": "prior"}, "the set to start from has no prior"),
     ],
 )
