@@ -38,7 +38,7 @@ from .console import main_property
 from .export import entry_of
 from .generated import generated_occupancy
 from .pictures.field import LEVEL
-from .rows import Row, colours, make_row, rejections
+from .rows import Row, colours, make_row, potential_line, rejections
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -90,6 +90,7 @@ def write_page(campaign: Campaign, path: Path, files: dict[str, Path]) -> Path:
         "formula": formula_html,
         "phase": phase_html,
         "sentence": sentence_html,
+        "potential": potential_line,
         "spacegroup": spacegroup_html,
         "lengths": lengths,
         "angles": angles,

@@ -126,3 +126,19 @@ def rejections(campaign: Campaign) -> list[tuple[str, list[Candidate]]]:
 def colours(symbols: list[str]) -> list[tuple[str, str]]:
     """Return (element, CSS colour) of each element."""
     return [(symbol, "rgb({},{},{})".format(*(255 * element_colour(symbol)).astype(int))) for symbol in symbols]
+
+
+def potential_line(candidate: Candidate) -> str:
+    """Return what a potential made of the crystal before DFT, empty where none was asked.
+
+    The estimate above the hull is of the crystal that it left, which is not always the one that was generated.
+    """
+    found = candidate.prerelax or {}
+    name, reason = found.get("potential"), found.get("reason") or ""
+    if not name:
+        return ""
+    change, moved = number(found.get("volume_change")), number(found.get("rmsd"))
+    if change is None:
+        return f"{name}: {reason or found.get('status')}"
+    far = f", atoms moved {moved:.2f} Å" if moved is not None else ""
+    return f"{name}: volume {change:+.1f}".replace("-", "−") + f" %{far}" + (f"; {reason}" if reason else "")

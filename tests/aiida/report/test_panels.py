@@ -8,6 +8,7 @@ from pymatgen.core import Lattice, Structure
 from aiida_icsg3d.campaigns.candidate import Candidate
 from aiida_icsg3d.report.page import phase_html, sentence_html
 from aiida_icsg3d.report.panels import match_cell, prediction_line, relaxed_note
+from aiida_icsg3d.report.rows import potential_line
 from icsg3d_models.properties.meaning import meaning_of
 
 PEROVSKITE = Structure(
@@ -54,3 +55,20 @@ def test_numbers_of_formulas_in_a_sentence_are_lowered(text: str, html: str) -> 
 
 def test_a_phase_is_written_as_chemists_do() -> None:
     assert phase_html("TiPbO3") == "PbTiO<sub>3</sub>"
+
+
+@pytest.mark.parametrize(
+    ("prerelax", "words"),
+    [
+        (None, ""),
+        ({"potential": "chgnet", "status": "relaxed", "rmsd": 0.1234, "volume_change": -3.21, "reason": None},
+         "chgnet: volume −3.2 %, atoms moved 0.12 Å"),
+        ({"potential": "chgnet", "status": "relaxed", "rmsd": None, "volume_change": 9.0,
+          "reason": "it left its prototype; symmetry gained: space group 1 to 8"},
+         "chgnet: volume +9.0 %; it left its prototype; symmetry gained: space group 1 to 8"),
+        ({"potential": "chgnet", "status": "blown_up", "reason": "two atoms are 0.13 Å apart"},
+         "chgnet: two atoms are 0.13 Å apart"),
+    ],
+)  # fmt: skip
+def test_what_the_potential_made_of_it_is_said(prerelax: dict[str, object] | None, words: str) -> None:
+    assert potential_line(Candidate("s1", {"formula": "C"}, None, prerelax=prerelax)) == words
