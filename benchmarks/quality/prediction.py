@@ -94,7 +94,7 @@ def main() -> None:
     names = ("vae", "unet", "prior")
     hashes = ", ".join(f"{name} `{file_hash(options.models / f'{name}.safetensors')[:12]}`" for name in names)
     lines = [
-        "# Crystal structure prediction",
+        f"# Crystal structure prediction, `{options.models.name}`",
         "",
         f"Written by `benchmarks/quality/prediction.py` with the models `{options.models.name}`: the composition of "
         f"{len(true)} crystals of the {options.part} part of {dataset.name} ({len(part)} crystals), {K} samples each, "
