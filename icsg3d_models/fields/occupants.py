@@ -7,6 +7,7 @@ Found by a beam search over the orbits, the fullest first.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -29,6 +30,7 @@ Found = tuple[np.ndarray, np.ndarray]
 """Fractional coordinates (n, 3) and atomic numbers (n,)."""
 
 
+@functools.cache
 def covalent_radii() -> np.ndarray:
     """Return covalent radii in Å by atomic number (Cordero et al., Dalton Trans. 2832 (2008), 10.1039/b801115j)."""
     from ase.data import covalent_radii as radii
@@ -36,13 +38,19 @@ def covalent_radii() -> np.ndarray:
     return np.asarray(radii)
 
 
+@functools.cache
+def codes() -> np.ndarray:
+    """Return the code of every element, by atomic number."""
+    return np.array(code_table())
+
+
 def gains(orbits: Orbits, occupancy: np.ndarray, species: np.ndarray, elements: list[int]) -> np.ndarray:
     """Return by how much an atom explains what the fields show at a point of each orbit, (N, E)."""
-    codes = np.array(code_table())[elements]
+    wanted = codes()[elements]
     height = read_at(occupancy[None], orbits.site)[:, 0]
     shown = read_at(species, orbits.site)
     without = height**2 + (shown**2).sum(axis=1)
-    left = ((1 - height) ** 2)[:, None] + ((shown[:, None] - codes) ** 2).sum(axis=-1)
+    left = ((1 - height) ** 2)[:, None] + ((shown[:, None] - wanted) ** 2).sum(axis=-1)
     return np.asarray(without[:, None] - left)
 
 
