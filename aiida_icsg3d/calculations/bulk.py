@@ -6,8 +6,11 @@ parser as well as from the cache. Only nodes without files and with attributes a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +25,8 @@ from aiida.orm.implementation.utils import clean_value
 from aiida.orm.nodes.caching import NodeCaching
 
 CRYSTALS = "crystals__"
+CHECKED, INSERTED = 200, 1000
+"""Nodes that are checked, and rows that are inserted, before others have their turn."""
 COPIED = ("node_type", "process_type", "label", "description", "attributes")
 """Columns that a copy has from its source."""
 
@@ -43,18 +48,44 @@ class StoresCrystals(CalcJob):
         self._outputs = outputs_beside_crystals(self.node)
         return self.node.exit_status
 
+    async def parse(self, *arguments: Any, **more: Any) -> Any:  # type: ignore[override]
+        """Parse, and store the crystals; between the batches others that wait for this worker have their turn."""
+        found = super().parse(*arguments, **more)
+        fresh = self.fresh_crystals()
+        now: Any = timezone.now()
+        user: Any = self.node.user.pk
+        rows: dict[str, dict[str, Any]] = {}
+        for some in batched(fresh.items(), CHECKED):  # what is not valid is found before anything is stored
+            rows |= {label: node_row(node, user, now) for label, node in some}
+            await asyncio.sleep(0)
+        for some_rows in batched(rows.items(), INSERTED):
+            now = timezone.now()
+            insert_created(self.node, {label: {**row, "ctime": now, "mtime": now} for label, row in some_rows})
+            await asyncio.sleep(0)
+        return found
+
+    async def _perform_import(self) -> Any:
+        """Parse what ran outside of AiiDA."""
+        found = await super()._perform_import()
+        return await found if inspect.isawaitable(found) else found
+
+    def fresh_crystals(self) -> dict[str, Data]:
+        """Return link label -> crystal of those outputs that are not stored yet."""
+        crystals = self._outputs.get("crystals", {})
+        if not crystals or not self.metadata.store_provenance:
+            return {}
+        linked = labels_of_outputs(self.node)  # asking 10,000 nodes whether they are stored costs a query each
+        return {label: node for name, node in crystals.items() if (label := f"{CRYSTALS}{name}") not in linked}
+
     def update_outputs(self) -> None:
         """Attach new outputs, the crystals together.
 
         They do not stay among the outputs in memory, since every checkpoint of the process would ask for each of them.
         """
-        crystals = self._outputs.get("crystals", {})
-        if crystals and self.metadata.store_provenance:
-            linked = labels_of_outputs(self.node)  # asking 10,000 nodes whether they are stored costs a query each
-            fresh = {name: node for name, node in crystals.items() if f"{CRYSTALS}{name}" not in linked}
-            if fresh:
-                store_created(self.node, {f"{CRYSTALS}{name}": node for name, node in fresh.items()})
-            self._outputs.pop("crystals")
+        if fresh := self.fresh_crystals():
+            store_created(self.node, fresh)
+        if self.metadata.store_provenance:
+            self._outputs.pop("crystals", None)
         super().update_outputs()
 
     def execute(self) -> Any:
@@ -63,6 +94,13 @@ class StoresCrystals(CalcJob):
         if self.metadata.store_provenance and (crystals := stored_crystals(self.node)):
             self._outputs["crystals"] = crystals
         return found
+
+
+def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Yield the items, so many at a time."""
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def outputs_beside_crystals(process: ProcessNode) -> dict[str, Data]:

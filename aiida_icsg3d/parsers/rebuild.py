@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import h5py
 from aiida.orm import StructureData
+from aiida.orm.nodes.data.structure import Kind
 
 from icsg3d_models.crystals.batch import Crystals, read_crystals
 from icsg3d_models.crystals.elements import SYMBOLS
@@ -65,6 +67,23 @@ def structures(crystals: Crystals, seed: int) -> Iterator[tuple[str, StructureDa
         node = StructureData(cell=cell.tolist())
         node.label = f"{formula} {name}"
         node.description = f"rebuilt from sample {name}, seed {seed}"
-        for position, number in zip(frac @ cell, numbers, strict=True):
-            node.append_atom(position=position.tolist(), symbols=SYMBOLS[number])
+        symbols = [SYMBOLS[number] for number in numbers.tolist()]
+        positions = (frac @ cell).tolist()
+        # what `append_atom` makes, at once: it looks through all kinds, and asks the node, for every atom
+        node.base.attributes.set("kinds", [kind(symbol) for symbol in dict.fromkeys(symbols)])
+        node.base.attributes.set("sites", [{"kind_name": symbol, "position": tuple(position)}
+                                           for symbol, position in zip(symbols, positions, strict=True)])  # fmt: skip
         yield name, node
+
+
+def kind(symbol: str) -> dict[str, Any]:
+    """Return the kind of an element as it stands in the attributes of a structure."""
+    found: dict[str, Any] = dict(raw_kind(symbol))
+    return found
+
+
+@functools.cache
+def raw_kind(symbol: str) -> dict[str, Any]:
+    """Return the same, made once."""
+    made: dict[str, Any] = Kind(symbols=symbol).get_raw()
+    return made

@@ -31,6 +31,7 @@ from ..campaigns.verdict import ENERGIES, hull_in_words
 from ..campaigns.verdict import in_words as verdict_in_words
 from .artefacts import state
 from .charts.bands import band_charts
+from .charts.densities import density_charts
 from .charts.flat import histogram, parity
 from .charts.phases import phase_diagrams
 from .charts.training_map import training_map
@@ -178,6 +179,7 @@ def chart_facts(campaign: Campaign) -> dict[str, Any]:
             if (node := campaign.relaxed.get(c.id)) is not None and (found := phonons_of(node)) is not None
         ],
         "bands": [(caption, as_json(figure)) for caption, figure in band_charts(campaign)],
+        "densities": [(caption, as_json(figure)) for caption, figure in density_charts(campaign)],
     }  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from ..dft.pseudos import choose_family
 from ..dft.pseudos.debian import LABEL
 from .shipped_references import import_references
 
+DENSITIES = ("dos", "projwfc")
+"""Programs of Quantum ESPRESSO that may lie beside pw.x; `candidates dos` needs them."""
 POLL_SECONDS = 1.0
 PREPEND = ["export OMP_NUM_THREADS=1"]
 OPENMPI = [
@@ -116,6 +118,11 @@ def set_up_localhost(
         code = prepare_code(computer, label, plugin, path.absolute())
         say(f"code {code.full_label}: {path}")
     if dft:
+        for label in DENSITIES:
+            executable = (pw or find_program("pw.x")).with_name(f"{label}.x")
+            if executable.is_file():
+                code = prepare_code(computer, label, f"quantumespresso.{label}", executable.absolute())
+                say(f"code {code.full_label}: {executable}")
         family = choose_family(pseudo_family, say=say)
         say(f"pseudopotentials {family.label}: {', '.join(sorted(family.elements))}")
         if family.label == LABEL:

@@ -17,8 +17,8 @@ from tests.e2e.test_pw import pw_code
 __all__ = ("pw_code",)
 
 
-@pytest.mark.e2e
-def test_bands_of_silicon(pw_code: orm.AbstractCode) -> None:
+def relaxed_silicon(pw_code: orm.AbstractCode) -> orm.StructureData:
+    """Return silicon, its sites relaxed at its lattice constant."""
     silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.40), ["Si"], [[0, 0, 0]]).get_primitive_structure()
     given = orm.StructureData(pymatgen=silicon)
     overrides = {"energy_kpoints_distance": 0, "element_kpoints_distance": 0,
@@ -29,10 +29,16 @@ def test_bands_of_silicon(pw_code: orm.AbstractCode) -> None:
     )
     outputs, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
-    relaxed = outputs["relaxed"]["si"]
+    relaxed: orm.StructureData = outputs["relaxed"]["si"]
+    return relaxed
+
+
+@pytest.mark.e2e
+def test_bands_of_silicon(pw_code: orm.AbstractCode) -> None:
+    relaxed = relaxed_silicon(pw_code)
     assert bands_of(relaxed) is None
     with pytest.raises(ValueError, match=r"was not relaxed by pw\.x"):
-        bands_builder(given)
+        bands_builder(orm.StructureData(pymatgen=relaxed.get_pymatgen()))
 
     _, node = run_get_node(bands_builder(relaxed))
     assert node.is_finished_ok, node.exit_message

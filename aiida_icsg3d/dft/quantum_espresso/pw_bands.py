@@ -43,33 +43,50 @@ def bands_builder(structure: orm.StructureData) -> ProcessBuilder:
 
     :raises ValueError: no PwRelaxWorkChain relaxed it.
     """
+    relaxation = needed_relaxation(structure)
+    builder: Any = PwBandsWorkChain.get_builder()
+    builder.structure = structure
+    builder.scf, builder.bands = scf_of(relaxation, structure), base_of(relaxation, "bands")
+    builder.bands_kpoints_distance = orm.Float(DISTANCE)
+    builder.nbands_factor = orm.Float(MORE_BANDS)
+    made: ProcessBuilder = builder
+    return made
+
+
+def needed_relaxation(structure: orm.StructureData) -> Any:
+    """Return the node of the PwRelaxWorkChain that a crystal came out of.
+
+    :raises ValueError: none did.
+    """
     relaxation = relaxation_of(structure)
     if relaxation is None:
-        raise ValueError(f"the crystal {structure.pk} was not relaxed by pw.x; bands take the settings of a relaxation")
+        raise ValueError(f"the crystal {structure.pk} was not relaxed by pw.x; this takes the settings of a relaxation")
+    return relaxation
+
+
+def base_of(relaxation: Any, calculation: str) -> AttributeDict:
+    """Return the inputs of a PwBaseWorkChain with code, parameters, pseudopotentials and options of a relaxation."""
     done: Any = relaxation.inputs.base_relax
     parameters = done.pw.parameters.get_dict()
     for name in ("CELL", "IONS"):
         parameters.pop(name, None)
     control = {k: v for k, v in parameters.get("CONTROL", {}).items() if k not in ("forc_conv_thr", "etot_conv_thr")}
+    content = {**parameters, "CONTROL": {**control, "calculation": calculation}}
+    pw = {"code": done.pw.code, "parameters": orm.Dict(content), "pseudos": dict(done.pw.pseudos),
+          "metadata": {"options": options_of(relaxation)}}  # fmt: skip
+    return AttributeDict({"pw": pw})
 
-    def base(calculation: str) -> AttributeDict:
-        content = {**parameters, "CONTROL": {**control, "calculation": calculation}}
-        pw = {"code": done.pw.code, "parameters": orm.Dict(content), "pseudos": dict(done.pw.pseudos),
-              "metadata": {"options": options_of(relaxation)}}  # fmt: skip
-        return AttributeDict({"pw": pw})
 
-    builder: Any = PwBandsWorkChain.get_builder()
-    builder.structure = structure
-    scf = base("scf")
+def scf_of(relaxation: Any, structure: orm.StructureData) -> AttributeDict:
+    """Return the inputs of the SCF, with the k-points of the energy where one followed."""
+    done: Any = relaxation.inputs.base_relax
+    scf = base_of(relaxation, "scf")
     distance = denser_kpoints(structure)
     if distance is None and "kpoints" in done:
         scf.kpoints = done.kpoints
     else:
         scf.kpoints_distance = orm.Float(distance or done.kpoints_distance.value)
-    builder.scf, builder.bands = scf, base("bands")
-    builder.bands_kpoints_distance = orm.Float(DISTANCE)
-    builder.nbands_factor = orm.Float(MORE_BANDS)
-    return builder
+    return scf
 
 
 def options_of(relaxation: orm.WorkChainNode) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,12 @@ from aiida.manage.caching import enable_caching
 from aiida.orm import CalcJobNode, QueryBuilder, SinglefileData, StructureData, load_node
 from sqlalchemy import event
 
+from aiida_icsg3d.calculations import bulk
 from aiida_icsg3d.calculations.bulk import store_created
 from aiida_icsg3d.calculations.rebuild import RebuildCalculation
 from aiida_icsg3d.calculations.segment import SegmentCalculation
 from aiida_icsg3d.parsers.rebuild import structures
+from icsg3d_models.crystals.elements import SYMBOLS
 from tests.aiida import made_up
 
 
@@ -43,6 +46,43 @@ def test_same_as_one_by_one(job: CalcJobNode) -> None:
         assert node.creator.pk == job.pk
         assert [t.link_label for t in node.base.links.get_incoming(link_type=LinkType.CREATE)] == [f"crystals__{name}"]
     assert job.outputs.crystals.s000003.get_formula() == "F3KMg"
+
+
+def test_a_crystal_is_what_append_atom_would_make() -> None:
+    batch = made_up.crystals(3)
+    for index, (_, node) in enumerate(structures(batch, seed=1)):
+        frac, numbers = batch.sites(index)
+        other = StructureData(cell=batch.cell[index].tolist())
+        for position, number in zip(frac @ batch.cell[index], numbers.tolist(), strict=True):
+            other.append_atom(position=position.tolist(), symbols=SYMBOLS[number])
+        assert node.base.attributes.all == other.base.attributes.all
+        assert node.get_pymatgen() == other.get_pymatgen()
+
+
+def test_others_have_their_turn_while_crystals_are_stored(
+    fake_code: Any, remote: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiida_icsg3d.calculations.bulk.CHECKED", 2)
+    monkeypatch.setattr("aiida_icsg3d.calculations.bulk.INSERTED", 3)
+    turns: list[int] = []
+    insert = bulk.insert_created
+
+    def inserted(process: Any, rows: Any) -> None:
+        insert(process, rows)
+        asyncio.get_event_loop().call_soon(turns.append, len(rows))  # comes between two batches, or not at all
+        order.append(len(turns))
+
+    order: list[int] = []
+    monkeypatch.setattr(bulk, "insert_created", inserted)
+    for name in ("fields", "segments"):
+        (tmp_path / f"{name}.h5").write_bytes(b"x")
+    folder = remote()
+    inputs = {"code": fake_code(rebuild={"count": 8}), "fields_folder": folder, "segments_folder": folder}
+    outputs, node = run_get_node(RebuildCalculation, **inputs)
+    assert node.is_finished_ok, node.exit_message
+    assert len(outputs["crystals"]) == 8
+    assert order == [0, 1, 2]  # of 3, 3 and 2
+    assert turns == [3, 3, 2]
 
 
 def test_nothing_is_stored_where_one_is_wrong(job: CalcJobNode) -> None:

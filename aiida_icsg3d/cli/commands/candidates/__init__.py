@@ -1,4 +1,4 @@
-"""`aiida-icsg3d candidates`: list, show, lineage, failures, duplicates, bands, phonons, export."""
+"""`aiida-icsg3d candidates`: list, show, lineage, failures, duplicates, bands, dos, phonons, export."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aiida.cmdline.params import arguments, options, types
 
 from ...errors import in_one_sentence, needs_profile
 from ...tables import print_table
+from .electrons import cmd_bands, cmd_dos
 from .export import cmd_export
 from .phonons import cmd_phonons
 
@@ -36,6 +37,8 @@ def cmd_candidates() -> None:
 
 
 cmd_candidates.add_command(cmd_export)
+cmd_candidates.add_command(cmd_bands)
+cmd_candidates.add_command(cmd_dos)
 cmd_candidates.add_command(cmd_phonons)
 
 
@@ -129,33 +132,6 @@ def cmd_failures(run: Any) -> None:
             [f.id, f.formula, f.exit_status, load_node(f.uuid).pk if f.uuid else "-", f.reason] for f in failures(run)
         ]
     print_table(rows, ["id or stage", "formula", "exit status", "PK", "reason"], "nothing failed")
-
-
-@cmd_candidates.command("bands")
-@arguments.WORKFLOW("run")
-@click.argument("candidate_ids", metavar="[ID]...", nargs=-1)
-@click.option("--submit", is_flag=True, help="Hand them to the daemon and return at once.")
-@needs_profile
-def cmd_bands(run: Any, candidate_ids: tuple[str, ...], submit: bool) -> None:
-    """Compute bands of relaxed candidates of a RUN along their paths; of all of them where no ID is given.
-
-    With the settings of their relaxations, by PwBandsWorkChain. The report of the run shows them.
-    """
-    from aiida import engine
-
-    from ....campaigns.campaign import read_campaign
-    from ....campaigns.properties.bands import bands_of
-    from ....dft.quantum_espresso.pw_bands import bands_builder
-
-    with in_one_sentence():
-        campaign = read_campaign(run)
-        chosen = campaign.relaxed_ones(candidate_ids)
-        builders = [bands_builder(campaign.relaxed[candidate.id]) for candidate in chosen]
-        for candidate, builder in zip(chosen, builders, strict=True):
-            node = engine.submit(builder) if submit else engine.run_get_node(builder)[1]
-            bands = None if submit else bands_of(campaign.relaxed[candidate.id])
-            said = "submitted" if submit else bands.words if bands and node.is_finished_ok else node.exit_message
-            click.echo(f"{candidate.formula} {candidate.id}: {said} (PwBandsWorkChain {node.pk})")
 
 
 @cmd_candidates.command("duplicates")
