@@ -127,10 +127,11 @@ class TrainAllWorkChain(WorkChain):
             raise ValueError(f"dataset {name!r} has no {', '.join(lost)}; it has {', '.join(properties) or 'nothing'}")
         inputs = training_protocol(protocol, overrides)
         if start:
-            check_start(start, conditions, overrides)
+            kept = [*KEPT] if not targets else ["unet", "vae"]
+            check_start(start, conditions, [network for network in kept if network in (overrides or {})])
             inputs, conditions = fine_tuning_protocol(inputs, "prior", overrides), None
             builder.prior.train.initial = start.pop("prior")
-            builder.start_from = start if not targets else {k: start[k] for k in start if k != "cgcnn"}
+            builder.start_from = {name: one for name, one in start.items() if name in (*kept, "fingerprint")}
         for network in NETWORKS:
             if network in builder.start_from:
                 continue
@@ -246,10 +247,11 @@ class TrainAllWorkChain(WorkChain):
         return self.exit_codes.ERROR_NOTHING_REBUILT.format(label=name, pk=node.pk, message=message)
 
 
-def check_start(start: Mapping[str, Any], conditions: list[str] | None, overrides: Mapping[str, Any] | None) -> None:
+def check_start(start: Mapping[str, Any], conditions: list[str] | None, settled: list[str]) -> None:
     """Check that nothing is asked of what an earlier set has settled.
 
-    :raises ValueError: it has no prior, other conditions are asked for, or a training of U-Net or VAE.
+    :param settled: networks that are kept and that something is set of.
+    :raises ValueError: it has no prior, other conditions are asked for, or something is set of a network that is kept.
     """
     if lost := [name for name in ("unet", "vae", "prior") if name not in start]:
         raise ValueError(f"the set to start from has no {', '.join(lost)}")
@@ -259,9 +261,9 @@ def check_start(start: Mapping[str, Any], conditions: list[str] | None, override
             f"the prior that it starts from can aim at {', '.join(own) or 'no property'}, and not at "
             f"{', '.join(foreign)}; leave the condition out, or train from nothing"
         )
-    if settled := [network for network in ("unet", "vae") if network in (overrides or {})]:
+    if settled:
         raise ValueError(
-            f"U-Net and VAE are those of the set that it starts from; nothing can be set of {' and '.join(settled)}"
+            f"{', '.join(settled)}: kept as the set that it starts from has them; nothing can be set of it"
         )
 
 

@@ -91,7 +91,7 @@ def test_a_crystal_of_either_training_is_known(structures: Any) -> None:
         ({"conditions": ["gap"]}, "can aim at no property, and not at gap"),
         (
             {"overrides": {"vae": {"settings": {"optimiser": {"max_epochs": 3}}}}},
-            "are those of the set that it starts from; nothing",
+            "vae: kept as the set that it starts from has them",
         ),
         ({"lost": "prior"}, "the set to start from has no prior"),
     ],
