@@ -158,7 +158,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     installed = ", ".join(f"{name} {version}" for name, version in versions().items())
     lines = [
-        "# A run again from the cache",
+        "# What a run costs, and the same run again from the cache",
         "",
         f"{processor()}, {os.cpu_count()} cores; load average {load:.1f} at the beginning, which lengthens wall times. "
         f"Versions: {installed}.",
