@@ -78,6 +78,7 @@ class Profile:
         """Submit a run by :mod:`tests.soak.submit`, wait for its end, and return what became of it."""
         file, answer = self.folder / "request.json", self.folder / "answer.json"
         file.write_text(json.dumps(dict(request)))
-        self.run("verdi", "run", ROOT / "tests" / "soak" / "submit.py", file, answer, seconds=600)
+        self.run("verdi", "run", ROOT / "tests" / "soak" / "submit.py", file, answer,
+                 seconds=request.get("patience", 500) + 100)  # fmt: skip
         found: dict[str, Any] = json.loads(answer.read_text())
         return found

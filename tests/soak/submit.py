@@ -2,8 +2,8 @@
 
 ``submit.py REQUEST ANSWER``: JSON files. REQUEST: ``code`` (label of the code), or ``program`` (its path, for a code
 that is made here) and ``scratch``; ``models`` (a folder where made-up models are written), ``n_samples``, ``one_job``,
-``options``. ANSWER: exit status and message, jobs by process label, crystals, candidates, seconds of the run and of its
-programs.
+``options``, ``patience`` (seconds). ANSWER: exit status and message, jobs by process label, crystals, candidates,
+seconds of the run and of its programs.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def main() -> None:
     node = submit(builder)
     while not node.is_terminated:
         time.sleep(0.5)
-        if time.monotonic() - started > 500:
-            raise SystemExit(f"not ended after 500 s: {node.process_state}; {node.process_status}")
+        if time.monotonic() - started > request.get("patience", 500):
+            raise SystemExit(f"not ended in time: {node.process_state}; {node.process_status}")
     seconds = time.monotonic() - started
     jobs = [job for job in node.called_descendants if isinstance(job, orm.CalcJobNode)]
     campaign = read_campaign(node)
