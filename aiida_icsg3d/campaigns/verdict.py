@@ -50,7 +50,18 @@ def hull_in_words(candidate: Candidate, energy: Energy) -> str:
     if missing:
         names = [chemical_formula(str(one)) for one in (missing if isinstance(missing, (list, tuple)) else [missing])]
         parts.append(f"without {', '.join(names)}")
+    if guessed := hull.get("guessed"):
+        parts.append(f"{', '.join(chemical_formula(str(one)) for one in guessed)} guessed from prototypes")
     return ", ".join(parts)
+
+
+def stability_of_modes(candidate: Candidate) -> str:
+    """Return what phonons say against a candidate, by DFT before the potential; empty where they say nothing."""
+    by_dft = (candidate.relax or {}).get("dynamically_stable")
+    if by_dft is not None:
+        return "" if by_dft else ", not dynamically stable (DFT)"
+    before = candidate.prerelax or {}
+    return f", not dynamically stable ({before['potential']})" if before.get("dynamically_stable") is False else ""
 
 
 def familiarity(candidate: Candidate) -> str:
@@ -70,6 +81,7 @@ def familiarity(candidate: Candidate) -> str:
 
 def in_words(candidate: Candidate) -> str:
     """Return the verdict on a candidate in one line: `PbTiO3, 0.00 eV/atom above the hull (LDA, 9 phases), known`."""
+    modes = stability_of_modes(candidate)
     for energy in ENERGIES:
         value = energy_of(candidate, energy)
         if value is None:
@@ -78,9 +90,11 @@ def in_words(candidate: Candidate) -> str:
         words = f"{kind}{hull_in_words(candidate, energy)}".rstrip(", ")
         about = f" ({words})" if words else ""
         if energy.key == FORMATION:
-            return f"{candidate.formula}, formation energy {value:.2f} eV/atom{about}, {familiarity(candidate)}"
+            return f"{candidate.formula}, formation energy {value:.2f} eV/atom{about}{modes}, {familiarity(candidate)}"
         place = "above the hull" if round(value, 2) >= 0 else "below all phases of the hull"
-        return f"{candidate.formula}, {abs(round(value, 2)):.2f} eV/atom {place}{about}, {familiarity(candidate)}"
+        return (
+            f"{candidate.formula}, {abs(round(value, 2)):.2f} eV/atom {place}{about}{modes}, {familiarity(candidate)}"
+        )
     if candidate.failed:
         return f"{candidate.formula}, relaxation failed, {familiarity(candidate)}"
     done = "relaxed by DFT" if candidate.relaxed_well else "not relaxed"

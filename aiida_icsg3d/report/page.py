@@ -24,8 +24,7 @@ from icsg3d_models.data.writers import cif_text, safe_name
 from ..campaigns.asked import asked_for, delivered, in_words
 from ..campaigns.campaign import FUNNEL, Campaign
 from ..campaigns.predicted import meanings
-from ..campaigns.properties.phonons import in_words as in_words_of_phonons
-from ..campaigns.properties.phonons import phonons_of
+from ..campaigns.properties.phonons import said_of_phonons
 from ..campaigns.questions import failures
 from ..campaigns.verdict import ENERGIES, hull_in_words
 from ..campaigns.verdict import in_words as verdict_in_words
@@ -175,8 +174,8 @@ def chart_facts(campaign: Campaign) -> dict[str, Any]:
         "map": None if drawn is None else as_json(drawn), "map_words": words,
         "diagrams": [(caption, as_json(figure)) for caption, figure in diagrams], "diagram_notes": missing,
         "phonons": [
-            (c.formula, c.id, in_words_of_phonons(found)) for c in campaign.best
-            if (node := campaign.relaxed.get(c.id)) is not None and (found := phonons_of(node)) is not None
+            (c.formula, c.id, said) for c in campaign.best
+            if (node := campaign.relaxed.get(c.id)) is not None and (said := said_of_phonons(node)) is not None
         ],
         "bands": [(caption, as_json(figure)) for caption, figure in band_charts(campaign)],
         "densities": [(caption, as_json(figure)) for caption, figure in density_charts(campaign)],

@@ -129,6 +129,7 @@ def energies_of(verdict: dict[str, Any] | None) -> dict[str, Any]:
             "phases": verdict["phases"],
             "missing": verdict["lacks"],
             "lower_by": verdict.get("lower_by"),
+            "guessed": verdict.get("guessed", []),
         },
         "dft_decomposition": verdict["decomposition"],
     }

@@ -1,4 +1,4 @@
-"""The real pw.x: the optical mode of silicon, and lead titanate, whose imaginary mode leads to the polar crystal."""
+"""The real pw.x: the optical mode of silicon."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from aiida import orm
 from aiida.common.links import LinkType
 
 from aiida_icsg3d.campaigns.campaign import read_campaign
-from aiida_icsg3d.campaigns.properties.phonons import in_words, phonons_of
+from aiida_icsg3d.campaigns.properties.phonons import in_words, phonons_of, said_of_phonons
+from aiida_icsg3d.campaigns.verdict import in_words as verdict_in_words
 from aiida_icsg3d.report.page import write_page
 from aiida_icsg3d.workflows.stability.phonons import PhononsWorkChain
 from tests.aiida.discovery_graph import build_discovery
@@ -60,5 +61,23 @@ def test_the_page_says_it(tmp_path: Path) -> None:
     made.base.links.add_incoming(creator, link_type=LinkType.CREATE, link_label="modes")
     made.store().base.links.add_incoming(node, link_type=LinkType.RETURN, link_label="modes")
     assert phonons_of(relaxed).pk == node.pk
+    again = read_campaign(run.workchain)
+    assert "not dynamically stable (DFT)" in verdict_in_words(again.best[0])
     page = write_page(campaign, tmp_path / "b.html", {}).read_text(encoding="utf-8")
     assert "an imaginary mode of 2.0 THz" in page
+
+
+def test_phonons_that_failed_are_said(tmp_path: Path) -> None:
+    run = build_discovery(tmp_path, judged=True)
+    campaign = read_campaign(run.workchain)
+    (relaxed,) = campaign.relaxed.values()
+    assert said_of_phonons(relaxed) is None
+    node = orm.WorkChainNode(process_type=PhononsWorkChain.build_process_type())
+    node.set_process_label("PhononsWorkChain")
+    node.base.links.add_incoming(relaxed, link_type=LinkType.INPUT_WORK, link_label="structure")
+    node.set_process_state("finished")
+    node.set_exit_status(410)
+    node.set_exit_message("the forces of displacement 2 failed")
+    node.store()
+    assert said_of_phonons(relaxed) == f"phonons by DFT failed: the forces of displacement 2 failed (PK {node.pk})"
+    assert "displacement 2 failed" in write_page(campaign, tmp_path / "a.html", {}).read_text(encoding="utf-8")

@@ -48,6 +48,25 @@ def test_without_a_hull_nothing_is_claimed(relax: dict[str, Any] | None, row: di
     assert words(relax, **row) == f"PbTiO3, {end}"
 
 
+def test_an_imaginary_mode_is_said_where_stability_is() -> None:
+    relax = {**RELAXED, "dft_e_above_hull": 0.0, "dft_hull": {"functional": "LDA", "phases": 9}}
+    unstable = words({**relax, "dynamically_stable": False}, known_formula=True)
+    assert unstable == "PbTiO3, 0.00 eV/atom above the hull (LDA, 9 phases), not dynamically stable (DFT), known"
+    assert "dynamically" not in words({**relax, "dynamically_stable": True})
+    prerelax = {"potential": "chgnet", "dynamically_stable": False}
+    row = {"formula": "TiPbO3", "estimated_e_above_hull": 0.1, "known_formula": True}
+    by_potential = in_words(Candidate("a", row, None, prerelax=prerelax))
+    assert by_potential == "PbTiO3, 0.10 eV/atom above the hull (estimate), not dynamically stable (chgnet), known"
+    both = in_words(Candidate("a", row, None, {**relax, "dynamically_stable": True}, prerelax=prerelax))
+    assert "dynamically" not in both  # DFT has the last word
+
+
+def test_a_phase_whose_structure_is_a_guess_is_named() -> None:
+    hull = {"functional": "LDA", "phases": 9, "guessed": ["MgSiO3"]}
+    relax = {**RELAXED, "dft_e_above_hull": 0.0, "dft_hull": hull}
+    assert "(LDA, 9 phases, MgSiO3 guessed from prototypes)" in words(relax)
+
+
 def test_why_there_is_no_verdict_is_said() -> None:
     found = in_words(Candidate("a", {"formula": "TiPbO3", "novel": True}, None, RELAXED, {"reason": "no energy of Pb"}))
     assert found == "PbTiO3, relaxed by DFT, not in the training data; no energy above a hull: no energy of Pb"
