@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .runs import newest_on
+
 if TYPE_CHECKING:
     from aiida.orm import BandsData, StructureData
 
@@ -36,15 +38,8 @@ class Bands:
 
 def bands_of(structure: StructureData) -> Bands | None:
     """Return the newest bands of a relaxed crystal, None where none were computed."""
-    from aiida.common.links import LinkType
-    from aiida.orm import WorkChainNode
-
-    links = structure.base.links.get_outgoing(node_class=WorkChainNode, link_type=LinkType.INPUT_WORK).all()
-    nodes = [link.node for link in links if link.node.process_label == PROCESS and link.node.is_finished_ok]
-    if not nodes:
-        return None
-    node: Any = max(nodes, key=lambda one: one.pk or 0)
-    return read_bands(node.outputs.band_structure, node.outputs.scf_parameters.get_dict())
+    node = newest_on(structure, PROCESS)
+    return None if node is None else read_bands(node.outputs.band_structure, node.outputs.scf_parameters.get_dict())
 
 
 def read_bands(data: BandsData, scf: dict[str, Any]) -> Bands:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .runs import newest_on
+
 if TYPE_CHECKING:
     from aiida.orm import StructureData
 
@@ -44,15 +46,8 @@ class Densities:
 
 def densities_of(structure: StructureData) -> Densities | None:
     """Return the newest densities of states of a relaxed crystal, None where none were computed."""
-    from aiida.common.links import LinkType
-    from aiida.orm import WorkChainNode
-
-    links = structure.base.links.get_outgoing(node_class=WorkChainNode, link_type=LinkType.INPUT_WORK).all()
-    nodes = [link.node for link in links if link.node.process_label == PROCESS and link.node.is_finished_ok]
-    if not nodes:
-        return None
-    node: Any = max(nodes, key=lambda one: one.pk or 0)
-    return read_densities(node.outputs, len(structure.sites))
+    node = newest_on(structure, PROCESS)
+    return None if node is None else read_densities(node.outputs, len(structure.sites))
 
 
 def read_densities(outputs: Any, atoms: int) -> Densities:

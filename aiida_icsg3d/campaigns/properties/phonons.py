@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .runs import runs_on
+
 if TYPE_CHECKING:
     from aiida.orm import StructureData
 
@@ -12,27 +14,17 @@ PROCESS = "PhononsWorkChain"
 
 def phonons_of(structure: StructureData) -> Any:
     """Return the newest PhononsWorkChain of a relaxed crystal that gave modes, None where there is none."""
-    nodes = [node for node in phonon_runs(structure) if "modes" in node.outputs]
-    return max(nodes, key=lambda one: one.pk or 0) if nodes else None
-
-
-def phonon_runs(structure: StructureData) -> list[Any]:
-    """Return all PhononsWorkChains of a relaxed crystal."""
-    from aiida.common.links import LinkType
-    from aiida.orm import WorkChainNode
-
-    links = structure.base.links.get_outgoing(node_class=WorkChainNode, link_type=LinkType.INPUT_WORK).all()
-    return [link.node for link in links if link.node.process_label == PROCESS]
+    return next((node for node in runs_on(structure, PROCESS) if "modes" in node.outputs), None)
 
 
 def said_of_phonons(structure: StructureData) -> str | None:
     """Return what is known of the phonons of a relaxed crystal, or why it is not; None where nobody asked."""
     if (node := phonons_of(structure)) is not None:
         return in_words(node)
-    failed = [node for node in phonon_runs(structure) if node.is_terminated and not node.is_finished_ok]
+    failed = [node for node in runs_on(structure, PROCESS) if node.is_terminated and not node.is_finished_ok]
     if not failed:
         return None
-    newest = max(failed, key=lambda one: one.pk or 0)
+    newest = failed[0]
     return f"phonons by DFT failed: {newest.exit_message or newest.process_state} (PK {newest.pk})"
 
 
