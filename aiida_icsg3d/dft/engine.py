@@ -165,12 +165,12 @@ class Engine(ABC):
 
     @classmethod
     def may_be_tried_again(cls, node: ProcessNode) -> bool:
-        """Whether a failed process was cut off from outside, so that the same again may well succeed."""
+        """Whether a process was cut off from outside, or not at its end: trying again may well succeed."""
         return False
 
     @classmethod
     def go_on(cls, inputs: AttributeDict, before: ProcessNode) -> None:
-        """Change the inputs of a process that is tried again so that it goes on where the one before was cut off."""
+        """Change the inputs of a process that is tried again so that it goes on where the one before ended."""
         return None
 
     @classmethod

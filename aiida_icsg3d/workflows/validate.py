@@ -75,7 +75,8 @@ class ValidateWorkChain(WindowWorkChain):
         spec.input(
             "max_retries", valid_type=orm.Int, default=lambda: orm.Int(2), serializer=orm.to_aiida_type,
             validator=validate_retries,
-            help="How often a relaxation is tried again whose job was cancelled, killed or lost with its node.",
+            help="How often a relaxation is tried again whose job was cancelled, killed or lost with its node, or that "
+            "goes on from its last crystal because the cell was still changing.",
         )  # fmt: skip
         loop: Any = while_(cls.should_go_on)  # type: ignore[arg-type]
         spec.outline(cls.setup, loop(cls.launch, cls.inspect), cls.results)
@@ -244,9 +245,9 @@ class ValidateWorkChain(WindowWorkChain):
             self.report(f"{identifier} cannot be relaxed: {reason}")
 
     def inspect(self) -> None:
-        """Queue again what was cut off from outside, and the energies of crystals of which all relaxations ended.
+        """Queue again what did not come to its end, and the energies of crystals of which all relaxations ended.
 
-        Nothing is wrong with a crystal whose job was cancelled.
+        Nothing is wrong with a crystal whose job was cancelled, or that starts far from where it ends.
         """
         engine = self.engine()
         for key, node in self.ended().items():
@@ -254,7 +255,7 @@ class ValidateWorkChain(WindowWorkChain):
             if tried < self.inputs.max_retries.value and engine.may_be_tried_again(node):
                 self.ctx.tries[key] = tried + 1
                 self.ctx.tasks.insert(0, task)
-                self.report(f"{node.process_label}<{node.pk}> was cut off; trying {task['label']} again")
+                self.report(f"{node.process_label}<{node.pk}> did not come to its end; {task['label']} goes on")
                 continue
             self.queue_energies(task)
 

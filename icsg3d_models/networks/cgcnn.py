@@ -4,7 +4,10 @@ After Xie & Grossman, Phys. Rev. Lett. 120, 145301 (2018), 10.1103/PhysRevLett.1
 every neighbour within the cut-off counts, weighted by an envelope that falls smoothly to zero, where the
 original takes the nearest twelve, so that the prediction depends on the crystal and not on its cell; layer
 normalisation in place of batch normalisation, so that it does not depend on the batch; several targets at
-once, some of which may be missing; and an ensemble whose spread is the uncertainty.
+once, some of which may be missing; and an ensemble whose members also learn how large their errors are: what
+all of them get wrong alike has no spread. That head sees the sites as they are and changes nothing in them, as
+far as predictions go the network is the same (errors that are learned: Nix & Weigend, Proc. ICNN 1994,
+10.1109/ICNN.1994.374138).
 
 Shapes: B crystals, N sites, E directed pairs, F channels, T targets, M members.
 """
@@ -33,6 +36,8 @@ class CGCNNConfig(CGCNNOptions):
     """Names of the predicted properties."""
     elements: list[Annotated[int, Field(ge=1, le=MAX_Z)]]
     """Atomic numbers that training has seen; crystals with others are not predicted."""
+    error_head: bool = False
+    """Models of before had none."""
 
 
 _TABULATED = (
@@ -146,18 +151,26 @@ class Member(nn.Module):
             nn.Dropout(config.dropout),
             nn.Linear(config.hidden, len(config.targets)),
         )
+        self.error = None
+        if config.error_head:
+            self.error = nn.Sequential(
+                nn.Linear(config.hidden, config.hidden), nn.SiLU(), nn.Linear(config.hidden, len(config.targets))
+            )
 
     @property
-    def head(self) -> nn.Module:
-        """The layer that has an output for each target."""
-        return self.readout[-1]
+    def heads(self) -> list[nn.Module]:
+        """The layers that have an output for each target."""
+        return [self.readout[-1]] if self.error is None else [self.readout[-1], self.error[-1]]
 
-    def forward(self, graph: CrystalGraph, descriptors: Tensor, rbf: Tensor, weight: Tensor) -> Tensor:
-        """Return (B, T)."""
+    def forward(
+        self, graph: CrystalGraph, descriptors: Tensor, rbf: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return predictions (B, T) and the logarithms of their typical errors (B, T), None without that head."""
         h = self.embedding(graph.numbers) + self.describe(descriptors[graph.numbers])  # (N, F)
         for convolution in self.convolutions:
             h = convolution(h, graph, rbf, weight)
-        return self.readout(mean_by_crystal(self.site(h), graph))
+        crystal = mean_by_crystal(self.site(h), graph)  # (B, H)
+        return self.readout(crystal), None if self.error is None else self.error(crystal.detach())
 
 
 def mean_by_crystal(values: Tensor, graph: CrystalGraph) -> Tensor:
@@ -192,5 +205,11 @@ class CGCNN(PropertyEnsemble):
 
     def forward(self, graph: CrystalGraph) -> Tensor:
         """Return the standardised predictions of every member, (M, B, T)."""
-        rbf, weight = self.radial_basis(graph.distance)
-        return torch.stack([member(graph, self.descriptors, rbf, weight) for member in self.members])
+        return self.with_errors(graph)[0]
+
+    def with_errors(self, batch: CrystalGraph) -> tuple[Tensor, Tensor | None]:
+        """Return the standardised predictions of every member and the logarithms of their errors, (M, B, T) each."""
+        rbf, weight = self.radial_basis(batch.distance)
+        found = [member(batch, self.descriptors, rbf, weight) for member in self.members]
+        errors = torch.stack([error for _, error in found]) if self.config.error_head else None
+        return torch.stack([value for value, _ in found]), errors

@@ -58,9 +58,9 @@ class Member(nn.Module):
                     nn.init.zeros_(module.bias)
 
     @property
-    def head(self) -> nn.Module:
-        """The layer that has an output for each target."""
-        return self.dense[-1]
+    def heads(self) -> list[nn.Module]:
+        """The layers that have an output for each target."""
+        return [self.dense[-1]]
 
     def forward(self, grid: Tensor) -> Tensor:
         """Return (B, T)."""

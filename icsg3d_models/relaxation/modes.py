@@ -16,8 +16,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from .directions import most_symmetric
+
 SYMPREC = 1e-3  # Å; within it symmetry spares displacements
 PUSH = 0.15  # Å, largest displacement along the mode that is followed
+SAME = 0.02  # THz; what is closer is one frequency, and the numerics of forces tell them apart
 LOWER = 1e-4  # eV/atom; what is less lower is the same minimum
 Cells = tuple[int, int, int]
 
@@ -28,12 +31,15 @@ class Modes:
 
     :param frequency: THz; negative: imaginary.
     :param wave_vector: (3,) fractions of the reciprocal vectors.
-    :param pattern: (n, 3) complex displacements of the sites of the cell, in Å up to a factor.
+    :param space: (d, n, 3) complex eigenvectors with this frequency at this wave vector, orthonormal; they are
+        displacements of the sites of the cell, weighted by the square roots of the masses.
+    :param masses: (n,) atomic mass units.
     """
 
     frequency: float
     wave_vector: np.ndarray
-    pattern: np.ndarray
+    space: np.ndarray
+    masses: np.ndarray
 
     def repeats(self) -> Cells:
         """Return the smallest multiples of the cell that the mode fits into."""
@@ -68,10 +74,11 @@ class Spectrum:
                 if best is None or self.frequencies[number, mode] < best[0]:
                     best = float(self.frequencies[number, mode]), number, int(mode)
         if best is None:  # one atom, and no wave vector but zero
-            return Modes(np.nan, np.zeros(3), np.zeros((len(self.masses), 3), dtype=complex))
-        frequency, number, mode = best
-        pattern = self.vectors[number][:, mode].reshape(-1, 3) / np.sqrt(self.masses)[:, None]
-        return Modes(frequency, self.points[number], pattern)
+            return Modes(np.nan, np.zeros(3), np.zeros((1, len(self.masses), 3), dtype=complex), self.masses)
+        frequency, number, _ = best
+        alike = [mode for mode in self._kept()[number] if self.frequencies[number, mode] < frequency + SAME]
+        space = self.vectors[number][:, alike].T.reshape(len(alike), -1, 3)
+        return Modes(frequency, self.points[number], space, self.masses)
 
     def _kept(self) -> list[np.ndarray]:
         return [
@@ -150,13 +157,20 @@ def translations(point: np.ndarray, vectors: np.ndarray, masses: np.ndarray) -> 
 
 
 def pushed(atoms: Atoms, mode: Modes) -> Atoms:
-    """Return the crystal in the smallest supercell that holds a mode, moved along it."""
+    """Return the crystal in the smallest supercell that holds a mode, moved along it.
+
+    Of several modes with its frequency the combination is taken that keeps the most symmetry.
+    """
     repeats = mode.repeats()
-    large = atoms.repeat(repeats)
     images = np.array(np.meshgrid(*map(np.arange, repeats), indexing="ij")).reshape(3, -1).T  # as Atoms.repeat orders
     phase = np.exp(2j * np.pi * images @ mode.wave_vector)
-    moved = (phase[:, None, None] * mode.pattern).reshape(-1, 3)
-    # the part of the mode that is largest in real space; of a complex one another phase is as good
-    moved = moved.real if np.abs(moved.real).max() >= np.abs(moved.imag).max() else moved.imag
-    large.positions = large.positions + PUSH * moved / np.linalg.norm(moved, axis=1).max()
-    return large
+
+    def push(pattern: np.ndarray) -> Atoms:
+        moved = (phase[:, None, None] * (pattern / np.sqrt(mode.masses)[:, None])).reshape(-1, 3)
+        # the part of the mode that is largest in real space; of a complex one another phase is as good
+        moved = moved.real if np.abs(moved.real).max() >= np.abs(moved.imag).max() else moved.imag
+        large = atoms.repeat(repeats)
+        large.positions = large.positions + PUSH * moved / np.linalg.norm(moved, axis=1).max()
+        return large
+
+    return most_symmetric(atoms, mode.space, push)

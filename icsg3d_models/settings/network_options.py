@@ -139,6 +139,8 @@ class CGCNNOptions(NetworkOptions):
     """Channels of the readout."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of readout channels dropped while training."""
+    error_head: bool = True
+    """Members learn how large their errors are, beside the spread between them."""
 
 
 class VoxelNetOptions(NetworkOptions):

@@ -21,7 +21,7 @@ from ..magnetism import ANTIFERROMAGNETIC, FERROMAGNETIC, GIVEN, NONMAGNETIC
 from ..pseudos import FamilyError, choose_family, load_family
 from ..symmetry import check_ordered
 from . import pw_energy, pw_outputs
-from .pw_failures import HINTS, cut_off, explain_failure, final_scf_exceeded
+from .pw_failures import HINTS, cut_off, explain_failure, final_scf_exceeded, still_moving
 from .pw_hubbard import check_hubbard, with_hubbard
 from .pw_settings import settings_of
 
@@ -300,8 +300,14 @@ class QuantumEspresso(Engine):
 
     @classmethod
     def may_be_tried_again(cls, node: orm.ProcessNode) -> bool:
-        """Whether the job inside was cancelled, killed or lost with its node."""
-        return cut_off(node)
+        """Whether the job inside was cancelled, killed or lost with its node, or the cell was still changing."""
+        return cut_off(node) or still_moving(node) is not None
+
+    @classmethod
+    def go_on(cls, inputs: AttributeDict, before: orm.ProcessNode) -> None:
+        """Start from the last crystal of a relaxation whose cell was still changing."""
+        if (last := still_moving(before)) is not None:
+            inputs.structure = last
 
     @classmethod
     def note(cls, structure: orm.StructureData, starts: Sequence[str]) -> str | None:

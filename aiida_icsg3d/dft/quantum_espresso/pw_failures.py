@@ -87,5 +87,31 @@ def final_scf_exceeded(relaxation: orm.ProcessNode) -> bool:
     from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
     code = PwBaseWorkChain.exit_codes.ERROR_IONIC_CONVERGENCE_REACHED_EXCEPT_IN_FINAL_SCF.status
+    last = last_iteration(relaxation)
+    return last is not None and last.exit_status == code
+
+
+def last_iteration(relaxation: orm.ProcessNode) -> orm.ProcessNode | None:
+    """Return the last PwBaseWorkChain of a PwRelaxWorkChain."""
+    from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
+
     iterations = [child for child in relaxation.called if child.process_class is PwBaseWorkChain]
-    return bool(iterations) and max(iterations, key=lambda child: child.pk or 0).exit_status == code
+    return max(iterations, key=lambda child: child.pk or 0, default=None)
+
+
+def still_moving(relaxation: orm.ProcessNode) -> orm.StructureData | None:
+    """Return the last crystal of a relaxation that ended before its cell did, None where it ended in another way.
+
+    Its iterations, each with the plane waves of its own first cell, were not enough for a start that was far off; from
+    here they may be.
+    """
+    from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
+
+    if relaxation.process_class is not PwRelaxWorkChain:
+        return None
+    exceeded = relaxation.exit_status == PwRelaxWorkChain.exit_codes.ERROR_MAX_ITERATIONS_EXCEEDED.status
+    last = last_iteration(relaxation)
+    if last is None or not (exceeded or final_scf_exceeded(relaxation)) or "output_structure" not in last.outputs:
+        return None
+    structure: orm.StructureData = last.outputs.output_structure
+    return structure

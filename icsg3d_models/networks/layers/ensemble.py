@@ -35,19 +35,33 @@ class PropertyEnsemble(nn.Module):
         self.register_buffer("floor", torch.zeros(targets))
 
     def take_targets(self, rows: list[int]) -> None:
-        """Keep some of the targets, in this order; a member has its last layer as ``head``."""
+        """Keep some of the targets, in this order; a member has its last layers as ``heads``."""
         with torch.no_grad():
             for member in self.members:
-                head: Any = member.head
-                head.weight, head.bias = nn.Parameter(head.weight[rows]), nn.Parameter(head.bias[rows])
-                head.out_features = len(rows)
+                heads: Any = member.heads
+                for head in heads:
+                    head.weight, head.bias = nn.Parameter(head.weight[rows]), nn.Parameter(head.bias[rows])
+                    head.out_features = len(rows)
         for name in ("mean", "scale", "spread", "floor"):
             setattr(self, name, getattr(self, name)[rows].clone())
 
+    def with_errors(self, batch: Any) -> tuple[Tensor, Tensor | None]:
+        """Return the standardised predictions of every member (M, B, T), and the logarithms of the errors it expects.
+
+        Those are of the same shape, and None where the members expect none.
+        """
+        return self(batch), None
+
     def members_statistics(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation over the members in the units of the targets, (B, T) each."""
-        values = self(batch) * self.scale + self.mean
-        return values.mean(dim=0), values.std(dim=0, correction=0)
+        """Return mean and standard deviation of the members in the units of the targets, (B, T) each.
+
+        The variance is that between the members and, where they expect errors, the mean of those squared.
+        """
+        values, errors = self.with_errors(batch)
+        variance = values.var(dim=0, correction=0)
+        if errors is not None:
+            variance = variance + (2 * errors).exp().mean(dim=0)
+        return values.mean(dim=0) * self.scale + self.mean, variance.sqrt() * self.scale
 
     def uncertainty(self, spread: Tensor) -> Tensor:
         """Return the typical error (one standard deviation) that goes with a spread of the members."""

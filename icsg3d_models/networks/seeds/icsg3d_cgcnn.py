@@ -131,6 +131,11 @@ class Member(nn.Module):
         self.hidden = nn.Linear(width, config.hidden)
         self.head = nn.Linear(config.hidden, len(config.targets))
 
+    @property
+    def heads(self) -> list[nn.Module]:
+        """The layers that have an output for each target."""
+        return [self.head]
+
     def forward(self, graph: CrystalGraph, classes: Tensor, rbf: Tensor) -> Tensor:
         """Return (B, T)."""
         h = self.embed(classes[graph.numbers])  # (N, F)

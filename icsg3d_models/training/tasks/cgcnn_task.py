@@ -51,10 +51,9 @@ class CGCNNTask(PropertyTask):
         task.shifts = task.shift(settings.targets_from.values())
         return task
 
-    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
-        """Return the standardised predictions of every member for training crystals, (M, b, T)."""
-        found: Tensor = self.module(self.stores["train"].graph(indices))
-        return found
+    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Return predictions and expected errors of every member for training crystals, (M, b, T) each."""
+        return self.module.with_errors(self.stores["train"].graph(indices))
 
     def save_extras(self, directory: Path) -> None:
         """Write the fingerprint of the training part, by which novelty is judged without the data."""

@@ -75,25 +75,35 @@ class PropertyTask(Task[PropertyEnsemble]):
         return {"shifts": dict(self.shifts)} if self.shifts else {}
 
     @abstractmethod
-    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
-        """Return the standardised predictions of every member for training crystals, (M, b, T)."""
+    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Return the standardised predictions of every member for training crystals, and the errors it expects.
+
+        As ``with_errors`` of the network does, (M, b, T) each.
+        """
 
     def loss(
         self, indices: np.ndarray, generator: torch.Generator, step_fraction: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Huber loss, or squared error, of the standardised targets, over what is known, summed over the members."""
+        """Huber loss, or squared error, of the standardised targets, over what is known, summed over the members.
+
+        Errors that members expect are fitted by the likelihood of a Laplace distribution, |error| / b + log b; it
+        reaches nothing but the layers that expect them.
+        """
         module = self.module
         rows = torch.from_numpy(indices).to(self.values["train"].device)
         wanted = (self.values["train"][rows] - module.mean) / module.scale  # (b, T)
         known = torch.isfinite(wanted)
-        found = self.outputs(indices, generator)  # (M, b, T)
+        found, expected = self.outputs(indices, generator)  # (M, b, T)
         error = (found - torch.where(known, wanted, 0)) * known
         share = known.sum().clamp(min=1)
+        metrics = {"error": error.detach().abs().sum() / share / len(found)}
         if self.squared:
             loss = error.square().sum()
         else:
             loss = nn.functional.huber_loss(error, torch.zeros_like(error), delta=KNEE, reduction="sum") / KNEE
-        return loss / share, {"error": error.detach().abs().sum() / share / len(found)}
+        if expected is not None:
+            loss = loss + ((error.detach().abs() * (-expected).exp() + expected) * known).sum()
+        return loss / share, metrics
 
     def validate(self, module: PropertyEnsemble) -> dict[str, float]:
         """Return the mean standardised error and each target's error; fit the scale of the uncertainty.

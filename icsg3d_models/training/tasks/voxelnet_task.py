@@ -52,11 +52,10 @@ class VoxelNetTask(PropertyTask):
         task.shifts = task.shift(settings.targets_from.values())
         return task
 
-    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> tuple[Tensor, None]:
         """Return the standardised predictions of every member for training crystals, (M, b, T)."""
         rotation = random_rotations(len(indices), generator)
-        found: Tensor = self.module(self.stores["train"].select(indices), rotation)
-        return found
+        return self.module(self.stores["train"].select(indices), rotation), None
 
 
 @torch.no_grad()

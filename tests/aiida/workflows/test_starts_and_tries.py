@@ -125,6 +125,28 @@ def test_an_energy_that_was_cut_off_is_tried_again(
     assert chain.ctx.energy_a.uuid == energies[-1].uuid
 
 
+@pytest.mark.parametrize(("status", "inner"), [(400, 0), (0, 501)])
+def test_a_cell_that_was_still_changing_goes_on_from_there(
+    process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, status: int, inner: int
+) -> None:
+    """Anatase from a guessed prototype ended after three iterations, and with it every oxide of titanium."""
+    chain = process({"a": perovskite()})
+    begun: list[Any] = []
+
+    def submit(_process: Any, **inputs: Any) -> orm.ProcessNode:
+        begun.append(inputs["structure"])
+        node = called(None, RELAX, status if len(begun) == 1 else 0)
+        base = called(node, BASE, inner if len(begun) == 1 else 0)
+        called(base, PW, inner if len(begun) == 1 else 0)
+        give_outputs(base, perovskite(a=4.1), -50.0)
+        return node
+
+    monkeypatch.setattr(chain, "submit", submit)
+    monkeypatch.setattr(chain, "energy_of", lambda *_: None)
+    list(go_on(chain))
+    assert [round(structure.cell_lengths[0], 3) for structure in begun] == [4.0, 4.1]
+
+
 def test_retries_may_be_switched_off(process: Callable[..., Any]) -> None:
     assert process({"a": perovskite()}, overrides={"max_retries": 0}).inputs.max_retries.value == 0
     with pytest.raises(ValueError, match="it must be 0 or more"):

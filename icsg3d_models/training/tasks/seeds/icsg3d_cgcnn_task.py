@@ -61,10 +61,9 @@ class ICSG3DCGCNNTask(PropertyTask):
         task.shifts = task.shift(settings.targets_from.values())
         return task
 
-    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
+    def outputs(self, indices: np.ndarray, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Return the standardised predictions for training crystals, (1, b, T)."""
-        found: Tensor = self.module(self.stores["train"].graph(indices))
-        return found
+        return self.module.with_errors(self.stores["train"].graph(indices))
 
     def save_extras(self, directory: Path) -> None:
         """Write the fingerprint of the training part, by which novelty is judged without the data."""
