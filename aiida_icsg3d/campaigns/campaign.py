@@ -15,7 +15,7 @@ from icsg3d_models.screening.ranking import STAGES
 from .asked import aim_in_words
 from .candidate import PREDICTED, Candidate
 from .graph import crystal_uuids, is_stage, last_table, outputs_of, relaxed_structure
-from .properties.phonons import dynamically_stable
+from .properties.phonons import figures_of_modes
 from .table import rank_key, read_table
 from .unfinished import funnel_so_far, relaxations_so_far
 
@@ -130,8 +130,7 @@ def read_campaign(node: ProcessNode) -> Campaign:
             structure = outputs.get(f"relaxed__{candidate.id}") or relaxed_structure(candidate.relax)
             if structure is not None:
                 relaxed[candidate.id] = structure
-                if (stable := dynamically_stable(structure)) is not None:
-                    candidate.relax["dynamically_stable"] = stable
+                candidate.relax.update(figures_of_modes(structure))
     notes = [*aim_in_words(summary.get("aim")), *summary.get("notes", [])]
     return Campaign(node, summary["funnel"], candidates, relaxed, notes)
 

@@ -136,6 +136,8 @@ def generation_options(command: Decorated) -> Decorated:
         click.option("--n-samples", type=int, default=64, show_default=True, help="How many samples to draw."),
         click.option("--n-relaxations", type=int, default=2, show_default=True,
                      help="How many of the best candidates to relax; 0: no DFT."),
+        click.option("--phonons", "n_phonons", type=int, metavar="N",
+                     help="Of how many of them, the lowest above the hull first, pw.x computes phonons; otherwise 0."),
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random numbers."),
         several("--models", metavar="MODEL...", default=("perov5",), show_default="perov5",
                 help="A pretrained set; or the PK of a training run; or PKs or paths of vae, unet, prior and cgcnn."),

@@ -77,6 +77,7 @@ class Generation:
     :param models: name of a pretrained set; PK of a training run; or PKs, UUIDs and paths of the networks.
     :param base: files of crystals to sample around, ``spread`` standard deviations of the training latents wide.
     :param targets: property -> value to aim at.
+    :param n_phonons: of how many of the relaxed crystals pw.x computes phonons; None: as the protocol says.
     :param aim: without ``targets``, and without crystals to sample around: aim at stability where the models can.
     :param prerelax: relax the candidates with a machine-learned potential before the DFT; None: as the protocol says,
         where a potential is installed.
@@ -94,6 +95,7 @@ class Generation:
     elements: Sequence[str] | None = None
     n_samples: int = 64
     n_relaxations: int = 2
+    n_phonons: int | None = None
     seed: int = 0
     models: Sequence[str] = ("perov5",)
     base: Sequence[Path] = ()
@@ -133,6 +135,11 @@ class Generation:
             raise ValueError(f"--n-samples {self.n_samples}: at least one sample is needed")
         if self.n_relaxations < 0:
             raise ValueError(f"--n-relaxations {self.n_relaxations}: give 0 for no DFT, or how many to relax")
+        if self.n_phonons is not None and not 0 <= self.n_phonons <= self.n_relaxations:
+            raise ValueError(f"--phonons {self.n_phonons}: give 0 to --n-relaxations, which is {self.n_relaxations}")
+        if self.n_phonons and (method.is_potential or method.merged["hubbard"]):
+            what = "the engine potential" if method.is_potential else "Hubbard terms"
+            raise ValueError(f"--phonons {self.n_phonons}: phonons are computed by pw.x, and not with {what}")
 
     def builder(self, say: Say = print) -> ProcessBuilder:
         """Return the builder of the DiscoverWorkChain; models and pseudopotentials are stored where they are new.
@@ -207,6 +214,7 @@ class Generation:
             "one_job": found.one_job,
             "n_samples": self.n_samples,
             "n_relaxations": self.n_relaxations if found.relaxes else 0,
+            "n_phonons": self.n_phonons if found.relaxes else 0,
             "seed": self.seed,
             "protocol": self.protocol,
             "pseudo_family": found.family.label if found.family else None,

@@ -20,6 +20,7 @@ PARTS = {"generate": "generate", "screen": "screen", "validation": "validate"}
 NAMELISTS = ("CONTROL", "SYSTEM", "ELECTRONS", "IONS", "CELL", "FCP", "RISM")
 SAID_BY_OPTIONS = {
     "n_relaxations": "--n-relaxations",
+    "phonons.count": "--phonons",
     "generate.sample.settings.n_samples": "--n-samples",
     "generate.sample.settings.mode": "--base, or --base and --interpolate",
     "generate.sample.settings.spread": "--spread",

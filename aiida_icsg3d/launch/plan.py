@@ -14,6 +14,7 @@ from icsg3d_models.data.outlook import outlook
 from icsg3d_models.settings import Optimiser
 
 from ..campaigns.running.durations import Kind, earlier_seconds, earlier_seconds_per_step
+from ..campaigns.running.snapshot import PHONONS
 from ..data.importing import read_beforehand
 from ..dft.potential import PotentialEngine
 from ..foreground.progress import duration
@@ -152,6 +153,10 @@ def plan_generation(request: Generation, found: Resolved) -> Plan:
         if verdict["judge"] and verdict["compute"]:
             words = "compute the energies of elements and competing phases that this profile lacks"
             steps.append(Step(words, VERDICT, 1, where, unknown="as many jobs as it lacks"))
+    if request.n_phonons:
+        seconds = earlier_seconds(Kind(PHONONS, where))
+        words = "compute phonons by DFT of the lowest above the hull, as many jobs each as it has different sites"
+        steps.append(Step(words, PHONONS, request.n_phonons, where, tuple(seconds)))
     stored = f"up to {request.n_samples} crystals, the table of the screening"
     if request.n_relaxations:
         stored += f", up to {request.n_relaxations} relaxed crystals"

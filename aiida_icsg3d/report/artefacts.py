@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RELAX_COLUMNS = (
     "status", "exit_status", "reason", "energy_eV", "energy_per_atom_eV", "a", "b", "c", "spacegroup_symbol",
     "spacegroup_number", "volume_initial", "volume_relaxed", "volume_change_percent", "rmsd_angstrom", "workchain_uuid",
-    "total_magnetization", "magnetic_order", "band_gap_eV",
+    "total_magnetization", "magnetic_order", "band_gap_eV", "dynamically_stable", "lowest_frequency_THz",
 )  # fmt: skip
 VERDICT_COLUMNS = ("dft_e_above_hull", "dft_formation_energy")
 SAID = ("status", "counts", "seed", "device", "versions", "wall_time_seconds", "peak_memory_bytes")

@@ -30,7 +30,8 @@ COLUMNS = (
     "round", "id", "formula", "chosen", "status", "reason", "estimated_formation_energy_per_atom",
     "estimated_e_above_hull", "spread", FORMATION, HEIGHT, "stable", "new", "known_formula", "novel", "found_before",
     "rmsd_generated_prerelaxed", "rmsd_generated_dft", "volume_change_percent", "a", "b", "c", "spacegroup_before",
-    "spacegroup_after", "total_magnetization", "band_gap_eV", "uuid", "relaxed_uuid",
+    "spacegroup_after", "dynamically_stable", "lowest_frequency_THz", "total_magnetization", "band_gap_eV",
+    "uuid", "relaxed_uuid",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from aiida import orm
+from aiida.common.links import LinkType
 from aiida.engine import calcfunction
 
 from icsg3d_models.relaxation.table import read_table
@@ -102,3 +103,10 @@ def same_crystals(
         else:
             equal[entry.id] = same
     return equal
+
+
+def crystal(rebuild: Any, name: str) -> orm.StructureData:
+    """Return one crystal of a rebuild job, without loading the thousands of others."""
+    label = f"crystals__{link_label(name)}"
+    node: Any = rebuild.base.links.get_outgoing(link_type=LinkType.CREATE, link_label_filter=label).one().node
+    return node

@@ -1,4 +1,4 @@
-"""WorkChain of it all: (train ->) generate -> screen -> pre-relax -> relax by DFT -> verdict -> summary."""
+"""WorkChain of it all: (train ->) generate -> screen -> pre-relax -> relax by DFT -> verdict -> phonons -> summary."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.common import AttributeDict
-from aiida.common.links import LinkType
 from aiida.engine import ExitCode, Process, ProcessBuilder, ToContext, WorkChain, if_
-from aiida.orm import Bool, Dict, Int, List, ProcessNode, SinglefileData, StructureData, to_aiida_type
+from aiida.orm import Bool, Dict, Int, ProcessNode, SinglefileData, StructureData, to_aiida_type
 
 from icsg3d_models.screening.selection import DEFAULT_SHARES, check_shares
 
@@ -17,16 +16,17 @@ from ..calculations.exit_codes import declare, failed_child
 from ..calculations.relax import RelaxCalculation
 from ..data import TrainedModelData
 from ..parsers.rebuild import link_label
-from .choosing import choose_candidates
+from .choosing import choose_candidates, crystal
 from .cleaning import clean_called
 from .discover_builder import fill_discovery
 from .discover_checks import validate_discovery, validate_selection
 from .generate import GenerateWorkChain
 from .screen import ScreenWorkChain
+from .stability.minima import MinimaWorkChain, best_relaxed
 from .stability.references import OF_ONE_CRYSTAL
 from .stability.verdict import VerdictWorkChain
 from .stages.stage import RelaxStage, last_job
-from .summary import summarise_run
+from .summary import gathered, summarise_run
 from .train_all import TrainAllWorkChain
 from .validate import ValidateWorkChain
 
@@ -86,6 +86,14 @@ class DiscoverWorkChain(WorkChain):
             help="How many of the selected candidates to relax by DFT, best first; 0: none.",
         )  # fmt: skip
         spec.input(
+            "n_phonons", valid_type=Int, default=lambda: Int(0), serializer=to_aiida_type,
+            help="Of how many of the relaxed crystals pw.x computes phonons, the lowest above the hull first.",
+        )  # fmt: skip
+        spec.expose_inputs(
+            MinimaWorkChain, namespace="phonons", exclude=("structures",),
+            namespace_options={"help": "How: supercell, displacement, whether an imaginary mode is followed."},
+        )  # fmt: skip
+        spec.input(
             "selection", valid_type=Dict, default=lambda: Dict(DEFAULT_SHARES), serializer=to_aiida_type,
             validator=validate_selection,
             help="Shares of those that go to DFT after a pre-relaxation: `best` by the estimated energy above the "
@@ -104,7 +112,9 @@ class DiscoverWorkChain(WorkChain):
             steps.select,
             if_(steps.should_prerelax)(steps.prerelax),
             steps.choose,
-            if_(steps.should_relax)(steps.relax, if_(steps.should_judge)(steps.judge)),
+            if_(steps.should_relax)(
+                steps.relax, if_(steps.should_judge)(steps.judge), if_(steps.should_shake)(steps.shake)
+            ),
             steps.results,
         )
         spec.output("summary", valid_type=Dict, required=False, help="`funnel` and `candidates`, best first.")
@@ -118,6 +128,7 @@ class DiscoverWorkChain(WorkChain):
         )  # fmt: skip
         spec.output("prerelaxation", valid_type=Dict, required=False, help="How they stand, and which were chosen.")
         spec.output("verdicts", valid_type=Dict, required=False, help="What DFT says of the relaxed crystals, by id.")
+        spec.output("modes", valid_type=Dict, required=False, help="What phonons say of the best of them, by id.")
         declare(
             spec,
             "ERROR_TRAIN_FAILED", "ERROR_GENERATE_FAILED", "ERROR_SCREEN_FAILED", "ERROR_VALIDATE_FAILED",
@@ -287,6 +298,19 @@ class DiscoverWorkChain(WorkChain):
         inputs.setdefault("references", AttributeDict()).validation = protocol
         return self.launch(VerdictWorkChain, "verdict", inputs)
 
+    def should_shake(self) -> bool:
+        """Tell whether phonons of a relaxed crystal are wanted."""
+        return self.inputs.n_phonons.value > 0 and "relaxed" in self.ctx.validate.outputs
+
+    def shake(self) -> ToContext:
+        """Compute phonons of the best relaxed crystals."""
+        relaxed, results = dict(self.ctx.validate.outputs.relaxed), self.ctx.validate.outputs.results.get_dict()
+        judged = "verdict" in self.ctx and "verdicts" in self.ctx.verdict.outputs
+        order = best_relaxed(relaxed, results, self.ctx.verdict.outputs.verdicts.get_dict() if judged else {})
+        inputs = AttributeDict(self.exposed_inputs(MinimaWorkChain, "phonons"))
+        inputs.structures = {name: relaxed[name] for name in order[: self.inputs.n_phonons.value]}
+        return self.launch(MinimaWorkChain, "phonons", inputs)
+
     def results(self) -> ExitCode | None:
         """Attach relaxed crystals and summary. A single failed relaxation is no failure of the run."""
         if "validate" not in self.ctx:
@@ -300,6 +324,8 @@ class DiscoverWorkChain(WorkChain):
                 self.out("verdicts", self.ctx.verdict.outputs.verdicts)
             else:  # the relaxed crystals are worth having without it
                 self.note(f"no verdict: VerdictWorkChain<{self.ctx.verdict.pk}>: {self.ctx.verdict.exit_message}")
+        if "phonons" in self.ctx and "results" in self.ctx.phonons.outputs:
+            self.out("modes", self.ctx.phonons.outputs.results)
         if node.is_finished_ok:
             self.attach_summary()
             return None
@@ -308,43 +334,14 @@ class DiscoverWorkChain(WorkChain):
 
     def attach_summary(self) -> None:
         """Attach the summary of what there is, unless no stage has results."""
-        parts: dict[str, Any] = {}
-        for stage, label, name in (
-            ("generate", "sample_results", "sample"),
-            ("generate", "results", "rebuild"),
-            ("screen", self.screen_results, "screen"),
-            ("screen", "selected", "selected"),
-            ("validate", "results", "validate"),
-            ("verdict", "verdicts", "verdicts"),
-        ):
-            if stage in self.ctx and label in self.ctx[stage].outputs:
-                parts[name] = self.ctx[stage].outputs[label]
-        if not parts:
-            return
-        if self.ctx.get("selected"):
-            parts["generated"] = {link_label(name): node for name, node in self.ctx.selected.items()}
-        if "prerelaxation" in self.ctx:
-            parts["prerelaxation"] = self.ctx.prerelaxation
-            parts["prerelax"] = last_job(self.ctx.prerelax).outputs.results
-        if "screen" in self.ctx and "table" in self.ctx.screen.outputs:
-            parts["table"], parts["asked"] = self.ctx.screen.outputs.table, self.inputs.generate.sample.settings
-        if self.ctx.get("notes"):
-            parts["notes"] = List(self.ctx.notes)
-        if "validate" in self.ctx and "relaxed" in self.ctx.validate.outputs:
-            parts["relaxed"] = dict(self.ctx.validate.outputs.relaxed)
-        # It names nodes by UUID: one from the cache would name the equal nodes of an earlier run.
-        metadata = {"call_link_label": "summary", "disable_cache": True}
-        self.out("summary", summarise_run(metadata=metadata, **parts))
+        parts = gathered(self.ctx, self.screen_results, self.inputs.generate.sample.get("settings"))
+        if parts:
+            # It names nodes by UUID: one from the cache would name the equal nodes of an earlier run.
+            metadata = {"call_link_label": "summary", "disable_cache": True}
+            self.out("summary", summarise_run(metadata=metadata, **parts))
 
     def on_terminated(self) -> None:
         """Clean the remote folders where that was asked for."""
         super().on_terminated()
         if self.inputs.clean_workdir.value:
             clean_called(self)
-
-
-def crystal(rebuild: Any, name: str) -> StructureData:
-    """Return one crystal of a rebuild job, without loading the thousands of others."""
-    label = f"crystals__{link_label(name)}"
-    node: Any = rebuild.base.links.get_outgoing(link_type=LinkType.CREATE, link_label_filter=label).one().node
-    return node

@@ -34,6 +34,7 @@ def fill_discovery(
     base: Mapping[str, StructureData] | None = None,
     n_samples: int | None = None,
     n_relaxations: int | None = None,
+    n_phonons: int | None = None,
     seed: int = 0,
     protocol: str | None = None,
     pseudo_family: str | None = None,
@@ -59,6 +60,7 @@ def fill_discovery(
         :meth:`.generate.GenerateWorkChain.get_builder_from_protocol`.
     :param base: crystals to sample around.
     :param n_relaxations: 0: no DFT, and no code ``pw`` needed.
+    :param n_phonons: of how many of the relaxed crystals pw.x computes phonons; default: as the protocol says.
     :param protocol: ``fast``, ``balanced`` or ``stringent``.
     :param pseudo_family: label; default: what is installed.
     :param spin_type: of the DFT: ``auto``, ``none`` or ``collinear``; default: that of the protocol ``validate``.
@@ -99,6 +101,9 @@ def fill_discovery(
 
     builder.clean_workdir = Bool(inputs["clean_workdir"])
     builder.n_relaxations = Int(count)
+    builder.n_phonons = Int(min(inputs["phonons"]["count"], count) if n_phonons is None else n_phonons)
+    builder["phonons"].settings = Dict(dict(inputs["phonons"]["settings"]))
+    builder["phonons"].max_concurrent = Int(inputs["phonons"]["max_concurrent"])
     if dataset is not None:
         training = TrainAllWorkChain.get_builder_from_protocol(
             code("train"), dataset, conditions=list(targets) if targets else None, seed=seed,

@@ -9,6 +9,8 @@ from aiida.orm import Dict
 
 from icsg3d_models.screening.selection import check_shares
 
+from ..dft.quantum_espresso import QuantumEspresso
+
 
 def validate_selection(node: Dict, _: Any) -> str | None:
     """Refuse shares that cannot be meant."""
@@ -42,4 +44,20 @@ def validate_relaxations(inputs: Mapping[str, Any], _ports: Any) -> str | None:
     top = settings.get_dict().get("top", 10) if settings is not None else 10
     if count > top:
         return f"n_relaxations is {count}, but only the {top} best are selected; raise `top` of the screening"
+    return validate_phonons(inputs)
+
+
+def validate_phonons(inputs: Mapping[str, Any]) -> str | None:
+    """Return why there can be no phonons of what is relaxed."""
+    count = inputs["n_phonons"].value if "n_phonons" in inputs else 0
+    if count < 0:
+        return f"n_phonons is {count}; it must be 0 or more"
+    if count > inputs["n_relaxations"].value:
+        return f"n_phonons is {count}, but only {inputs['n_relaxations'].value} are relaxed; raise n_relaxations"
+    if count and (why := inputs["validation"]["engine"].value) != QuantumEspresso.name:
+        return (
+            f"n_phonons is {count}, but {why} relaxes, and phonons are of pw.x; they are settings of `prerelax` there"
+        )
+    if count and "hubbard" in inputs["validation"]:
+        return f"n_phonons is {count}, but phonons with Hubbard terms are not done; set 0"
     return None

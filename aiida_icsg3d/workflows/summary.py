@@ -11,8 +11,13 @@ from aiida.orm import Dict, List, Node, SinglefileData
 from icsg3d_models.screening.ranking import STAGES
 from icsg3d_models.screening.table import PREDICTED, read_table
 
+from ..parsers.rebuild import link_label
 from ..values import storable
 from .relaxations import RELAXED, describe_relaxation
+from .stages.stage import last_job
+
+OF_MODES = ("dynamically_stable", "lowest_frequency_THz")
+"""What phonons say, among the figures of a relaxed crystal; THz, negative: imaginary."""
 
 
 @calcfunction
@@ -20,9 +25,9 @@ def summarise_run(**parts: Any) -> Dict:
     """Return ``funnel`` and ``candidates`` of a run, as far as it got.
 
     :param parts: any of the results ``sample``, ``rebuild``, ``screen``, ``prerelax`` and ``validate``, the
-        ``prerelaxation``, the ``verdicts`` and the screen's ``selected`` (Dict each), its ``table``, ``asked``, the
-        settings of the sampling, ``notes`` (List), and the namespaces ``generated`` and ``relaxed`` (id ->
-        StructureData).
+        ``prerelaxation``, the ``verdicts``, the ``modes`` and the screen's ``selected`` (Dict each), its
+        ``table``, ``asked``, the settings of the sampling, ``notes`` (List), and the namespaces
+        ``generated`` and ``relaxed`` (id -> StructureData).
     :return: ``funnel``: sampled, rebuilt, the stages of the screening, relaxed, failed; ``candidates``:
         best first, one entry for each selected crystal: ``id``, ``uuid``, its row of the screening table,
         ``prerelax`` (how the potential found it, ``chosen``: why it went to DFT, ``set_aside``: why not; or None),
@@ -34,6 +39,7 @@ def summarise_run(**parts: Any) -> Dict:
     generated: dict[str, Node] = parts.get("generated", {})
     relaxed: dict[str, Node] = parts.get("relaxed", {})
     relaxations, verdicts = results.get("validate", {}), results.get("verdicts", {})
+    modes = results.get("modes", {})
     selected = results.get("selected", {"ids": [], "rows": {}})
     stand = results.get("prerelaxation")
     candidates = [
@@ -46,6 +52,7 @@ def summarise_run(**parts: Any) -> Dict:
                 **relaxations[name],
                 **(beside(generated[name], relaxed[name], relaxations[name]) if stand and name in relaxed else {}),
                 **energies_of(verdicts.get(name)),
+                **{key: modes[name][key] for key in OF_MODES if name in modes and modes[name][key] is not None},
             } if name in relaxations else None,
             "verdict": verdicts.get(name),
             "relaxed_uuid": relaxed[name].uuid if name in relaxed else None,
@@ -62,6 +69,43 @@ def summarise_run(**parts: Any) -> Dict:
     if isinstance(parts.get("notes"), List):
         content["notes"] = parts["notes"].get_list()
     return Dict(storable(content))
+
+
+def gathered(ctx: Any, screen_results: str, asked: Dict | None) -> dict[str, Any]:
+    """Return the parts of :func:`summarise_run` that a run has so far; {} where no stage has results.
+
+    :param ctx: of a DiscoverWorkChain.
+    :param screen_results: name of the results of the screening among the outputs of the process that did it.
+    :param asked: settings of the sampling.
+    """
+    parts: dict[str, Any] = {}
+    for stage, label, name in (
+        ("generate", "sample_results", "sample"),
+        ("generate", "results", "rebuild"),
+        ("screen", screen_results, "screen"),
+        ("screen", "selected", "selected"),
+        ("validate", "results", "validate"),
+        ("verdict", "verdicts", "verdicts"),
+        ("phonons", "results", "modes"),
+    ):
+        if stage in ctx and label in ctx[stage].outputs:
+            parts[name] = ctx[stage].outputs[label]
+    if not parts:
+        return {}
+    if ctx.get("selected"):
+        parts["generated"] = {link_label(name): node for name, node in ctx.selected.items()}
+    if "prerelaxation" in ctx:
+        parts["prerelaxation"] = ctx.prerelaxation
+        parts["prerelax"] = last_job(ctx.prerelax).outputs.results
+    if "screen" in ctx and "table" in ctx.screen.outputs:
+        parts["table"] = ctx.screen.outputs.table
+        if asked is not None:
+            parts["asked"] = asked
+    if ctx.get("notes"):
+        parts["notes"] = List(ctx.notes)
+    if "validate" in ctx and "relaxed" in ctx.validate.outputs:
+        parts["relaxed"] = dict(ctx.validate.outputs.relaxed)
+    return parts
 
 
 def beside_unaimed(rows: list[dict[str, Any]], asked: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...workflows.summary import OF_MODES
 from .runs import runs_on
 
 if TYPE_CHECKING:
@@ -28,10 +29,13 @@ def said_of_phonons(structure: StructureData) -> str | None:
     return f"phonons by DFT failed: {newest.exit_message or newest.process_state} (PK {newest.pk})"
 
 
-def dynamically_stable(structure: StructureData) -> bool | None:
-    """Return whether phonons by DFT found a relaxed crystal to be a minimum, None where there are none."""
+def figures_of_modes(structure: StructureData) -> dict[str, Any]:
+    """Return what the newest phonons by DFT say of a relaxed crystal, by the names of the summary; {}: there are none.
+
+    ``dynamically_stable``, and ``lowest_frequency_THz``, negative where it is imaginary.
+    """
     node = phonons_of(structure)
-    return None if node is None else bool(node.outputs.modes["dynamically_stable"])
+    return {} if node is None else {key: node.outputs.modes[key] for key in OF_MODES}
 
 
 def in_words(node: Any) -> str:

@@ -11,6 +11,7 @@ from aiida.schedulers import JobState
 
 from icsg3d_models.results import PROGRESS_FILE
 
+PHONONS = "PhononsWorkChain"
 STAGES: dict[str, tuple[str, str]] = {
     # process label -> (word, unit of what is counted)
     "PrepareCalculation": ("preparing", "datasets"),
@@ -23,6 +24,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "RelaxCalculation": ("relaxing with a potential", "jobs"),
     "PwRelaxWorkChain": ("relaxing", "crystals"),
     "VerdictWorkChain": ("judging", "verdicts"),
+    PHONONS: ("computing phonons", "crystals"),
 }
 
 
@@ -89,6 +91,8 @@ def take_snapshot(node: orm.ProcessNode, planned: dict[str, int]) -> Snapshot:
         current = str(child.process_label)
         counts[current] += int(child.is_terminated)
         running = child
+    if any(child.process_label == PHONONS for child in called):  # which relaxes what it pushes along a mode
+        current = PHONONS
     paused = paused_process([node, *below])
     if current is None:
         return Snapshot(None, 0, sum(planned.values()), counts, paused=paused)

@@ -10,6 +10,8 @@ import numpy as np
 from icsg3d_models.screening.table import PREDICTED
 from icsg3d_models.stability.verdict import stable_within as decided
 
+from ..summary import OF_MODES
+
 ESTIMATE = "estimated_formation_energy_per_atom"
 FORMATION, HEIGHT = "dft_formation_energy", "dft_e_above_hull"
 KEPT = ("id", "formula", "uuid", "relaxed_uuid", "novel", "novel_composition", "known_formula", "unique")
@@ -20,7 +22,7 @@ OF_PRERELAX = (
 OF_RELAX = (
     "status", "reason", "energy_per_atom_eV", "dft_formation_energy", "dft_e_above_hull", "dft_hull",
     "dft_decomposition", "volume_change_percent", "a", "b", "c", "spacegroup_symbol", "spacegroup_number",
-    "rmsd_angstrom", "rmsd_from_prerelaxed", "total_magnetization", "magnetic_order", "band_gap_eV",
+    "rmsd_angstrom", "rmsd_from_prerelaxed", "total_magnetization", "magnetic_order", "band_gap_eV", *OF_MODES,
 )  # fmt: skip
 
 
@@ -28,7 +30,8 @@ def entries_of(summary: Mapping[str, Any], number: int, stable_within: float) ->
     """Return one entry for each candidate of a round.
 
     ``stable``: whether DFT has it at most ``stable_within`` eV/atom above the hull; None without a verdict, and where
-    only phases that the hull lacks can tell, see :func:`icsg3d_models.stability.verdict.stable_within`. ``new``: not in
+    only phases that the hull lacks can tell, see :func:`icsg3d_models.stability.verdict.stable_within`; False where
+    phonons by DFT found an imaginary mode: what is stable is then another crystal, lower along it. ``new``: not in
     the training data, not tried by an earlier round, and its formula in no list of known compounds.
 
     :param summary: of a DiscoverWorkChain.
@@ -44,6 +47,8 @@ def entries_of(summary: Mapping[str, Any], number: int, stable_within: float) ->
         entry["relax"] = {key: relax[key] for key in OF_RELAX if relax.get(key) is not None}
         height = relax.get("dft_e_above_hull")
         entry["stable"] = decided(height, (relax.get("dft_hull") or {}).get("lower_by"), stable_within)
+        if relax.get("dynamically_stable") is False and height is not None:
+            entry["stable"] = False
         entry["new"] = candidate.get("novel") is not False and candidate.get("known_formula") is False
         found.append(entry)
     return found
@@ -53,7 +58,7 @@ def counts_of(entries: Sequence[Mapping[str, Any]], funnel: Mapping[str, int]) -
     """Return how many crystals of a round reached what.
 
     ``stable_new``: stable, new, and no crystal that this campaign has found already. ``undecided``: low enough for the
-    hull that there is, but that lacks phases which may lie lower.
+    hull that there is, but that lacks phases which may lie lower. ``imaginary``: judged, with an imaginary mode.
     """
     judged = [entry for entry in entries if entry["relax"].get(HEIGHT) is not None]
     stable = [entry for entry in judged if entry["stable"]]
@@ -61,6 +66,7 @@ def counts_of(entries: Sequence[Mapping[str, Any]], funnel: Mapping[str, int]) -
         **funnel,
         "judged": len(judged),
         "undecided": sum(entry["stable"] is None for entry in judged),
+        "imaginary": sum(entry["relax"].get("dynamically_stable") is False for entry in judged),
         "stable": len(stable),
         "stable_unique": sum(not entry.get("found_before") for entry in stable),
         "stable_new": sum(entry["new"] and not entry.get("found_before") for entry in stable),

@@ -44,16 +44,18 @@ def quiet(_: str) -> None:
 
 
 def test_builder_and_plan(request_: Callable[..., Generation]) -> None:
-    request = request_(n_samples=8, n_relaxations=3, seed=5, options={"sample": {"account": "materials"}})
+    request = request_(n_samples=8, n_relaxations=3, n_phonons=2, seed=5, options={"sample": {"account": "materials"}})
     found = request.resolve(quiet)
     builder: Any = request.build(found)
     assert builder.generate.sample.settings["n_samples"] == 8
     assert builder.generate.sample.metadata.options["account"] == "materials"
     assert "account" not in builder.generate.rebuild.metadata.options
     assert builder.n_relaxations.value == 3
+    assert builder.n_phonons.value == 2
     plan = plan_generation(request, found)
     assert plan.planned == {"SampleCalculation": 1, "SegmentCalculation": 1, "RebuildCalculation": 1,
-                            "ScreenCalculation": 1, "RelaxCalculation": 1, "PwRelaxWorkChain": 3}  # fmt: skip
+                            "ScreenCalculation": 1, "RelaxCalculation": 1, "PwRelaxWorkChain": 3,
+                            "PhononsWorkChain": 2}  # fmt: skip
     assert "sample 8 samples" in plan.text
 
 
@@ -131,6 +133,9 @@ def test_shipped_perovskites_aim_at_stability_and_say_so(request_: Callable[...,
         ({"reference": 987654}, r"--reference 987654: there is no such node"),
         ({"n_samples": 0}, r"--n-samples 0: at least one"),
         ({"n_relaxations": -1}, r"--n-relaxations -1"),
+        ({"n_phonons": 3}, r"--phonons 3: give 0 to --n-relaxations, which is 2"),
+        ({"n_phonons": 1, "engine": "potential"}, r"--phonons 1: .* by pw\.x, and not with the engine"),
+        ({"n_phonons": 1, "hubbard": ["Ti-3d=4"]}, r"--phonons 1: .* not with Hubbard terms"),
         ({"hubbard": ["Fe-3d=5"]}, r"Hubbard terms for Fe; the elements of the run are Pb, Ti, O"),
         ({"engine": "potential", "pseudo_family": "SSSP/9"}, r"--pseudo-family is for pw\.x"),
         ({"stage_codes": {"relax": "icsg3d@localhost"}}, r"--code-relax is the code of the engine potential"),

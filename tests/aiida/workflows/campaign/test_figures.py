@@ -49,6 +49,18 @@ def test_what_only_missing_phases_can_tell_is_undecided() -> None:
     assert (counts["judged"], counts["undecided"], counts["stable_new"]) == (3, 1, 1)
 
 
+def test_what_has_an_imaginary_mode_is_not_stable() -> None:
+    """Cubic lead titanate lies within 0.1 eV/atom of its hull, and what is stable is the tetragonal one."""
+    minimum, saddle, failed = candidate("a", 0.02), candidate("b", 0.02), candidate("c", None)
+    minimum["relax"] |= {"dynamically_stable": True, "lowest_frequency_THz": 2.0}
+    saddle["relax"] |= {"dynamically_stable": False, "lowest_frequency_THz": -5.0}
+    entries = entries_of({"candidates": [minimum, saddle, failed]}, 1, 0.1)
+    assert [entry["stable"] for entry in entries] == [True, False, None]
+    assert entries[1]["relax"]["lowest_frequency_THz"] == -5.0
+    counts = counts_of(entries, {})
+    assert (counts["judged"], counts["imaginary"], counts["stable"]) == (2, 1, 1)
+
+
 def test_without_a_list_of_known_compounds_nothing_is_called_new() -> None:
     (entry,) = entries_of({"candidates": [candidate("a", 0.0, known_formula=None)]}, 1, 0.1)
     assert entry["new"] is False
@@ -69,5 +81,5 @@ def test_one_candidate_has_an_error_and_no_correlation() -> None:
 
 def test_a_round_that_found_nothing() -> None:
     assert counts_of(entries_of({"candidates": []}, 2, 0.1), {}) == {
-        "judged": 0, "undecided": 0, "stable": 0, "stable_unique": 0, "stable_new": 0,
+        "judged": 0, "undecided": 0, "imaginary": 0, "stable": 0, "stable_unique": 0, "stable_new": 0,
     }  # fmt: skip
