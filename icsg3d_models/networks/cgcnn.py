@@ -203,6 +203,11 @@ class CGCNN(PropertyEnsemble):
         envelope = 0.5 * (1 + torch.cos(math.pi * (distance / self.config.cutoff).clamp(max=1)))
         return rbf, envelope[:, None]
 
+    @property
+    def expects_errors(self) -> bool:
+        """Whether the members say how large their errors are."""
+        return self.config.error_head
+
     def forward(self, graph: CrystalGraph) -> Tensor:
         """Return the standardised predictions of every member, (M, B, T)."""
         return self.with_errors(graph)[0]

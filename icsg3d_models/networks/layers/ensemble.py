@@ -45,6 +45,16 @@ class PropertyEnsemble(nn.Module):
         for name in ("mean", "scale", "spread", "floor"):
             setattr(self, name, getattr(self, name)[rows].clone())
 
+    @property
+    def expects_errors(self) -> bool:
+        """Whether the members say how large their errors are."""
+        return False
+
+    @property
+    def has_uncertainty(self) -> bool:
+        """Whether there is something to make an uncertainty of."""
+        return self.expects_errors or len(self.members) > 1
+
     def with_errors(self, batch: Any) -> tuple[Tensor, Tensor | None]:
         """Return the standardised predictions of every member (M, B, T), and the logarithms of the errors it expects.
 
@@ -65,11 +75,11 @@ class PropertyEnsemble(nn.Module):
 
     def uncertainty(self, spread: Tensor) -> Tensor:
         """Return the typical error (one standard deviation) that goes with a spread of the members."""
-        if len(self.members) == 1:
+        if not self.has_uncertainty:
             return torch.full_like(spread, math.nan)
         return torch.sqrt((self.spread * spread) ** 2 + self.floor**2)
 
     def predict(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """Return prediction and uncertainty in the units of the targets, (B, T) each; NaN for one member."""
+        """Return prediction and uncertainty in the units of the targets, (B, T) each; NaN where there is none."""
         mean, spread = self.members_statistics(batch)
         return mean, self.uncertainty(spread)

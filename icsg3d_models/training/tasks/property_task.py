@@ -20,6 +20,8 @@ from ..targets import check_targets
 from ..task import Task
 
 KNEE = 0.1  # standardised error at which the loss turns from quadratic to linear
+FOLDS = 8  # a member that expects errors does not see one crystal in so many, a different one each
+FEWEST_FOLDED = 200  # crystals; with fewer every member sees all of them
 FEWEST_CALIBRATED = 10  # errors; with fewer the uncertainty stays as it is
 
 
@@ -38,6 +40,7 @@ class PropertyTask(Task[PropertyEnsemble]):
     :param module: the network, with mean and scale of the targets set.
     :param stores: crystals of each part of the dataset.
     :param values: (B, T) targets of each part, NaN where missing; crystals without any are left out.
+    :ivar held: (M, B) which crystals of the training part each member does not learn the targets of.
     :ivar squared: whether errors enter the loss squared, however large they are.
     :ivar shifts: target -> what its predictions were shifted by before the first step.
     """
@@ -56,6 +59,10 @@ class PropertyTask(Task[PropertyEnsemble]):
         self.module, self.stores, self.values = module, stores, values
         self.config = config
         self.n_train = len(stores["train"])
+        fold = torch.from_numpy(np.random.default_rng(0).permutation(self.n_train) % FOLDS)
+        members = torch.arange(len(module.members))[:, None] % FOLDS
+        self.folded = module.expects_errors and self.n_train >= FEWEST_FOLDED
+        self.held = ((fold == members) & self.folded).to(values["train"].device)  # (M, B)
 
     def shift(self, names: Iterable[str]) -> dict[str, float]:
         """Shift the predictions of targets by their mean error on the training part; return by how much.
@@ -87,23 +94,30 @@ class PropertyTask(Task[PropertyEnsemble]):
         """Huber loss, or squared error, of the standardised targets, over what is known, summed over the members.
 
         Errors that members expect are fitted by the likelihood of a Laplace distribution, |error| / b + log b; it
-        reaches nothing but the layers that expect them.
+        reaches nothing but the layers that expect them. A member learns them from the crystals whose targets it does
+        not learn: errors of what it has learned are smaller than those that it will make.
         """
         module = self.module
         rows = torch.from_numpy(indices).to(self.values["train"].device)
         wanted = (self.values["train"][rows] - module.mean) / module.scale  # (b, T)
         known = torch.isfinite(wanted)
         found, expected = self.outputs(indices, generator)  # (M, b, T)
-        error = (found - torch.where(known, wanted, 0)) * known
-        share = known.sum().clamp(min=1)
+        held = self.held[:, rows, None]  # (M, b, 1)
+        learned = known & ~held
+        error = found - torch.where(known, wanted, 0)
+        beyond = (known & held if self.folded else known).expand_as(error)
+        expected_loss = 0.0
+        if expected is not None:
+            unlikely = (error.detach().abs() * (-expected).exp() + expected) * beyond
+            expected_loss = len(found) * unlikely.sum() / beyond.sum().clamp(min=1)
+        error = error * learned
+        share = learned.expand_as(error).sum().clamp(min=1) / len(found)
         metrics = {"error": error.detach().abs().sum() / share / len(found)}
         if self.squared:
             loss = error.square().sum()
         else:
             loss = nn.functional.huber_loss(error, torch.zeros_like(error), delta=KNEE, reduction="sum") / KNEE
-        if expected is not None:
-            loss = loss + ((error.detach().abs() * (-expected).exp() + expected) * known).sum()
-        return loss / share, metrics
+        return loss / share + expected_loss, metrics
 
     def validate(self, module: PropertyEnsemble) -> dict[str, float]:
         """Return the mean standardised error and each target's error; fit the scale of the uncertainty.
@@ -113,7 +127,7 @@ class PropertyTask(Task[PropertyEnsemble]):
         part = "validation" if len(self.stores["validation"]) else "train"
         prediction, spread = self._predict(module, part)
         wanted = self.values[part]
-        if part == "validation" and len(module.members) > 1:
+        if part == "validation" and module.has_uncertainty:
             for index in range(wanted.shape[1]):
                 known = torch.isfinite(wanted[:, index])
                 error = (prediction - wanted)[known, index]
@@ -130,7 +144,7 @@ class PropertyTask(Task[PropertyEnsemble]):
         prediction, spread = self._predict(module, "test")
         errors = (prediction - self.values["test"]).abs()
         metrics = self._errors(errors)
-        if len(module.members) > 1:
+        if module.has_uncertainty:
             uncertainty = module.uncertainty(spread)
             for index, name in enumerate(self.config["targets"]):
                 known = torch.isfinite(errors[:, index])

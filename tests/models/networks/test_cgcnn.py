@@ -131,7 +131,8 @@ def test_missing_targets_do_not_count(dataset: Dataset) -> None:
 
 
 def test_loss_is_the_huber_loss(dataset: Dataset) -> None:
-    task = CGCNNTask.build(settings(), dataset, torch.device("cpu"))
+    without = {"members": 2, "width": 16, "hidden": 16, "error_head": False}
+    task = CGCNNTask.build(settings(options=without), dataset, torch.device("cpu"))
     with torch.no_grad():
         for parameter in task.module.parameters():
             parameter.zero_()
@@ -140,6 +141,71 @@ def test_loss_is_the_huber_loss(dataset: Dataset) -> None:
     error = np.abs((values[:5] - values.mean()) / values.std())
     by_hand = np.where(error < 0.1, 0.5 * error**2 / 0.1, error - 0.05)
     assert loss.item() == pytest.approx(2 * by_hand.mean(), rel=1e-5)  # two members
+
+
+def test_expected_errors_change_no_prediction(dataset: Dataset) -> None:
+    """Their gradient ends at the layers that expect them; those have none from the predictions."""
+    task = CGCNNTask.build(settings(), dataset, torch.device("cpu"))
+    whole, _ = task.loss(np.arange(8), torch.Generator(), 0.0)
+    whole.backward()
+    with_head = {name: p.grad.clone() for name, p in task.module.named_parameters()}
+    task.module.zero_grad()
+    for member in task.module.members:
+        member.error = None
+    task.module.config = task.module.config.model_copy(update={"error_head": False})
+    alone, _ = task.loss(np.arange(8), torch.Generator(), 0.0)
+    alone.backward()
+    without = {name: p.grad for name, p in task.module.named_parameters()}
+    for name, grad in without.items():
+        torch.testing.assert_close(grad, with_head[name])
+    heads = {name: grad for name, grad in with_head.items() if ".error." in name}
+    assert heads
+    assert all(grad.abs().max() > 0 for grad in heads.values())
+
+
+def test_what_scatters_is_expected_to(tmp_path: Path) -> None:
+    """The target of chlorides is their lattice constant, that of bromides is drawn: a single member knows which."""
+    rng = np.random.default_rng(0)
+    constants, bromide = rng.uniform(3.0, 4.5, 480), np.arange(480) % 2 == 1
+    structures = [
+        Structure(Lattice.cubic(a), ["Cs", "Br" if other else "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        for a, other in zip(constants, bromide, strict=True)
+    ]
+    values = np.where(bromide, rng.choice([-1.0, 1.0], 480), (constants - 3.75) / 0.43)
+    split = np.repeat([0, 1, 2], [360, 60, 60])
+    data = Dataset(Crystals.from_structures(structures), {TARGET: values}, split)
+    data.write(tmp_path / "dataset.h5")
+    options = {"members": 1, "width": 16, "hidden": 16}
+    fitting = {"max_epochs": 25, "batch_size": 16, "learning_rate": 5e-3}
+    report = Report("train", tmp_path, quiet=True)
+    train(settings(options=options, optimiser=fitting), report)
+    doubt = predict(data.crystals, tmp_path / "model.safetensors").uncertainty[TARGET]
+    test = split == 2
+    assert doubt[test & bromide].mean() > 3 * doubt[test & ~bromide].mean()
+    assert doubt[test & bromide].mean() == pytest.approx(1, abs=0.4)
+    assert report.scalars[f"test_within_2_sigma_{TARGET}"] > 0.8
+    options["error_head"] = False
+    short = {**fitting, "max_epochs": 1}
+    train(settings(options=options, optimiser=short, checkpoint="other", output="without.safetensors"), report)
+    assert np.isnan(predict(data.crystals, tmp_path / "without.safetensors").uncertainty[TARGET]).all()
+
+
+def test_a_member_does_not_learn_what_it_is_tested_on(dataset: Dataset) -> None:
+    """Each leaves another eighth out, and an error there moves nothing but the layers that expect errors."""
+    many = np.arange(len(dataset)).repeat(1 + 300 // len(dataset))
+    properties = {name: column[many] for name, column in dataset.properties.items()}
+    data = Dataset(dataset.crystals.take(many), properties, dataset.split[many])
+    task = CGCNNTask.build(settings(), data, torch.device("cpu"))
+    assert task.held.float().mean(dim=1).tolist() == pytest.approx([1 / 8, 1 / 8], abs=0.01)
+    assert not (task.held[0] & task.held[1]).any()
+    left_out = np.flatnonzero(task.held[0].numpy())
+    loss, _ = task.loss(left_out, torch.Generator(), 0.0)
+    loss.backward()
+    first = dict(task.module.members[0].named_parameters())
+    assert all(p.grad is None or p.grad.abs().max() == 0 for n, p in first.items() if not n.startswith("error."))
+    assert all(p.grad.abs().max() > 0 for n, p in first.items() if n.startswith("error."))
+    second = dict(task.module.members[1].named_parameters())
+    assert second["readout.0.weight"].grad.abs().max() > 0
 
 
 def test_learns_what_follows_from_the_sites(dataset: Dataset, tmp_path: Path) -> None:
