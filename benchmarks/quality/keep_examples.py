@@ -1,8 +1,9 @@
-"""Keep the contents, space groups and operations of a training part in a prior that was trained before these were kept.
+"""Keep contents, space groups and operations of a training part in a prior that was trained before these were kept.
 
     python benchmarks/quality/keep_examples.py prior.safetensors --dataset dataset.h5 --output prior.safetensors
 
-No weight is changed. The dataset has to be the one of the prior's training, by its content hash. ``icsg3d train`` keeps
+Codes of the elements, by which compositions are likened to these, are learned from them (seed 0). No weight is
+changed. The dataset has to be the one of the prior's training, by its content hash. ``icsg3d train`` keeps
 the same in every prior of crystals of any shape.
 """
 
@@ -20,6 +21,7 @@ from icsg3d_models.crystals.cells import reduced_crystals
 from icsg3d_models.crystals.symmetry import space_group_numbers
 from icsg3d_models.data.datasets import read_dataset
 from icsg3d_models.networks.model_file import read_header, save_model
+from icsg3d_models.training.kinship import learn_codes
 
 
 def main() -> None:
@@ -40,6 +42,10 @@ def main() -> None:
     weights["kept_examples"] = torch.from_numpy(rows.astype(np.uint8))
     weights["kept_symmetry"] = torch.from_numpy(examples.symmetry.packed())
     size = {"examples": len(examples), "example_kinds": examples.numbers.shape[1], "example_symmetry": True}
+    codes = learn_codes(examples, 0, print)
+    if codes is not None:
+        weights["kept_codes"] = torch.from_numpy(codes).half()
+        size["example_codes"] = codes.shape[1]
     header.config.update(size)
     print(save_model(options.output, header, weights))
 

@@ -3,8 +3,9 @@
 A known crystal is chosen, and some or all of its elements are exchanged for others that are akin: NaMnO2 makes LiMnO2
 and KMnO2. What is drawn is a whole (which elements, how many of each in the cell, which space group) rather than one
 part independent of the other, and most of it is new. Exchanging elements of known crystals is after Hautier et al.,
-Inorg. Chem. 50, 656 (2011), 10.1021/ic102031h; how akin two elements are is here the distance of their codes
-(:func:`icsg3d_models.crystals.elements.code_table`), not learned from data.
+Inorg. Chem. 50, 656 (2011), 10.1021/ic102031h; how akin two elements are is here the distance of their codes,
+those by which the networks know them (:func:`icsg3d_models.crystals.elements.code_table`) or, for compositions that are
+named, codes that were learned from the examples (:mod:`icsg3d_models.training.kinship`).
 """
 
 from __future__ import annotations
@@ -29,15 +30,23 @@ WIDTH = 0.4  # of the kernel over distances of codes; neighbours in a group or a
 TRIES = 50  # crystals chosen for one composition before giving up
 
 
+def usual_codes() -> np.ndarray:
+    """Return codes of the elements by atomic number, (MAX_Z + 1, D), in units in which exp(-distance²) is kinship."""
+    return np.array(code_table()) / (np.sqrt(2) * WIDTH)
+
+
 @lru_cache(maxsize=1)
 def kinship() -> np.ndarray:
+    """Return :func:`kinship_of` of the usual codes."""
+    return kinship_of(usual_codes())
+
+
+def kinship_of(codes: np.ndarray) -> np.ndarray:
     """Return how akin two elements are, by atomic number, (MAX_Z + 1, MAX_Z + 1): 1 for the same, less for others.
 
     The row and column of "no atom" hold 0, except that it is akin to itself.
     """
-    codes = np.array(code_table())
-    distance = np.linalg.norm(codes[:, None] - codes[None], axis=2)
-    akin = np.exp(-(distance**2) / (2 * WIDTH**2))
+    akin = np.exp(-((codes[:, None] - codes[None]) ** 2).sum(axis=2))
     akin[0, 1:] = akin[1:, 0] = 0.0
     return akin
 
@@ -70,12 +79,14 @@ class Examples:
     :param amounts: (N, K) sites of each in the cell.
     :param groups: (N,) number of the space group, 0 where it is not known.
     :param symmetry: their operations, None where they were not kept.
+    :param codes: (MAX_Z + 1, D) learned codes of the elements, see :func:`usual_codes`; None: none were.
     """
 
     numbers: np.ndarray
     amounts: np.ndarray
     groups: np.ndarray
     symmetry: ExampleSymmetry | None = None
+    codes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -83,7 +94,7 @@ class Examples:
     def take(self, rows: np.ndarray) -> Examples:
         """Return the chosen ones."""
         symmetry = None if self.symmetry is None else self.symmetry.take(rows)
-        return Examples(self.numbers[rows], self.amounts[rows], self.groups[rows], symmetry)
+        return Examples(self.numbers[rows], self.amounts[rows], self.groups[rows], symmetry, self.codes)
 
     def weights(self, allowed: Collection[int] | None, asked: Sequence[int] | None, n_atoms: int | None) -> np.ndarray:
         """Return how likely each is chosen, (N,) of sum 1, or of sum 0 where none can be made of what is allowed.
@@ -161,7 +172,8 @@ class Examples:
         kinds = np.take_along_axis(self.numbers, order, axis=1)[rows]  # (M, k)
         ways = [w for w in permutations(range(len(wanted))) if (amounts[list(w)] == amounts).all()]
         new = np.array(wanted)
-        akin = np.stack([kinship()[kinds, new[list(w)]].prod(axis=1) for w in ways], axis=1)  # (M, W)
+        table = kinship() if self.codes is None else kinship_of(self.codes)
+        akin = np.stack([table[kinds, new[list(w)]].prod(axis=1) for w in ways], axis=1)  # (M, W)
         return Likenesses(self, tuple(wanted), rows, np.array(ways), akin, order[rows])
 
 
@@ -183,12 +195,26 @@ class Likenesses:
     akin: np.ndarray
     places: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
 
-    def draw(self, contents: Mapping[int, int], rng: np.random.Generator) -> Drawn | None:
-        """Return the composition like one of them, None where there is none."""
+    def likeliest(self) -> tuple[int, int]:
+        """Return example and way of the likeliest space group, of them the most akin."""
+        groups = self.examples.groups[self.rows]
+        share = np.bincount(groups, weights=self.akin.sum(axis=1))
+        best = np.where((groups == share.argmax())[:, None], self.akin, -1.0).argmax()
+        row, way = divmod(int(best), self.akin.shape[1])
+        return row, way
+
+    def draw(self, contents: Mapping[int, int], rng: np.random.Generator | None) -> Drawn | None:
+        """Return the composition like one of them, None where there is none.
+
+        :param rng: None: like the likeliest.
+        """
         if self.akin.sum() == 0:
             return None
-        choice = int(rng.choice(self.akin.size, p=(self.akin / self.akin.sum()).ravel()))
-        row, way = divmod(choice, self.akin.shape[1])
+        if rng is None:
+            row, way = self.likeliest()
+        else:
+            choice = int(rng.choice(self.akin.size, p=(self.akin / self.akin.sum()).ravel()))
+            row, way = divmod(choice, self.akin.shape[1])
         there = {self.elements[e]: int(self.places[row, k]) for k, e in enumerate(self.ways[way])}
         first = list(contents)[rarest(contents)]
         return self.examples._as_drawn(int(self.rows[row]), dict(contents), there[first])

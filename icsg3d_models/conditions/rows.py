@@ -110,11 +110,14 @@ def _like_examples(
     contents: dict[int, int],
     seed: int,
 ) -> Wanted:
-    """Return a composition that is asked for, each time like an example of the same amounts, where there is one."""
+    """Return a composition that is asked for, each time like an example of the same amounts, where there is one.
+
+    The first sample is like the likeliest, the others are drawn.
+    """
     likenesses = _of_symmetry(examples, whole).likenesses(contents)
     wanted = Wanted.open(rows, contents)
     for sample in range(len(rows)):
-        drawn = likenesses.draw(contents, np.random.default_rng((seed, sample)))
+        drawn = likenesses.draw(contents, np.random.default_rng((seed, sample)) if sample else None)
         if drawn is None or drawn.operations is None:
             continue
         rows[sample] = space.vector(of_group(drawn.group) | whole)

@@ -22,6 +22,7 @@ from ..conditions.analogy import Examples
 from ..conditions.example_symmetry import HEAD, unpacked
 from ..conditions.patterns import Pattern
 from ..conditions.rows import pairs_of, wanted_of
+from ..crystals.elements import MAX_Z
 from ..crystals.lattice import vector_to_lattice
 from ..fields.grids import MULTIPLE, Grid, grid_sizes, same_grids
 from ..settings.network_options import LocalPriorOptions
@@ -55,6 +56,8 @@ class LocalPriorConfig(LocalPriorOptions, LatentPriorConfig):
     """Elements at most of one of them."""
     example_symmetry: bool = False
     """Whether the operations of their space groups are kept too."""
+    example_codes: int = 0
+    """Numbers of the code of an element that was learned from them; 0: none were."""
 
 
 @lru_cache(maxsize=256)
@@ -94,6 +97,7 @@ class LocalPrior(LatentPrior):
     lattice_std: Tensor
     kept_examples: Tensor
     kept_symmetry: Tensor
+    kept_codes: Tensor
 
     def __init__(self, config: LocalPriorConfig) -> None:
         super().__init__(config)
@@ -105,6 +109,8 @@ class LocalPrior(LatentPrior):
         self.register_buffer("kept_examples", kept, persistent=config.examples > 0)
         kept = torch.zeros(config.examples, HEAD + 3 * config.example_kinds, dtype=torch.uint8)
         self.register_buffer("kept_symmetry", kept, persistent=config.example_symmetry)
+        kept = torch.zeros(MAX_Z + 1, config.example_codes, dtype=torch.float16)
+        self.register_buffer("kept_codes", kept, persistent=config.example_codes > 0)
         width, channels = config.width, len(config.latent_mean)
         self.lattice = ConditionedMLP(6, self.conditions.size, config.lattice_width, config.lattice_depth)
         context = 2 * width
@@ -124,6 +130,8 @@ class LocalPrior(LatentPrior):
         self.kept_examples.copy_(torch.from_numpy(rows.astype(np.uint8)))
         if self.symmetric and examples.symmetry is not None:
             self.kept_symmetry.copy_(torch.from_numpy(examples.symmetry.packed()))
+        if examples.codes is not None:
+            self.kept_codes.copy_(torch.from_numpy(examples.codes))
 
     @property
     def symmetric(self) -> bool:
@@ -134,7 +142,8 @@ class LocalPrior(LatentPrior):
         """Return what was kept."""
         kept, kinds = self.kept_examples.cpu().numpy().astype(np.int64), self.config.example_kinds
         symmetry = unpacked(self.kept_symmetry.cpu().numpy()) if self.symmetric else None
-        return Examples(kept[:, :kinds], kept[:, kinds : 2 * kinds], kept[:, -1], symmetry)
+        codes = self.kept_codes.float().cpu().numpy() if self.config.example_codes else None
+        return Examples(kept[:, :kinds], kept[:, kinds : 2 * kinds], kept[:, -1], symmetry, codes)
 
     def lattice_velocity(self, vector: Tensor, t: Tensor, conditions: Tensor) -> Tensor:
         """Return (B, 6), for standardised lattice vectors (B, 6), times (B,) and conditions (B, C)."""

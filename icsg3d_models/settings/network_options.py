@@ -111,7 +111,7 @@ class LocalPriorOptions(NetworkOptions):
 
     derived = ("elements", "spacing", "latent_mean", "latent_std", "lattice_mean", "lattice_std", "conditions",
                "targets", "target_mean", "target_std", "patterns", "vae_sha256", "examples",
-               "example_kinds", "example_symmetry")  # fmt: skip
+               "example_kinds", "example_symmetry", "example_codes")  # fmt: skip
 
     width: Width = 64
     depth: Positive = 4

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...conditions.analogy import examples_of
+from ...conditions.analogy import Examples, examples_of
 from ...conditions.patterns import Pattern, patterns_of
 from ...conditions.space import ConditionSpace
 from ...crystals.cells import reduced_crystals
@@ -23,6 +24,7 @@ from ...networks.registry import load_network
 from ...settings import TrainSettings
 from ..blanking import blanked, widened
 from ..field_data import batches_of_one_grid
+from ..kinship import learn_codes
 from ..network_config import network_config, network_options
 from ..start import CELL_OPTIONS, starting_network
 from ..task import Task
@@ -76,7 +78,7 @@ class LocalPriorTask(Task[LocalPrior]):
             config = start.config
         else:
             config = kept_config(start, settings).model_copy(update={"patterns": patterns})
-        anew: tuple[str, ...] = ("kept_examples", "kept_symmetry")
+        anew: tuple[str, ...] = ("kept_examples", "kept_symmetry", "kept_codes")
         if settings.grow:  # other chemistry has other cells: their flow is learned from nothing, in their own numbers
             shape = network_options(settings, local=True).model_dump(include=set(CELL_OPTIONS), exclude_unset=True)
             config = config.model_copy(update={**shape, **lattice_statistics(parts["train"])})
@@ -84,7 +86,9 @@ class LocalPriorTask(Task[LocalPrior]):
         values = values_of(config.targets, dataset)
         shown = start.conditions.describe(crystals, values)
         examples = examples_of(crystals.take(train), groups_in(start.conditions, shown[train]).tolist())
-        size = {"examples": len(examples), "example_kinds": examples.numbers.shape[1], "example_symmetry": True}
+        examples = with_codes(examples, start, settings.seed)
+        size = {"examples": len(examples), "example_kinds": examples.numbers.shape[1], "example_symmetry": True,
+                "example_codes": 0 if examples.codes is None else examples.codes.shape[1]}  # fmt: skip
         module = LocalPrior(config.model_copy(update=size)).to(device)
         kept = {name: value for name, value in start.state_dict().items() if not name.startswith(anew)}
         module.load_state_dict(kept, strict=False)
@@ -177,6 +181,14 @@ class LocalPriorTask(Task[LocalPrior]):
     def test(self, module: LocalPrior) -> dict[str, float]:
         """Return the same on the test part."""
         return self._evaluate(module, "test") if len(self.parts["test"]) else {}
+
+
+def with_codes(examples: Examples, start: LocalPrior, seed: int) -> Examples:
+    """Return examples with codes of the elements that are learned from them; where they are few, with those before."""
+    codes = learn_codes(examples, seed)
+    if codes is None and start.config.example_codes:
+        codes = start.examples().codes
+    return replace(examples, codes=codes)
 
 
 def groups_in(space: ConditionSpace, rows: np.ndarray) -> np.ndarray:
