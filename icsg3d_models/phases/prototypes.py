@@ -8,10 +8,12 @@ potential to say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import permutations
 from typing import TYPE_CHECKING
+
+from .distrusted import DISTRUSTED, REPAIRED
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -36,6 +38,11 @@ class Prototype:
         """Number of the space group, the third part of the AFLOW name (AB_cF8_225_a_b)."""
         return int(self.aflow.split("_")[2])
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """AFLOW name and reduced formula."""
+        return self.aflow, str(self.structure.composition.reduced_formula)
+
 
 @dataclass(frozen=True)
 class Decorated:
@@ -51,14 +58,21 @@ class Decorated:
 
 @cache
 def library() -> tuple[Prototype, ...]:
-    """Return all prototypes."""
+    """Return the prototypes that can be believed, see :mod:`.distrusted`."""
+    return tuple(one for one in whole_library() if one.key not in DISTRUSTED)
+
+
+@cache
+def whole_library() -> tuple[Prototype, ...]:
+    """Return all prototypes, some of them put right."""
     from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 
     found = []
     for entry in AFLOW_PROTOTYPE_LIBRARY:
         tags, structure = entry["tags"], entry["snl"].structure
         mineral = tags.get("mineral") or structure.composition.reduced_formula
-        found.append(Prototype(tags["aflow"], str(mineral), structure))
+        one = Prototype(tags["aflow"], str(mineral), structure)
+        found.append(replace(one, structure=REPAIRED[one.key]()) if one.key in REPAIRED else one)
     return tuple(found)
 
 

@@ -103,3 +103,15 @@ def test_a_composition_that_is_asked_for_stays(examples: Examples) -> None:
         "O": 3, "Ti": 1, "Sr": 1,
     }  # fmt: skip
     assert (rows == rows[0]).all()
+
+
+def test_the_first_sample_of_a_composition_is_like_the_likeliest() -> None:
+    """Three of rock salt outweigh one of caesium chloride that is a little more akin; later samples are drawn."""
+    crystals = made_of("K Cl", "Na S", "Li Cl", "Rb Cl")
+    salts = examples_of(crystals, [225, 225, 225, 221])
+    found = salts.likenesses({NUMBER["Na"]: 1, NUMBER["Cl"]: 1})
+    likeliest = found.draw({NUMBER["Na"]: 1, NUMBER["Cl"]: 1}, None)
+    assert likeliest is not None
+    assert likeliest.group == 225
+    groups = {found.draw({NUMBER["Na"]: 1, NUMBER["Cl"]: 1}, np.random.default_rng(i)).group for i in range(60)}
+    assert groups == {225, 221}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -12,10 +13,12 @@ import torch
 from pydantic import ValidationError
 
 from icsg3d_models.conditions import Known, completed
+from icsg3d_models.conditions.analogy import examples_of
 from icsg3d_models.conditions.patterns import patterns_of
 from icsg3d_models.conditions.rows import rows_of
 from icsg3d_models.conditions.space import blocks_of
 from icsg3d_models.crystals.batch import Crystals, write_crystals
+from icsg3d_models.crystals.elements import MAX_Z
 from icsg3d_models.crystals.lattice import lattice_to_vector
 from icsg3d_models.data.datasets import Dataset, read_dataset
 from icsg3d_models.fields.batches import to_batch
@@ -23,9 +26,10 @@ from icsg3d_models.generation.sample import run as sample
 from icsg3d_models.networks.local_prior import LocalPrior, LocalPriorConfig, places
 from icsg3d_models.networks.local_vae import LocalVAE, LocalVAEConfig
 from icsg3d_models.networks.model_file import ModelHeader, file_hash, read_header, save_model
+from icsg3d_models.networks.registry import load_network
 from icsg3d_models.results import Report, StageError
 from icsg3d_models.settings import SampleSettings, TrainSettings
-from icsg3d_models.training.tasks.local_prior_task import LocalPriorTask, at_an_atom
+from icsg3d_models.training.tasks.local_prior_task import LocalPriorTask, at_an_atom, with_codes
 from icsg3d_models.training.tasks.prior_task import prior_task
 from icsg3d_models.training.train import run as train
 
@@ -252,6 +256,25 @@ def test_training_lowers_both_losses_and_resumes_exactly(folder: Path) -> None:
     assert report.scalars["test_latent_loss"] > 0
     assert len(drawn(folder, prior="trained.safetensors", composition="C2")) == 9
     assert json.dumps(header.card)
+
+
+def test_learned_codes_are_kept_and_stay_where_data_are_few(tmp_path: Path) -> None:
+    """What `wide` learned of the elements serves a prior that learns on from it with twenty crystals."""
+    start = small_prior()
+    codes = np.random.default_rng(0).normal(size=(MAX_Z + 1, 16)).astype(np.float16)
+    old = start.config.model_copy(update={"example_codes": 16})
+    prior = LocalPrior(old)
+    few = examples_of(crystals(), [221, 12] * 4)
+    kept = with_codes(few, prior, 0)
+    assert kept.codes is not None
+    assert not kept.codes.any()  # those of the prior, which has learned nothing yet
+    size = {"examples": len(few), "example_kinds": few.numbers.shape[1], "example_symmetry": True}
+    whole = LocalPrior(old.model_copy(update=size))
+    whole.keep(replace(few, codes=codes.astype(np.float32)))
+    save_model(tmp_path / "prior.safetensors", ModelHeader("prior", whole.config.model_dump(), {}), whole.state_dict())
+    again = load_network(tmp_path / "prior.safetensors", "prior", torch.device("cpu"))
+    np.testing.assert_array_equal(again.examples().codes, codes.astype(np.float32))
+    assert with_codes(few, start, 0).codes is None
 
 
 def test_the_task_follows_the_vae(folder: Path) -> None:
