@@ -47,7 +47,7 @@ def anatase() -> Structure:
     """
     from pymatgen.core import Lattice, Structure
 
-    sites = [[0, 0, 0], [0, 0, 0.2081]]  # origin at titanium
+    sites = [[0.0, 0.0, 0.0], [0.0, 0.0, 0.2081]]  # origin at titanium
     conventional = Structure.from_spacegroup("I4_1/amd", Lattice.tetragonal(3.785, 9.514), ["Ti", "O"], sites)
     return conventional.get_primitive_structure()
 

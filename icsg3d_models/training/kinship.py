@@ -65,8 +65,10 @@ def likeness(codes: Tensor, kind: Kind, judged: Tensor, beside: Tensor) -> Tenso
     :param judged: (J, k) atomic numbers; ``beside``: (B, k).
     """
     distance = torch.cdist(codes, codes).square()
-    places = range(judged.shape[1])
-    ways = [-sum(distance[judged[:, way[i], None], beside[None, :, i]] for i in places) for way in kind.ways]
+    ways = []
+    for way in kind.ways:
+        apart = [distance[judged[:, place, None], beside[None, :, i]] for i, place in enumerate(way)]
+        ways.append(-torch.stack(apart).sum(dim=0))
     return torch.stack(ways).logsumexp(dim=0)
 
 
@@ -99,7 +101,7 @@ def learn_codes(examples: Examples, seed: int, say: Callable[[str], None] = lamb
         share = (scores.masked_fill(~right[some], -torch.inf).logsumexp(1) - scores.logsumexp(1)).exp()
         loss = -((1 - HOPELESS) * share + HOPELESS).log().mean()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         found.append(float(share.detach().mean()))
     some_steps = max(len(found) // 50, 1)

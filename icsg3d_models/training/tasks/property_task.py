@@ -106,7 +106,7 @@ class PropertyTask(Task[PropertyEnsemble]):
         learned = known & ~held
         error = found - torch.where(known, wanted, 0)
         beyond = (known & held if self.folded else known).expand_as(error)
-        expected_loss = 0.0
+        expected_loss = torch.zeros((), device=found.device)
         if expected is not None:
             unlikely = (error.detach().abs() * (-expected).exp() + expected) * beyond
             expected_loss = len(found) * unlikely.sum() / beyond.sum().clamp(min=1)
