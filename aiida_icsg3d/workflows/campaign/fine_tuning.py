@@ -41,19 +41,22 @@ def compared_with(predictors: Mapping[str, TrainedModelData]) -> dict[str, str]:
 def target_of(settings: dict[str, Any], model: TrainedModelData, columns: Sequence[str]) -> dict[str, Any] | None:
     """Return the settings by which a model goes on with a column of the DFT, None where it predicts nothing of it.
 
-    A model that has gone over to the column already just goes on; it is an error of nobody if there is none.
+    A model that has gone over to the column already just goes on; it is an error of nobody if there is none. Of several
+    targets those are left out that the DFT says nothing of, such as a gap: it would go on predicting them untaught.
 
     :param columns: of the dataset, with their fidelities.
     """
-    renamed = {}
-    for target in model.config.get("targets", []):
+    taken, targets = {}, model.config.get("targets", [])
+    for target in targets:
         figure = figure_of(target, model)
         column = next((name for name in columns if figure and quantity_of(name) == QUANTITY[figure]), None)
-        if column is None:
-            return None
-        if column != target:
-            renamed[target] = column
-    return {**settings, **({"targets_from": renamed} if renamed else {})}
+        if column is not None:
+            taken[target] = column
+    if not taken:
+        return None
+    renamed = {target: column for target, column in taken.items() if column != target}
+    some = {"targets": list(taken.values())} if len(taken) < len(targets) else {}
+    return {**settings, **some, **({"targets_from": renamed} if renamed else {})}
 
 
 def columns_added(dataset: CrystalDatasetData | None) -> list[str]:

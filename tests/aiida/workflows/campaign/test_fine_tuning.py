@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from aiida_icsg3d.workflows.campaign.fine_tuning import PREDICTED_WORD, screening_models
+from aiida_icsg3d.workflows.campaign.fine_tuning import PREDICTED_WORD, screening_models, target_of
 from icsg3d_models.data.fidelity import MARK
 
 TUNED = f"e_above_hull{MARK}lda"
+ENERGY_BY_LDA = f"formation_energy_per_atom{MARK}lda"
 BEGUN_WITH: Any = {"cgcnn": SimpleNamespace(config={"targets": ["heat"]})}
 FINE_TUNED: Any = {"cgcnn": SimpleNamespace(config={"targets": [TUNED]})}
 
@@ -48,3 +49,23 @@ def test_it_is_said() -> None:
         "round 3 the wrong way round (rank correlation -0.60)"
         in screening_models([a_round(3, -0.6)], BEGUN_WITH, FINE_TUNED)[1]
     )
+
+
+@pytest.mark.parametrize(
+    ("targets", "added"),
+    [
+        (["formation_energy_per_atom"], {"targets_from": {"formation_energy_per_atom": ENERGY_BY_LDA}}),
+        (["formation_energy_per_atom", "band_gap"],
+         {"targets": [ENERGY_BY_LDA],
+          "targets_from": {"formation_energy_per_atom": ENERGY_BY_LDA}}),
+        ([ENERGY_BY_LDA, TUNED, "band_gap"],
+         {"targets": [ENERGY_BY_LDA, TUNED]}),
+        (["band_gap"], None),
+    ],
+)  # fmt: skip
+def test_of_several_targets_those_go_on_that_the_dft_speaks_of(targets: list[str], added: Any) -> None:
+    """A model that predicts a gap too was not fine-tuned at all."""
+    model: Any = SimpleNamespace(config={"targets": targets}, card={})
+    columns = [ENERGY_BY_LDA, TUNED]
+    found = target_of({"optimiser": {}}, model, columns)
+    assert found == (None if added is None else {"optimiser": {}, **added})
