@@ -12,7 +12,6 @@ from aiida.common.exceptions import NotExistent
 from aiida.engine import ProcessBuilder
 
 from icsg3d_models.crystals.formulas import amounts_of
-from icsg3d_models.settings import ScreenSettings
 
 from ..dft.pseudos import FamilyError, choose_family
 from ..setup.codes import CodeError, find_code
@@ -20,14 +19,13 @@ from ..setup.models import (
     collect_models,
     find_reference,
     known_elements,
-    predicted_elements,
-    predicted_properties,
     samples_around_base,
 )
 from ..workflows.protocols import load_protocol
 from .base_crystals import read_base
 from .defaults.aim import Aim, aim_at_stability
 from .defaults.potentials import potential_for
+from .defaults.screening import screening_of
 from .elements import check_symbols, choose_elements
 from .job_options import job_options
 from .method import Method
@@ -36,7 +34,6 @@ from .overrides import joined
 ELEMENTS = ("Pb", "Ti", "Mg", "Al", "O")
 STAGES = ("sample", "segment", "rebuild", "screen", "prerelax")
 OF_ONE_JOB = STAGES[:4]
-RANKED_BY = ScreenSettings.model_fields["rank_by"].default
 
 Say = Callable[[str], None]
 
@@ -183,7 +180,10 @@ class Generation:
         if settings:
             overrides["prerelax"] = {"settings": settings}
         reference = self._find_reference(models, store)
-        if screening := screening_of(models, elements, reference, say):
+        screening = screening_of(models, elements, reference, say)
+        if "rank_by" in self.method.content.get("screen", {}).get("screen", {}).get("settings", {}):
+            screening.pop("rank_by", None)  # somebody has chosen
+        if screening:
             overrides["screen"] = {"screen": {"settings": screening}}
         say(f"elements {', '.join(elements)}; {self.n_samples} samples, {self.n_relaxations} relaxations"
             + (f" with {family.label}" if family else ""))  # fmt: skip
@@ -326,19 +326,3 @@ class Generation:
             return orm.load_node(self.reference)
         except NotExistent:
             raise ValueError(f"--reference {self.reference}: there is no such node in this profile") from None
-
-
-def screening_of(models: dict[str, Any], elements: list[str], reference: Any, say: Say) -> dict[str, Any]:
-    """Return the settings of the screening that models and reference leave no choice about."""
-    screening: dict[str, Any] = {}
-    if not predicted_elements(models) & set(elements):
-        say("no property model knows these elements: candidates are taken in the order in which they were made")
-        screening["rank_by"] = None
-    elif (predicted := predicted_properties(models)) and RANKED_BY not in predicted:
-        say(f"the property models predict {', '.join(sorted(predicted))}, not {RANKED_BY}: candidates are taken in the "
-            "order in which they were made")  # fmt: skip
-        screening["rank_by"] = None
-    if reference is None:
-        say("novelty is not judged: it is not known what the models were trained on; --reference names a dataset")
-        screening["require"] = ["structure", "composition", "unique"]
-    return screening

@@ -83,7 +83,9 @@ def continues(rank_by: str | None, predictors: Mapping[str, TrainedModelData]) -
     targets = [target for model in predictors.values() for target in model.config.get("targets", [])]
     if wanted in targets:
         return None
-    return next((target for target in targets if MARK in target), None)
+    continued = [target for target in targets if MARK in target]
+    of_the_same = [target for target in continued if quantity_of(target) == quantity_of(wanted)]
+    return next(iter([*of_the_same, *continued]), None)
 
 
 def screening_models(

@@ -13,7 +13,7 @@ import pytest
 from aiida import orm
 
 from aiida_icsg3d.launch import Generation, plan_generation
-from aiida_icsg3d.launch.generation import screening_of
+from aiida_icsg3d.launch.defaults.screening import screening_of
 from aiida_icsg3d.setup import prepare_code
 from aiida_icsg3d.workflows.discover import DiscoverWorkChain
 from tests.aiida.pseudo_families import make_family
@@ -195,6 +195,15 @@ def test_a_potential_needs_no_pw(request_: Callable[..., Generation], workchain:
     assert plan.planned["RelaxCalculation"] == 1
     assert "PwRelaxWorkChain" not in plan.planned
     assert "energies: the potential 7net-0, no DFT" in plan.text
+
+
+def test_ranked_by_the_height_above_the_hull_where_it_is_predicted() -> None:
+    """Formation energies of two compositions say nothing of which of them falls apart."""
+    said: list[str] = []
+    model = SimpleNamespace(config={"elements": [8], "targets": ["formation_energy_per_atom", "e_above_hull"]})
+    found = screening_of({"predictors": {"cgcnn": model}}, ["O"], "a reference", said.append)
+    assert found["rank_by"] == "e_above_hull"
+    assert said == ["candidates are ranked by their predicted energy above the hull"]
 
 
 @pytest.mark.parametrize(("target", "ranked"), [("formation_energy_per_atom", True), ("tolerance_factor", False)])

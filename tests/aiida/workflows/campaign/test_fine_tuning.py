@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiida_icsg3d.workflows.campaign.fine_tuning import PREDICTED_WORD, screening_models, target_of
+from aiida_icsg3d.workflows.campaign.fine_tuning import PREDICTED_WORD, continues, screening_models, target_of
 from icsg3d_models.data.fidelity import MARK
 
 TUNED = f"e_above_hull{MARK}lda"
@@ -49,6 +49,16 @@ def test_it_is_said() -> None:
         "round 3 the wrong way round (rank correlation -0.60)"
         in screening_models([a_round(3, -0.6)], BEGUN_WITH, FINE_TUNED)[1]
     )
+
+
+@pytest.mark.parametrize(
+    ("rank_by", "after"),
+    [("e_above_hull", TUNED), ("formation_energy_per_atom", ENERGY_BY_LDA), (None, ENERGY_BY_LDA), (TUNED, None),
+     ("heat", ENERGY_BY_LDA)],
+)  # fmt: skip
+def test_the_ranking_goes_on_with_the_same_quantity(rank_by: str | None, after: str | None) -> None:
+    models: Any = {"cgcnn": SimpleNamespace(config={"targets": [ENERGY_BY_LDA, TUNED]})}
+    assert continues(rank_by, models) == after
 
 
 @pytest.mark.parametrize(
