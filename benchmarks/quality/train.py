@@ -105,6 +105,8 @@ def card_page(folder: Path, commands: list[str]) -> str:
     for name, header in headers.items():
         card = header.card
         scores = ", ".join(f"{key} {value:.4g}" for key, value in card["test"].items())
+        if (data := card["data"]["content_hash"]) != first["data"]["content_hash"]:
+            scores += f"; data `{data[:16]}`"
         digest = file_hash(folder / f"{name}.safetensors")[:16]
         lines.append(
             f"| {name} | {card['parameters']} | {card['steps']} | {card['seconds']:.0f} | {card['device']} | {scores} "

@@ -24,7 +24,7 @@ from wide_page import page
 
 import icsg3d_models
 
-NETWORKS = ("unet", "vae", "prior", "cgcnn")
+NETWORKS = ("unet", "vae", "prior")
 GENERAL = Path(icsg3d_models.__file__).parent / "pretrained" / "general"
 Recipe = dict[str, dict[str, object]]
 
