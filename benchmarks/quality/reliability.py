@@ -100,6 +100,7 @@ def main() -> None:
         f"| within two, % | {100 * normal_share(2):.1f} | {100 * share_within(error, sigma, 2):.1f} |",
         f"| root mean square, {unit} | {np.sqrt((sigma**2).mean()):.4f} | {np.sqrt((error**2).mean()):.4f} |",
         "",
+        f"Mean absolute error: {np.abs(error).mean():.4f} {unit}. "
         f"Mean distance of the confidence curve from the diagonal: {np.abs(observed - LEVELS).mean():.3f}. "
         f"Expected normalised calibration error over the bins: {bins.expected_error:.3f}. "
         f"Rank correlation of uncertainty and error: {order:.2f}.",

@@ -18,14 +18,18 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Composition
 from train import HERE
 
+import icsg3d_models
 from icsg3d_models.crystals.batch import Crystals, write_crystals
 from icsg3d_models.crystals.symmetry import space_group_numbers
 from icsg3d_models.data.datasets import Dataset, read_dataset
 from icsg3d_models.evaluation.evaluate import run as evaluate
 from icsg3d_models.evaluation.figures import KINDS, SHARE
 from icsg3d_models.networks.model_file import read_header
+from icsg3d_models.properties.meaning import meaning_of
 from icsg3d_models.results import Report, versions
 from icsg3d_models.settings import EvaluateSettings
+
+SHIPPED = Path(icsg3d_models.__file__).parent / "pretrained" / "wide"
 
 SETS = ("wide", "perov5", "carbon24")
 FIGURES = (
@@ -61,8 +65,7 @@ def page(folder: Path, run: Path, general: Path, options: argparse.Namespace) ->
         "and trained on its training file: " + "; ".join(published_reconstruction()) + ".",
         "",
     ]
-    if (run / "cgcnn.safetensors").is_file():
-        lines += energies(run)
+    lines += energies(SHIPPED / "cgcnn.safetensors")  # which wide_properties.py trains
     if (run / "prior.safetensors").is_file():
         lines += of_the_prior(folder, run, general, dataset, options)
     lines += [
@@ -81,21 +84,24 @@ def published_reconstruction() -> list[str]:
     ]
 
 
-def energies(run: Path) -> list[str]:
+def energies(model: Path) -> list[str]:
     """Return the lines on the property model, from its card."""
-    card = read_header(run / "cgcnn.safetensors", "cgcnn").card
-    test, name = card["test"], "formation_energy_per_atom"
-    within = [100 * test[f"within_{k}_sigma_{name}"] for k in (1, 2)]
-    return [
-        "## Formation energies",
+    header = read_header(model, "cgcnn")
+    card, test = header.card, header.card["test"]
+    lines = [
+        "## Properties",
         "",
-        f"A CGCNN of two members, {card['steps']} steps, on the crystals of the Materials Project alone (those of WBM "
-        "have energies against other references): mean absolute error on the test part "
-        f"{test[f'mae_{name}']:.3f} eV/atom; {within[0]:.0f} % of the errors are within one of its deviations, "
-        f"{within[1]:.0f} % within two. Those of MP-20 are within 0.08 eV/atom of the hull, so that what is far from "
-        "stable is foreign to it.",
+        f"A CGCNN of {header.config['members']} members, {card['steps']} steps. Energies are of the crystals of the "
+        "Materials Project alone (those of WBM have other references), which are within 0.08 eV/atom of the hull, so "
+        "that what is far from stable is foreign to it; band gaps of both. On the test part:",
         "",
+        "| property | mean absolute error | within one deviation, % | within two, % |",
+        "|---|---|---|---|",
     ]
+    for name in header.config["targets"]:
+        within = " | ".join(f"{100 * test[f'within_{k}_sigma_{name}']:.0f}" for k in (1, 2))
+        lines.append(f"| {name} | {test[f'mae_{name}']:.3f} {meaning_of(name, card).unit} | {within} |")
+    return [*lines, ""]
 
 
 def of_the_prior(folder: Path, run: Path, general: Path, dataset: Dataset, options: argparse.Namespace) -> list[str]:

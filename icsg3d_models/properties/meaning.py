@@ -72,6 +72,10 @@ MATERIALS_PROJECT = {
             "the hull of the Materials Project at the time of the data", "PBE and PBE+U (VASP)",
             "Materials Project: Jain et al., APL Mater. 1, 011002 (2013), 10.1063/1.4812323", stable_at=0.0,
         ),
+        Meaning(
+            "band_gap", "band gap", "gap", "eV", "none; of Kohn-Sham eigenvalues, smaller than measured ones",
+            "PBE and PBE+U (VASP)", "Materials Project: Jain et al., APL Mater. 1, 011002 (2013), 10.1063/1.4812323",
+        ),
     )
 }  # fmt: skip
 """Of data in which only its crystals have energies; crystals of other sources may be among them."""
