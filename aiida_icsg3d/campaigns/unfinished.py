@@ -35,10 +35,13 @@ def funnel_so_far(processes: list[ProcessNode]) -> dict[str, int]:
 
 
 def relaxations_so_far(processes: list[ProcessNode]) -> dict[str, dict[str, Any]]:
-    """Return id -> what became of each relaxation that has ended, in the layout of the validation's results."""
+    """Return id -> what became of each relaxation that has ended, in the layout of the validation's results.
+
+    Those of candidates: references and what phonons lead to are relaxed below other processes.
+    """
     found: dict[str, dict[str, Any]] = {}
     for process in processes:
-        if not is_stage(process, "validate"):
+        if not is_stage(process, "validate") or not (process.caller is None or is_stage(process.caller, "discover")):
             continue
         results = output(process, "results")
         if results is not None:

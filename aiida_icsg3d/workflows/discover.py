@@ -324,8 +324,11 @@ class DiscoverWorkChain(WorkChain):
                 self.out("verdicts", self.ctx.verdict.outputs.verdicts)
             else:  # the relaxed crystals are worth having without it
                 self.note(f"no verdict: VerdictWorkChain<{self.ctx.verdict.pk}>: {self.ctx.verdict.exit_message}")
-        if "phonons" in self.ctx and "results" in self.ctx.phonons.outputs:
-            self.out("modes", self.ctx.phonons.outputs.results)
+        if "phonons" in self.ctx:
+            if "results" in self.ctx.phonons.outputs:
+                self.out("modes", self.ctx.phonons.outputs.results)
+            else:
+                self.note(f"no phonons: MinimaWorkChain<{self.ctx.phonons.pk}>: {self.ctx.phonons.exit_message}")
         if node.is_finished_ok:
             self.attach_summary()
             return None

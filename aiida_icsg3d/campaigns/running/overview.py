@@ -10,7 +10,7 @@ from ...runner_mark import is_left
 from ..graph import is_stage
 from ..unfinished import funnel_so_far
 from .causes import Cause, cause_of, pause_reason
-from .snapshot import round_number, take_snapshot
+from .snapshot import PHONONS, round_number, take_snapshot
 
 if TYPE_CHECKING:
     from aiida.orm import Group, ProcessNode
@@ -102,7 +102,8 @@ def planned_of(node: ProcessNode) -> dict[str, int]:
         return relaxations
     first = training if "train" in node.inputs else {}
     potential = {"RelaxCalculation": 1} if "prerelax__code" in node.inputs or "prerelax" in node.inputs else {}
-    return {**first, **generation, **screening, **potential, **relaxations}
+    phonons = {PHONONS: count} if "n_phonons" in node.inputs and (count := node.inputs.n_phonons.value) else {}
+    return {**first, **generation, **screening, **potential, **relaxations, **phonons}
 
 
 def is_given(node: ProcessNode, namespace: str) -> bool:

@@ -55,6 +55,21 @@ def test_a_collapsed_cell_is_no_success() -> None:
     assert "raise ecutwfc and ecutrho" in entry["reason"]
 
 
+def test_what_phonons_lead_to_is_no_candidate() -> None:
+    """Nor are references: both are relaxed by validations of their own, below other processes."""
+    run = process("icsg3d.discover").store()
+    own = process("icsg3d.validate", run, "validate")
+    own.base.links.add_incoming(rock_salt("Mg").store(), link_type=LinkType.INPUT_WORK, link_label="structures__a")
+    relaxed(own.store(), "a", rock_salt("Mg"), -10.0)
+    phonons = process("icsg3d.phonons", run, "phonons").store()
+    other = process("icsg3d.validate", phonons, "relax_lower")
+    other.base.links.add_incoming(
+        rock_salt("Mg").store(), link_type=LinkType.INPUT_WORK, link_label="structures__lower"
+    )
+    relaxed(other.store(), "lower", rock_salt("Mg"), -11.0)
+    assert set(relaxations_so_far([own, other])) == {"a"}
+
+
 def test_the_last_try_counts() -> None:
     whole = validation(a=rock_salt("Mg"))
     process("quantumespresso.pw.relax", whole, "relax_a", 401).store()

@@ -32,6 +32,16 @@ def test_snapshots_of_a_run() -> None:
 
 
 @pytest.mark.usefixtures("aiida_profile_clean")
+def test_what_follows_a_mode_is_part_of_the_phonons() -> None:
+    run = process("DiscoverWorkChain", False)
+    process("PwRelaxWorkChain", True, run)
+    phonons = process("PhononsWorkChain", False, run)
+    process("PwRelaxWorkChain", False, phonons)
+    assert take_snapshot(run, {**PLANNED, "PhononsWorkChain": 1}).text == "computing phonons"
+    assert take_snapshot(run, {**PLANNED, "PhononsWorkChain": 2}).text == "computing phonons (0 of 2 crystals)"
+
+
+@pytest.mark.usefixtures("aiida_profile_clean")
 def test_a_campaign_counts_within_its_round_and_on_from_where_it_began() -> None:
     """Before, the relaxations of all rounds were counted together, of as many as one round has."""
     history = orm.Dict({"rounds": [{}, {}]}).store()
