@@ -4,8 +4,8 @@ A known crystal is chosen, and some or all of its elements are exchanged for oth
 and KMnO2. What is drawn is a whole (which elements, how many of each in the cell, which space group) rather than one
 part independent of the other, and most of it is new. Exchanging elements of known crystals is after Hautier et al.,
 Inorg. Chem. 50, 656 (2011), 10.1021/ic102031h; how akin two elements are is here the distance of their codes,
-those by which the networks know them (:func:`icsg3d_models.crystals.elements.code_table`), or codes that were learned
-from the examples (:mod:`icsg3d_models.training.kinship`).
+those by which the networks know them (:func:`icsg3d_models.crystals.elements.code_table`) or, for compositions that are
+named, codes that were learned from the examples (:mod:`icsg3d_models.training.kinship`).
 """
 
 from __future__ import annotations
@@ -96,10 +96,6 @@ class Examples:
         symmetry = None if self.symmetry is None else self.symmetry.take(rows)
         return Examples(self.numbers[rows], self.amounts[rows], self.groups[rows], symmetry, self.codes)
 
-    def akin(self) -> np.ndarray:
-        """Return how akin two elements are: by what was learned from the examples, where something was."""
-        return kinship() if self.codes is None else kinship_of(self.codes)
-
     def weights(self, allowed: Collection[int] | None, asked: Sequence[int] | None, n_atoms: int | None) -> np.ndarray:
         """Return how likely each is chosen, (N,) of sum 1, or of sum 0 where none can be made of what is allowed.
 
@@ -120,7 +116,7 @@ class Examples:
             weight *= (own == np.array(parts + [0] * (most - len(parts)))).all(axis=1)
         if allowed is not None:
             reach = np.zeros(MAX_Z + 1)
-            reach[1:] = self.akin()[1:, list(allowed)].max(axis=1)
+            reach[1:] = kinship()[1:, list(allowed)].max(axis=1)
             reach[0] = 1.0
             weight *= reach[self.numbers].prod(axis=1)
             weight *= (self.numbers > 0).sum(axis=1) <= len(allowed)
@@ -135,7 +131,7 @@ class Examples:
         :param elements: that may stand in place of those of the crystal.
         :param changed: probability that an element which is among these may be exchanged at all.
         """
-        pool, table = np.array(sorted(elements)), self.akin()
+        pool = np.array(sorted(elements))
         for _ in range(TRIES):
             row = int(rng.choice(len(weights), p=weights))
             kinds = int((self.numbers[row] > 0).sum())
@@ -148,7 +144,7 @@ class Examples:
                 others = free[free != z]  # what may stay is not put in its own place
                 if z in free and len(others):
                     free = others
-                akin = table[z, free]
+                akin = kinship()[z, free]
                 if akin.sum() == 0:
                     break
                 made[int(rng.choice(free, p=akin / akin.sum()))] = amount
@@ -176,7 +172,7 @@ class Examples:
         kinds = np.take_along_axis(self.numbers, order, axis=1)[rows]  # (M, k)
         ways = [w for w in permutations(range(len(wanted))) if (amounts[list(w)] == amounts).all()]
         new = np.array(wanted)
-        table = self.akin()
+        table = kinship() if self.codes is None else kinship_of(self.codes)
         akin = np.stack([table[kinds, new[list(w)]].prod(axis=1) for w in ways], axis=1)  # (M, W)
         return Likenesses(self, tuple(wanted), rows, np.array(ways), akin, order[rows])
 
