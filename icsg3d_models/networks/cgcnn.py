@@ -36,8 +36,6 @@ class CGCNNConfig(CGCNNOptions):
     """Names of the predicted properties."""
     elements: list[Annotated[int, Field(ge=1, le=MAX_Z)]]
     """Atomic numbers that training has seen; crystals with others are not predicted."""
-    error_head: bool = False
-    """Models of before had none."""
 
 
 _TABULATED = (

@@ -21,6 +21,7 @@ class CGCNNTask(PropertyTask):
     """Fit a CGCNN to crystals as graphs."""
 
     kind = "cgcnn"
+    compiled = ("with_errors",)
     dataset: Dataset
     stores: dict[str, GraphStore]
 
