@@ -50,9 +50,10 @@ def hull_in_words(candidate: Candidate, energy: Energy) -> str:
     if missing:
         names = [chemical_formula(str(one)) for one in (missing if isinstance(missing, (list, tuple)) else [missing])]
         parts.append(f"without {', '.join(names)}")
-    if guessed := hull.get("guessed"):
-        parts.append(f"{', '.join(chemical_formula(str(one)) for one in guessed)} guessed from prototypes")
-    return ", ".join(parts)
+    words = ", ".join(parts)
+    if guessed := hull.get("guessed"):  # not to be taken for more that is missing
+        words += f"; {', '.join(chemical_formula(str(one)) for one in guessed)} guessed from prototypes"
+    return words
 
 
 def stability_of_modes(candidate: Candidate) -> str:

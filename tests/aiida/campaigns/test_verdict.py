@@ -62,9 +62,10 @@ def test_an_imaginary_mode_is_said_where_stability_is() -> None:
 
 
 def test_a_phase_whose_structure_is_a_guess_is_named() -> None:
-    hull = {"functional": "LDA", "phases": 9, "guessed": ["MgSiO3"]}
+    """Beside what the hull lacks, not as more of it."""
+    hull = {"functional": "LDA", "phases": 9, "guessed": ["MgSiO3"], "missing": ["PbTi3O7"]}
     relax = {**RELAXED, "dft_e_above_hull": 0.0, "dft_hull": hull}
-    assert "(LDA, 9 phases, MgSiO3 guessed from prototypes)" in words(relax)
+    assert "(LDA, 9 phases, without PbTi3O7; MgSiO3 guessed from prototypes)" in words(relax)
 
 
 def test_why_there_is_no_verdict_is_said() -> None:
