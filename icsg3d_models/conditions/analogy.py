@@ -22,6 +22,7 @@ import numpy as np
 
 from ..crystals.batch import Crystals
 from ..crystals.elements import MAX_Z, code_table
+from ..crystals.operations import Setting, symmetry_settings
 from ..crystals.validity import composition_valid
 from .example_symmetry import ExampleSymmetry, symmetry_of
 from .stoichiometry import Composition, formula_of
@@ -220,10 +221,13 @@ class Likenesses:
         return self.examples._as_drawn(int(self.rows[row]), dict(contents), there[first])
 
 
-def examples_of(crystals: Crystals, groups: Sequence[int | None]) -> Examples:
+def examples_of(
+    crystals: Crystals, groups: Sequence[int | None], settings: Sequence[Setting] | None = None
+) -> Examples:
     """Return what crystals are made of, in the cells in which they are given.
 
     :param groups: (B,) numbers of their space groups.
+    :param settings: (B,) where their operations stand; None: it is found.
     """
     contents = Composition().describe(crystals, {})
     most = max(len(content) for content in contents)
@@ -232,4 +236,4 @@ def examples_of(crystals: Crystals, groups: Sequence[int | None]) -> Examples:
         numbers[row, : len(content)] = list(content)
         amounts[row, : len(content)] = list(content.values())
     known = np.array([group or 0 for group in groups], dtype=np.int64)
-    return Examples(numbers, amounts, known, symmetry_of(crystals, numbers))
+    return Examples(numbers, amounts, known, symmetry_of(crystals, numbers, settings or symmetry_settings(crystals)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..crystals.batch import Crystals
-from ..crystals.operations import Setting, operations_of, setting_in
+from ..crystals.operations import Setting, operations_of
 
 HEAD = 11  # bytes of an example before its places: two of the number in the tables, nine of the change of cell
 OFFSET = 128  # of a signed number in a byte
@@ -52,16 +53,17 @@ def unpacked(kept: np.ndarray) -> ExampleSymmetry:
     return ExampleSymmetry(rows[:, 0] * 256 + rows[:, 1], changes, rows[:, HEAD:].reshape(count, -1, 3) / STEPS)
 
 
-def symmetry_of(crystals: Crystals, kinds: np.ndarray) -> ExampleSymmetry:
+def symmetry_of(crystals: Crystals, kinds: np.ndarray, settings: Sequence[Setting]) -> ExampleSymmetry:
     """Return where the operations of crystals stand in the cells in which they are given.
 
     :param kinds: (B, K) atomic numbers of their elements, 0 where there are fewer.
+    :param settings: (B,) see :func:`.operations.setting_in`.
     """
     halls, changes = np.zeros(len(crystals), dtype=np.int64), np.zeros((len(crystals), 3, 3), dtype=np.int8)
     places = np.zeros((*kinds.shape, 3))
     for row in range(len(crystals)):
         frac, numbers = crystals.sites(row)
-        setting = setting_in(crystals.cell[row], frac, numbers)
+        setting = settings[row]
         halls[row], changes[row] = setting.hall, setting.change
         for place, kind in enumerate(kinds[row]):
             if kind and setting.hall:

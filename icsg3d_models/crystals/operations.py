@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .batch import Crystals
 from .symmetry import SYMPREC
 
 PARTS = 6  # a reduced cell's vectors are sixths of those of the tables
@@ -55,6 +56,11 @@ def setting_in(cell: np.ndarray, frac: np.ndarray, numbers: np.ndarray) -> Setti
         return NO_SETTING
     origin = -np.linalg.solve(found.transformation_matrix, found.origin_shift)
     return Setting(int(found.hall_number), whole.astype(np.int8), origin % 1.0)
+
+
+def symmetry_settings(crystals: Crystals) -> list[Setting]:
+    """Return :func:`setting_in` of every crystal."""
+    return [setting_in(crystals.cell[row], *crystals.sites(row)) for row in range(len(crystals))]
 
 
 def _is_primitive(hall: int, to_tables: np.ndarray) -> bool:
@@ -122,6 +128,14 @@ class Operations:
         """Return those of the chosen crystals, without columns that none of them needs."""
         most = max(1, int((self.share[rows] > 0).sum(dim=1).max())) if len(rows) else 1
         return Operations(self.rotations[rows, :most], self.translations[rows, :most], self.share[rows, :most])
+
+    def about(self, origin: Tensor, sign: Tensor) -> Operations:
+        """Return those of the crystals moved so that a point is the origin, and inverted in it where the sign is -1.
+
+        :param origin: (B, 3) fractional coordinates. :param sign: (B, 1).
+        """
+        moved = torch.einsum("boij,bj->boi", self.rotations, origin) - origin[:, None] + self.translations
+        return Operations(self.rotations, (sign[:, None] * moved) % 1.0, self.share)
 
     def to(self, device: torch.device) -> Operations:
         """Return the same on a device."""

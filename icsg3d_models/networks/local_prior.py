@@ -24,12 +24,14 @@ from ..conditions.patterns import Pattern
 from ..conditions.rows import pairs_of, wanted_of
 from ..crystals.elements import MAX_Z
 from ..crystals.lattice import vector_to_lattice
+from ..crystals.operations import Operations
 from ..fields.grids import MULTIPLE, Grid, grid_sizes, same_grids
 from ..settings.network_options import LocalPriorOptions
 from .generator import Drawing, LatentPrior, LatentPriorConfig, Latents
 from .layers.flow import TIME_FEATURES, ConditionedMLP, guided, integrate, restarted, time_features
 from .layers.noise import noise_of
 from .layers.periodic import PeriodicConv
+from .layers.symmetry_map import SymmetryMap
 from .local_vae import block_metric
 from .symmetric import draw_symmetric
 
@@ -60,7 +62,7 @@ class LocalPriorConfig(LocalPriorOptions, LatentPriorConfig):
     """Numbers of the code of an element that was learned from them; 0: none were."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def places(blocks: tuple[int, int, int], device: torch.device) -> Tensor:
     """Return periodic features of the fractional coordinates of each block, (1, 6 HARMONICS, mx, my, mz)."""
     axes = torch.meshgrid(*(torch.arange(n, device=device) / n for n in blocks), indexing="ij")
@@ -121,6 +123,8 @@ class LocalPrior(LatentPrior):
             nn.SiLU(),
         )
         self.enter = nn.Conv3d(channels + 6 * HARMONICS, width, 1)
+        if config.told_operations:
+            self.symmetry_map = SymmetryMap(width)
         self.blocks = nn.ModuleList(ModulatedBlock(width, context) for _ in range(config.depth))
         self.leave = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv3d(width, channels, 1))
 
@@ -149,20 +153,36 @@ class LocalPrior(LatentPrior):
         """Return (B, 6), for standardised lattice vectors (B, 6), times (B,) and conditions (B, C)."""
         return self.lattice.velocity(vector, t, conditions)
 
-    def forward(self, z: Tensor, t: Tensor, cell: Tensor, conditions: Tensor) -> Tensor:
+    def forward(
+        self, z: Tensor, t: Tensor, cell: Tensor, conditions: Tensor, symmetry: Tensor | None = None
+    ) -> Tensor:
         """Return the velocity of the latents, (B, Z, mx, my, mz).
 
         :param z: (B, Z, mx, my, mz) standardised latent at time t.
         :param t: (B,) from 0 (noise) to 1 (latents).
         :param cell: (B, 3, 3) Å; ``conditions``: (B, C).
+        :param symmetry: (B, width, mx, my, mz) of the map of the operations; None: it is told of none.
         """
         shape = block_metric(cell, z.shape[2:], self.config.spacing)
         context = self.context(torch.cat([time_features(t), shape, conditions], dim=1))
         h = self.enter(torch.cat([z, places(z.shape[2:], z.device).expand(len(z), -1, -1, -1, -1)], dim=1))
+        if symmetry is not None:
+            h = h + symmetry
         for block in self.blocks:
             h = block(h, context)
         velocity: Tensor = self.leave(h)
         return velocity
+
+    def symmetry_shown(self, operations: Operations, known: Tensor, cell: Tensor, grid: Grid) -> Tensor | None:
+        """Return what :meth:`forward` is told of operations, None where it was trained without.
+
+        :param known: (B,) whether anything is known of the operations of a crystal. :param cell: (B, 3, 3) Å.
+        """
+        if not self.config.told_operations:
+            return None
+        nx, ny, nz = (n // MULTIPLE for n in grid)
+        shown: Tensor = self.symmetry_map(operations, cell, (nx, ny, nz))
+        return shown * known.to(shown.dtype)[:, None, None, None, None]
 
     def draw(self, asked: Mapping[str, Any], n: int, seed: int, how: Drawing | None = None) -> Iterator[Latents]:
         """Yield n new cells and latents, a batch on one grid at a time."""
@@ -196,15 +216,19 @@ class LocalPrior(LatentPrior):
         guidance: float,
         rounds: int,
         steps: int = 20,
+        symmetry: Tensor | None = None,
     ) -> Tensor:
-        """Return latents of samples in their cells, all on one grid, after so many rounds of restarts."""
+        """Return latents of samples in their cells, all on one grid, after so many rounds of restarts.
+
+        :param symmetry: as in :meth:`forward`.
+        """
         shape = (len(self.config.latent_mean), *(n // MULTIPLE for n in grid))
 
         def noise(stream: int) -> Tensor:
             return noise_of(samples, shape, seed, stream).to(cells.device)
 
         given = noise(LATENT_NOISE), cells, conditions, guidance, steps
-        return self.sample_latents(*given, lambda number: noise(RESTART_NOISE + number), rounds)
+        return self.sample_latents(*given, lambda number: noise(RESTART_NOISE + number), rounds, symmetry)
 
     @torch.no_grad()
     def sample_cells(self, noise: Tensor, conditions: Tensor, guidance: float = 1.0, steps: int = 20) -> Tensor:
@@ -226,18 +250,29 @@ class LocalPrior(LatentPrior):
         steps: int = 20,
         fresh: Callable[[int], Tensor] | None = None,
         rounds: int = 0,
+        symmetry: Tensor | None = None,
     ) -> Tensor:
         """Carry noise (B, Z, mx, my, mz) to latents of the VAE in given cells.
 
         :param fresh: noise for the number of a restart; ``rounds``: see :func:`.flow.restarted`.
+        :param symmetry: as in :meth:`forward`.
         """
-
-        def velocity(z: Tensor, time: float, wanted: Tensor) -> Tensor:
-            velocity: Tensor = self(z, torch.full((len(z),), time, device=z.device), cell, wanted)
-            return velocity
-
-        towards = guided(velocity, conditions, torch.zeros_like(conditions), guidance)
+        towards = self.towards(cell, conditions, guidance, symmetry)
         z = integrate(towards, noise, steps)
         if fresh is not None:
             z = restarted(towards, z, fresh, rounds)
         return z * self.latent_std[:, None, None, None] + self.latent_mean[:, None, None, None]
+
+    def towards(
+        self, cell: Tensor, conditions: Tensor, guidance: float, symmetry: Tensor | None = None
+    ) -> Callable[[Tensor, float], Tensor]:
+        """Return the velocity of latents at a time under conditions, extrapolated as :func:`.flow.guided` does.
+
+        :param symmetry: as in :meth:`forward`.
+        """
+
+        def velocity(z: Tensor, time: float, told: tuple[Tensor, Tensor | None]) -> Tensor:
+            result: Tensor = self(z, torch.full((len(z),), time, device=z.device), cell, *told)
+            return result
+
+        return guided(velocity, (conditions, symmetry), (torch.zeros_like(conditions), None), guidance)

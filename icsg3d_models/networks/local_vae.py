@@ -33,9 +33,11 @@ def block_metric(cell: Tensor, blocks: torch.Size, spacing: float) -> Tensor:
     :param blocks: blocks along each lattice vector.
     :param spacing: Å, nominal, from point to point.
     """
-    vectors = cell / (MULTIPLE * spacing * torch.tensor(blocks, device=cell.device)[:, None])
-    metric = vectors @ vectors.transpose(1, 2)
-    return metric[:, (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)]
+    # Without a tensor from the host, for which a GPU would have to wait.
+    vectors = torch.stack([cell[:, i] / (MULTIPLE * spacing * n) for i, n in enumerate(blocks)], dim=1)
+    with torch.autocast(cell.device.type, enabled=False):
+        metric = vectors @ vectors.transpose(1, 2)
+    return torch.stack([metric[:, i, j] for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))], dim=1)
 
 
 class Modulation(nn.Module):

@@ -65,9 +65,14 @@ class Prior(Protocol):
         guidance: float,
         rounds: int,
         steps: int = ...,
+        symmetry: Tensor | None = ...,
     ) -> Tensor: ...
 
-    def __call__(self, z: Tensor, t: Tensor, cell: Tensor, conditions: Tensor) -> Tensor: ...
+    def symmetry_shown(self, operations: Operations, known: Tensor, cell: Tensor, grid: Grid) -> Tensor | None: ...
+
+    def towards(
+        self, cell: Tensor, conditions: Tensor, guidance: float, symmetry: Tensor | None = ...
+    ) -> Callable[[Tensor, float], Tensor]: ...
 
 
 def draw_symmetric(
@@ -94,8 +99,9 @@ def draw_symmetric(
             for some in pending[which].split(how.batch_size):
                 numbers = some.tolist()
                 given = cells[some], conditions[some], grid
-                latent = prior.latents_in(*given, numbers, own_seed, how.guidance, how.restarts or 0, FIRST)
-                latent, fits = symmetric.latents(latent, some, *given)
+                shown = symmetric.shown(some, cells[some], grid)
+                latent = prior.latents_in(*given, numbers, own_seed, how.guidance, how.restarts or 0, FIRST, shown)
+                latent, fits = symmetric.latents(latent, some, *given, shown)
                 done = fits | (attempt == TRIES - 1)
                 again.append(some[~done])
                 if done.any():
@@ -112,7 +118,17 @@ class Symmetric:
     def __init__(self, prior: Prior, autoencoder: Autoencoder, wanted: Wanted, guidance: float, seed: int) -> None:
         self.prior, self.autoencoder, self.contents = prior, autoencoder, wanted.contents
         self.guidance, self.seed = guidance, seed
-        self.operations = Operations.together([each or FREE for each in wanted.operations]).to(prior.latent_mean.device)
+        device = prior.latent_mean.device
+        self.operations = Operations.together([each or FREE for each in wanted.operations]).to(device)
+        self.known = torch.tensor([each is not None for each in wanted.operations], device=device)
+
+    @torch.no_grad()
+    def shown(self, samples: Tensor, cell: Tensor, grid: Grid) -> Tensor | None:
+        """Return what the prior is told of the operations of samples, (B, width, mx, my, mz); None: nothing.
+
+        :param cell: (B, 3, 3) Å.
+        """
+        return self.prior.symmetry_shown(self.operations.take(samples), self.known[samples], cell, grid)
 
     @torch.no_grad()
     def cells(self, samples: Tensor, conditions: Tensor, steps: int = 20) -> Tensor:
@@ -143,23 +159,24 @@ class Symmetric:
 
     @torch.no_grad()
     def latents(
-        self, latent: Tensor, samples: Tensor, cell: Tensor, conditions: Tensor, grid: Grid
+        self,
+        latent: Tensor,
+        samples: Tensor,
+        cell: Tensor,
+        conditions: Tensor,
+        grid: Grid,
+        shown: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Return latents of crystals with the group and the contents of the samples, and whether they fit, (B,) bool.
 
         All are on one grid. Where nothing is known of the contents of a sample, everything fits.
 
         :param latent: (B, Z, mx, my, mz) that the prior made. :param samples: (B,) their numbers.
-        :param cell: (B, 3, 3) Å. :param conditions: (B, C).
+        :param cell: (B, 3, 3) Å. :param conditions: (B, C). :param shown: see :meth:`shown`.
         """
         prior = self.prior
         mean, spread = (a[:, None, None, None] for a in (prior.latent_mean, prior.latent_std))
-
-        def velocity(z: Tensor, time: float, wanted: Tensor) -> Tensor:
-            result: Tensor = prior(z, torch.full((len(z),), time, device=z.device), cell, wanted)
-            return result
-
-        towards = guided(velocity, conditions, torch.zeros_like(conditions), self.guidance)
+        towards = prior.towards(cell, conditions, self.guidance, shown)
         put_right = self._put_right(samples, cell, grid)
         for number, (time, steps) in enumerate(LATER):
             start = (put_right(latent)[0] - mean) / spread

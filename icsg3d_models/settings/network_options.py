@@ -118,6 +118,8 @@ class LocalPriorOptions(NetworkOptions):
     """Residual blocks; each looks two blocks of voxels further."""
     lattice_width: Annotated[int, Field(ge=8)] = 128
     lattice_depth: Positive = 3
+    told_operations: bool = True
+    """Told of the operations of the space group of a crystal, and where in the cell they stand, beside its number."""
 
 
 class CGCNNOptions(NetworkOptions):

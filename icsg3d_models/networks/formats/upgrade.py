@@ -1,6 +1,6 @@
 """Model files of earlier releases, as this one writes them.
 
-Their headers name no class, their priors no conditions, their CGCNNs expect no errors. Needs no torch, apart from
+Their headers name no class, their priors no conditions and no operations, their CGCNNs expect no errors. Needs no torch, apart from
 what it does to weights.
 """
 
@@ -33,6 +33,8 @@ def upgraded_config(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration with all that this release wants to know."""
     if class_name == "CGCNN":
         return {"error_head": False, **config}
+    if class_name == "LocalPrior":
+        config = {"told_operations": False, **config}
     if class_name not in ("Prior", "LocalPrior") or "conditions" in config or not config.get("elements"):
         return config  # what lacks its elements is refused where the network is built
     names = [*(FORMER_CONDITIONS if class_name == "LocalPrior" else ("elements",))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from .periodic import Linear
 
 TIME_FEATURES = 32
+Told = TypeVar("Told")
 LADDER = ((0.2, 8), (0.3, 8), (0.4, 6), (0.5, 6), (0.6, 5), (0.7, 4), (0.8, 3))  # time of a restart, steps from there
 
 
@@ -88,7 +90,7 @@ def restarted(
 
 
 def guided(
-    velocity: Callable[[Tensor, float, Tensor], Tensor], condition: Tensor, free: Tensor, guidance: float
+    velocity: Callable[[Tensor, float, Told], Tensor], condition: Told, free: Told, guidance: float
 ) -> Callable[[Tensor, float], Tensor]:
     """Return the velocity under a condition, extrapolated away from that without it (arXiv:2207.12598).
 

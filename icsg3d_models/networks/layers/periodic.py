@@ -86,7 +86,7 @@ class PreActivatedConv(nn.Module):
         return x + self.body(x)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _folding(shape: tuple[int, int, int], block: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the order of voxels that :func:`space_to_depth` makes of a grid, and its inverse, (voxels,) each."""
     x, y, z = (n // block for n in shape)
@@ -95,7 +95,7 @@ def _folding(shape: tuple[int, int, int], block: int, device: torch.device) -> t
     return order, order.argsort()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _wrapping(shape: tuple[int, int, int], device: torch.device) -> Tensor:
     """Return which voxel of the grid each voxel of the cell with one layer of images is."""
     x, y, z = (torch.arange(-1, n + 1, device=device) % n for n in shape)

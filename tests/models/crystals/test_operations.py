@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 from icsg3d_models.conditions.example_symmetry import symmetry_of, unpacked
 from icsg3d_models.crystals.batch import Crystals
 from icsg3d_models.crystals.cells import reduced_crystals
-from icsg3d_models.crystals.operations import NO_SETTING, Operations, operations_of, setting_in, symmetric_cells
+from icsg3d_models.crystals.operations import NO_SETTING, Operations, operations_of, setting_in, symmetric_cells, symmetry_settings
 
 KNOWN = {
     "NaCl": Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
@@ -65,7 +65,7 @@ def test_the_operations_take_the_crystal_to_itself(crystal: Crystals) -> None:
 def test_they_are_kept_in_few_bytes(crystal: Crystals) -> None:
     cell, (frac, numbers) = crystal.cell[0], crystal.sites(0)
     kinds = np.array([[*np.unique(numbers), 0]])
-    kept = unpacked(symmetry_of(crystal, kinds).packed())
+    kept = unpacked(symmetry_of(crystal, kinds, symmetry_settings(crystal)).packed())
     for place, kind in enumerate(kinds[0, :-1]):
         origin = frac[np.flatnonzero(numbers == kind)[0]]
         turns, shifts = kept.operations(0, place)
@@ -95,3 +95,15 @@ def test_a_cell_that_is_not_primitive_has_no_setting() -> None:
     cell = KNOWN["NaCl"].get_primitive_structure() * (1, 1, 5)
     setting = setting_in(cell.lattice.matrix, cell.frac_coords, np.array(cell.atomic_numbers))
     assert setting.hall == 0
+
+
+def test_they_follow_a_crystal_that_is_moved_and_inverted(crystal: Crystals) -> None:
+    """As in the training of a prior, which puts an atom into the origin and inverts half of the crystals."""
+    cell, (frac, numbers) = crystal.cell[0], crystal.sites(0)
+    own = Operations.together([operations_of(setting_in(cell, frac, numbers), np.zeros(3))])
+    origin = frac[len(frac) - 1]
+    for sign in (1.0, -1.0):
+        moved = own.about(torch.tensor(origin[None]).float(), torch.tensor([[sign]]))
+        turns, shifts = moved.of(0)
+        there = sign * (frac - origin)
+        assert max(misfit(cell, there, numbers, *each) for each in zip(turns, shifts, strict=True)) < 0.01

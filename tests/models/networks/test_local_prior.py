@@ -90,7 +90,7 @@ def test_an_atom_of_the_rarest_element_is_the_origin() -> None:
     batch, generator = to_batch(crystals(1)), torch.Generator().manual_seed(0)
     seen = set()
     for _ in range(20):
-        found = at_an_atom(batch, generator)
+        found, _, _ = at_an_atom(batch, generator)
         at_origin = (found.frac - found.frac.round()).norm(dim=2) < 1e-6
         # Pb and Ti are equally rare in PbTiO3: the heavier one; of C2 either atom.
         assert found.numbers[0][at_origin[0] & found.mask[0]].tolist() == [82]

@@ -81,7 +81,7 @@ def test_a_former_prior_for_any_shape_has_five_conditions_and_its_targets(tmp_pa
     blocks = [("elements", 3), ("composition", 19), ("anonymous_formula", 8), ("n_atoms", 8), ("crystal_system", 7)]
     conditions = [{"name": name, "width": width} for name, width in [*blocks, ("target a", 1)]]
     torch.manual_seed(0)
-    module = LocalPrior(LocalPriorConfig(**config, conditions=conditions))
+    module = LocalPrior(LocalPriorConfig(**config, conditions=conditions, told_operations=False))
     write_former(path, "prior", config, module.state_dict())
     assert read_header(path).class_name == "LocalPrior"
     prior = load_network(path, "prior", CPU)
