@@ -30,8 +30,8 @@ from .generator import Autoencoder, Drawing, Latents
 from .layers.flow import guided, integrate
 from .layers.noise import noise_of
 
-FIRST = 8  # steps from noise; twice as many, here and later, make nothing better
-LATER = ((0.4, 4), (0.6, 3), (0.8, 2))  # time to which a crystal is thrown back, steps from there
+FIRST = 4  # steps from noise; twice as many, here and later, make nothing better
+LATER = ((0.4, 2), (0.6, 2), (0.8, 1))  # time to which a crystal is thrown back, steps from there
 CELL_NOISE, NOISE = 1, 1000  # of the cells; first of the streams of random numbers
 WIDEST = 4.0  # standard deviations of a lattice number
 FREE = (np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)))
