@@ -67,7 +67,9 @@ def ship(folder: Path, target: Path, commands: list[str]) -> None:
             header.config["vae_sha256"] = hashes["vae"]
         weights = load_weights(folder / f"{network}.safetensors")
         # Of a velocity that is integrated over many steps, eight bits are enough; fields need more.
-        small = quantised(weights) if network == "prior" else {k: v.half() for k, v in weights.items()}
+        kept = {k: v for k, v in weights.items() if network != "prior" or k.startswith("kept_")}
+        small = quantised({k: v for k, v in weights.items() if k not in kept})
+        small |= {k: v.half() if v.is_floating_point() else v for k, v in kept.items()}
         hashes[network] = save_model(target / f"{network}.safetensors", header, small)
         (target / f"{network}.json").write_text(json.dumps(header.card, indent=1) + "\n")
     if (folder / "fingerprint.h5").is_file():

@@ -18,6 +18,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ from icsg3d_models.training.tasks.local_prior_task import CELLS, LocalPriorTask,
 WARM_UP = 300  # steps with a rising learning rate, after which the speed is known
 FEW, SELDOM = 32, 3  # crystals of a grid below which it is visited only every so many epochs
 AT_ONCE = 256  # crystals that are encoded at once
+CLIP = 1.0  # norm of the gradient
 
 
 @dataclass
@@ -138,7 +140,7 @@ class Training:
             latent = task.flow_loss(self.module, mean + draw * deviation, own, group.grid, self.generator)
         # A step on a few crystals is not worth as much as one on many.
         (lattice + latent * min(1.0, len(chosen) / 64)).backward()
-        torch.nn.utils.clip_grad_norm_(self.weights, 1.0, foreach=True)
+        torch.nn.utils.clip_grad_norm_(self.weights, CLIP, foreach=True)
         self.optimiser.step()
         self.loss.copy_(torch.stack([lattice.detach(), latent.detach()]))
 
@@ -258,8 +260,11 @@ def main() -> None:
     options = parser.parse_args()
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     shape = {"width": options.width, "depth": options.depth, "lattice_width": options.lattice_width}
-    given = {"network": "prior", "dataset": str(options.dataset), "vae": str(options.vae), "seed": options.seed}
+    given: dict[str, Any] = {"network": "prior", "dataset": str(options.dataset), "vae": str(options.vae), "seed": options.seed}
     targets = ["formation_energy_per_atom", "e_above_hull"]
+    optimiser = {"batch_size": options.batch_size, "learning_rate": options.learning_rate, "gradient_clip": CLIP,
+                 "ema": options.ema, "weight_decay": options.weight_decay}  # fmt: skip
+    given |= {"optimiser": optimiser, "precision": "bfloat16" if device.type == "cuda" else "float32"}
     settings = TrainSettings.model_validate({**given, "targets": targets, "options": shape})
     dataset = read_dataset(options.dataset)
     torch.manual_seed(options.seed)
@@ -270,12 +275,11 @@ def main() -> None:
     best, history, steps = train(training, options)
     task.module.load_state_dict(best)
     task.module.eval()
-    told = {"batch_size": options.batch_size, "learning_rate": options.learning_rate, "ema": options.ema}
     card = {
         "data": {"name": dataset.name, "content_hash": dataset.content_hash(), "citation": dataset.citation},
         "inputs": {"dataset": dataset.content_hash(), "vae": file_hash(options.vae)},
         "split": {name: int((dataset.split == i).sum()) for i, name in enumerate(("train", "validation", "test"))},
-        "settings": {**settings.model_dump(), "options": shape, "graphs": told | {"weight_decay": options.weight_decay}},
+        "settings": {**settings.model_dump(exclude_defaults=True), "dataset": options.dataset.name, "vae": options.vae.name},
         "seed": options.seed,
         "parameters": sum(p.numel() for p in task.module.parameters()),
         "steps": steps,
