@@ -1,7 +1,7 @@
 """The prior of `wide` on a GPU: the loss and the data of ``icsg3d train``, every step replayed as a CUDA graph.
 
-    python benchmarks/quality/wide_prior.py --dataset FOLDER/dataset.h5 --vae icsg3d_models/pretrained/wide/vae.safetensors \\
-        --seconds 480 --output results/wide_prior
+    python benchmarks/quality/wide_prior.py --dataset FOLDER/dataset.h5 --seconds 505 \\
+        --vae icsg3d_models/pretrained/wide/vae.safetensors --output results/wide_prior
 
 A step of so small a network is two thousand short kernels: launched one by one they take 60 ms on an H100, of which the
 GPU computes 17. Crystals on one grid make batches of one size, so that a step can be captured once a grid and replayed.
@@ -260,7 +260,12 @@ def main() -> None:
     options = parser.parse_args()
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     shape = {"width": options.width, "depth": options.depth, "lattice_width": options.lattice_width}
-    given: dict[str, Any] = {"network": "prior", "dataset": str(options.dataset), "vae": str(options.vae), "seed": options.seed}
+    given: dict[str, Any] = {
+        "network": "prior",
+        "dataset": str(options.dataset),
+        "vae": str(options.vae),
+        "seed": options.seed,
+    }
     targets = ["formation_energy_per_atom", "e_above_hull"]
     optimiser = {"batch_size": options.batch_size, "learning_rate": options.learning_rate, "gradient_clip": CLIP,
                  "ema": options.ema, "weight_decay": options.weight_decay}  # fmt: skip
@@ -279,7 +284,11 @@ def main() -> None:
         "data": {"name": dataset.name, "content_hash": dataset.content_hash(), "citation": dataset.citation},
         "inputs": {"dataset": dataset.content_hash(), "vae": file_hash(options.vae)},
         "split": {name: int((dataset.split == i).sum()) for i, name in enumerate(("train", "validation", "test"))},
-        "settings": {**settings.model_dump(exclude_defaults=True), "dataset": options.dataset.name, "vae": options.vae.name},
+        "settings": {
+            **settings.model_dump(exclude_defaults=True),
+            "dataset": options.dataset.name,
+            "vae": options.vae.name,
+        },
         "seed": options.seed,
         "parameters": sum(p.numel() for p in task.module.parameters()),
         "steps": steps,

@@ -153,9 +153,7 @@ class LocalPrior(LatentPrior):
         """Return (B, 6), for standardised lattice vectors (B, 6), times (B,) and conditions (B, C)."""
         return self.lattice.velocity(vector, t, conditions)
 
-    def forward(
-        self, z: Tensor, t: Tensor, cell: Tensor, conditions: Tensor, symmetry: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, z: Tensor, t: Tensor, cell: Tensor, conditions: Tensor, symmetry: Tensor | None = None) -> Tensor:
         """Return the velocity of the latents, (B, Z, mx, my, mz).
 
         :param z: (B, Z, mx, my, mz) standardised latent at time t.

@@ -1,7 +1,7 @@
 """Model files of earlier releases, as this one writes them.
 
-Their headers name no class, their priors no conditions and no operations, their CGCNNs expect no errors. Needs no torch, apart from
-what it does to weights.
+Their headers name no class, their priors no conditions and no operations, their CGCNNs expect no errors. Needs no
+torch, apart from what it does to weights.
 """
 
 from __future__ import annotations

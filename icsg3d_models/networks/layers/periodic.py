@@ -11,8 +11,11 @@ from torch.nn import functional
 
 from ...fields.grids import Grid
 from .products import onednn_linear, onednn_linear_works
-from .spectral import MOST_POINTS, spectral_conv
+from .spectral import MOST_FROZEN, MOST_POINTS, kernel_of, spectral_conv
 from .spectral_planes import plane_conv, planes_pay
+
+
+SEEN = 64  # weights by which a change of them all is seen
 
 
 class Linear(nn.Linear):
@@ -42,14 +45,31 @@ class PeriodicConv(nn.Conv3d):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, padding=1, padding_mode="circular")
+        self._last: tuple[tuple[object, ...], Tensor] | None = None  # a grid and weights, and their kernel
+
+    def _kernel(self, shape: tuple[int, ...]) -> Tensor:
+        """Return the kernel of a grid, that of the last call where neither grid nor weights have changed.
+
+        Samples of one grid take dozens of steps, one after the other, with the same weights.
+        """
+        weight = self.weight
+        # A fused optimiser changes weights without counting a version: some of them are looked at.
+        some = weight.detach().flatten()[:: max(1, weight.numel() // SEEN)].sum().item()
+        key = shape, weight.data_ptr(), weight._version, some, weight.dtype, weight.device
+        if self._last is None or self._last[0] != key:
+            self._last = None  # its memory first
+            self._last = key, kernel_of(weight, shape)
+        return self._last[1]
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, nx, ny, nz) to (B, O, nx, ny, nz)."""
         nx, ny, nz = input.shape[2:]
         if torch.is_autocast_enabled(input.device.type):  # Fourier transforms have no half precision
             return functional.conv3d(wrap(input), self.weight, self.bias)
-        if nx * ny * nz <= MOST_POINTS:
-            return spectral_conv(input, self.weight, self.bias)
+        frozen = not torch.is_grad_enabled() and input.device.type == "cpu"
+        if nx * ny * nz <= (MOST_FROZEN if frozen else MOST_POINTS):
+            kernel = self._kernel((nx, ny, nz)) if frozen else None
+            return spectral_conv(input, self.weight, self.bias, kernel)
         if planes_pay(input, self.weight):
             return plane_conv(input, self.weight, self.bias)
         return functional.conv3d(wrap(input), self.weight, self.bias)

@@ -18,6 +18,7 @@ from torch import Tensor
 from .products import product
 
 MOST_POINTS = 100  # of a grid, up to which this pays
+MOST_FROZEN = 256  # the same where the weights are worked out once for many convolutions
 
 
 def grid_points(shape: tuple[int, ...]) -> Tensor:
@@ -82,14 +83,26 @@ def _transforms(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
     return forth, kernel, back
 
 
-def spectral_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return the periodic 3x3x3 convolution of (B, C, nx, ny, nz) with weights (O, C, 3, 3, 3)."""
+def kernel_of(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return what the weights (O, C, 3, 3, 3) are on a grid in Fourier space, (R, C, O).
+
+    For a few crystals it costs more than all the rest.
+    """
+    _, of_weights, _ = _transforms(shape, weight.dtype, weight.device)
+    outputs, channels = weight.shape[:2]
+    return product(of_weights, weight.reshape(-1, 27)).view(-1, outputs, channels).transpose(1, 2)
+
+
+def spectral_conv(x: Tensor, weight: Tensor, bias: Tensor | None, kernel: Tensor | None = None) -> Tensor:
+    """Return the periodic 3x3x3 convolution of (B, C, nx, ny, nz) with weights (O, C, 3, 3, 3).
+
+    :param kernel: of the weights, see :func:`kernel_of`; None: it is worked out.
+    """
     batch, channels, *shape = x.shape
     outputs, points = weight.shape[0], math.prod(shape)
-    forth, of_weights, back = _transforms(tuple(shape), x.dtype, x.device)
+    forth, _, back = _transforms(tuple(shape), x.dtype, x.device)
     field = product(forth, x.reshape(-1, points)).view(-1, batch, channels)
-    kernel = product(of_weights, weight.reshape(-1, 27)).view(-1, outputs, channels)
-    result = torch.bmm(field, kernel.transpose(1, 2))  # (R, B, O)
+    result = torch.bmm(field, kernel_of(weight, tuple(shape)) if kernel is None else kernel)  # (R, B, O)
     if bias is not None:
         result[0] += points * bias  # frequency zero, which is the first
     return product(result.view(-1, batch * outputs).T, back).view(batch, outputs, *shape)

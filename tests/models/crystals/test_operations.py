@@ -11,7 +11,14 @@ from pymatgen.core import Lattice, Structure
 from icsg3d_models.conditions.example_symmetry import symmetry_of, unpacked
 from icsg3d_models.crystals.batch import Crystals
 from icsg3d_models.crystals.cells import reduced_crystals
-from icsg3d_models.crystals.operations import NO_SETTING, Operations, operations_of, setting_in, symmetric_cells, symmetry_settings
+from icsg3d_models.crystals.operations import (
+    NO_SETTING,
+    Operations,
+    operations_of,
+    setting_in,
+    symmetric_cells,
+    symmetry_settings,
+)
 
 KNOWN = {
     "NaCl": Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]),

@@ -146,3 +146,29 @@ def test_prior_asked_the_same_for_all_gives_what_it_gives_one_by_one() -> None:
     mixed = asked.repeat(3, 1)
     mixed[0, 3:] = 0.0
     torch.testing.assert_close(prior.sample(noise, mixed, 2.0)[1:], together[1:], rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_kept_of_frozen_weights_follows_them() -> None:
+    """Steps of an optimiser and of an average change weights in place, and grids take turns."""
+    torch.manual_seed(0)
+    conv = PeriodicConv(3, 3)
+    optimiser = torch.optim.AdamW(conv.parameters(), lr=0.1, fused=True)
+
+    def check() -> None:
+        for shape in ((3, 4, 2), (4, 4, 4), (3, 4, 2)):
+            x = torch.randn(2, 3, *shape)
+            with torch.no_grad():
+                for _ in range(2):
+                    expected = functional.conv3d(wrap(x), conv.weight, conv.bias)
+                    assert torch.allclose(conv(x), expected, atol=1e-5)
+
+    check()
+    conv(torch.randn(2, 3, 3, 4, 2)).square().sum().backward()
+    optimiser.step()
+    check()
+    other = PeriodicConv(3, 3)
+    with torch.no_grad():
+        torch._foreach_lerp_(list(conv.parameters()), list(other.parameters()), 0.5)
+    check()
+    conv.load_state_dict(other.state_dict())
+    check()

@@ -56,9 +56,7 @@ def test_it_depends_on_no_order_of_operations_nor_on_those_beside_it() -> None:
     torch.manual_seed(0)
     shown = SymmetryMap(6)
     operations, cell = of_rock_salt()
-    backwards = Operations(
-        operations.rotations.flip(1), operations.translations.flip(1), operations.share.flip(1)
-    )
+    backwards = Operations(operations.rotations.flip(1), operations.translations.flip(1), operations.share.flip(1))
     alone = shown(operations, cell, (3, 3, 4))
     assert torch.allclose(alone, shown(backwards, cell, (3, 3, 4)), atol=1e-5)
     both = Operations.together([NOTHING, operations.of(0)])
