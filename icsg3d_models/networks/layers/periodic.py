@@ -14,7 +14,6 @@ from .products import onednn_linear, onednn_linear_works
 from .spectral import MOST_FROZEN, MOST_POINTS, kernel_of, spectral_conv
 from .spectral_planes import plane_conv, planes_pay
 
-
 SEEN = 64  # weights by which a change of them all is seen
 
 
