@@ -2,12 +2,14 @@
 
 Each size of the cell is sampled, segmented and rebuilt by the stages themselves, with the composition kept. Crystals
 that StructureMatcher takes for one (MatterGen's tolerances) are one row; without a potential it is the one whose
-elements are the surest, with one that of the lowest energy. How often a crystal comes up is a guess of its probability.
+elements are the surest, with one that of the lowest energy. How often a crystal comes up is a guess of its probability;
+energies of crystals as they are drawn are too uncertain to rank alone, and are weighed against it.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import os
 import tempfile
 from collections import Counter
@@ -24,12 +26,14 @@ from ..crystals.crystal_file import read_crystal_file, write_crystal_file
 from ..crystals.formulas import amounts_of
 from ..crystals.symmetry import space_group
 from ..crystals.validity import structure_problems
+from ..devices import select_device
 from ..generation import rebuild, sample, segment
 from ..networks.model_file import file_hash
 from ..relaxation.table import read_table
 from ..results import Report, StageError
 from ..settings import PredictSettings, RebuildSettings, RelaxSettings, SampleSettings, SegmentSettings
 
+WORTH = 0.1  # eV/atom of energies as drawn that weigh as much as a factor e in how often a crystal comes up
 COLUMNS = ("rank", "id", "formula", "n_atoms", "space_group", "space_group_number", "found", "confidence",
            "energy_per_atom", "volume_per_atom", "cif")  # fmt: skip
 
@@ -60,7 +64,7 @@ def run(settings: PredictSettings, report: Report) -> None:
         why = "; ".join(f"{count} x {reason}" for reason, count in report.tables["reasons"].items())
         total = report.counts["samples"]
         raise StageError("nothing_rebuilt", f"none of {total} samples is a crystal of the composition: {why}")
-    rows = ranked(drawn)
+    rows = ranked(drawn, settings.relax)
     report.counts.update(distinct=len(rows))
     table = [row_of(drawn, place, *row) for place, row in enumerate(rows)]
     report.tables["best"] = [{key: value for key, value in row.items() if key != "cif"} for row in table[:10]]
@@ -115,7 +119,8 @@ def of_size(
     energy = np.full(len(made), np.nan)
     sure = np.array([report.tables["confidence"][name] for name in made.ids])
     if settings.potential is not None:
-        made, energy, kept = relaxed(settings, made, folder, reasons)
+        means = relaxed if settings.relax else as_drawn
+        made, energy, kept = means(settings, made, folder, reasons)
         sure = sure[kept]
     problems = structure_problems(made)
     reasons.update(problem for problem in problems if problem is not None)
@@ -156,10 +161,38 @@ def relaxed(
     return after, np.array([rows[name]["energy_per_atom"] for name in after.ids]), [place[name] for name in after.ids]
 
 
-def ranked(drawn: Drawn) -> list[tuple[int, int]]:
+def as_drawn(
+    settings: PredictSettings, made: Crystals, folder: Path, reasons: Counter[str]
+) -> tuple[Crystals, np.ndarray, list[int]]:
+    """Return crystals with their energies in eV/atom as they are, and which of those given they are.
+
+    :param reasons: why the others have none, counted on.
+    """
+    from ..relaxation.one_crystal import single_energy
+    from ..relaxation.optimise import atoms_of
+    from ..relaxation.potentials import load
+
+    assert settings.potential is not None
+    device = select_device(settings, Report("predict", folder, quiet=True))
+    potential = load(settings.potential, device)
+    energies = np.full(len(made), np.nan)
+    for index in range(len(made)):
+        atoms = atoms_of(made, index)
+        energy, reason = single_energy(atoms, potential)
+        if energy is None or not np.isfinite(energy):
+            reasons[reason.removesuffix(": no spread") or f"{potential.name} gives it no energy"] += 1
+        else:
+            energies[index] = energy / len(atoms)
+    kept = np.flatnonzero(np.isfinite(energies))
+    return made.take(kept), energies[kept], kept.tolist()
+
+
+def ranked(drawn: Drawn, relaxed: bool = True) -> list[tuple[int, int]]:
     """Return distinct crystals, the best first, as index and how many samples came to it.
 
     By energy where all have one; else by how often they came up, and then by confidence.
+
+    :param relaxed: whether energies are of relaxed crystals; of others they are weighed with how often these came up.
     """
     by_energy = bool(np.isfinite(drawn.energy).all())
     quality = -drawn.energy if by_energy else drawn.confidence
@@ -168,6 +201,8 @@ def ranked(drawn: Drawn) -> list[tuple[int, int]]:
     for index in np.argsort(-quality, kind="stable").tolist():  # the best of equal crystals stands for them
         first = matcher.first_match(index, matcher, found)
         found[index if first is None else first] += 1
+    if by_energy and not relaxed:
+        return sorted(found.items(), key=lambda row: drawn.energy[row[0]] / WORTH - math.log(row[1]))
     if by_energy:
         return sorted(found.items(), key=lambda row: drawn.energy[row[0]])
     return sorted(found.items(), key=lambda row: (-row[1], -drawn.confidence[row[0]]))

@@ -34,6 +34,9 @@ class PredictSettings(ConditionSettings, StageSettings):
     potential: Potential | None = None
     """Relaxes all crystals, which are then ranked by their energy; null: ranked by how many samples came to a crystal,
     and then by how sure the U-Net is of its elements."""
+    relax: bool = True
+    """False: the potential relaxes none, which takes seconds in place of minutes. The energies of the crystals as they
+    are drawn then count together with how many samples came to each (`potential` only)."""
     fmax: Annotated[float, Field(gt=0)] = 0.05
     """eV/Å, at which a relaxation ends (`potential` only)."""
     batch_size: Positive = 256

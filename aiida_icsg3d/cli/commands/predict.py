@@ -28,6 +28,8 @@ SHOWN = 10
 @click.option("--space-group", type=click.IntRange(1, 230), help="Ask for this space group.")
 @click.option("--guidance", type=float, default=2.0, show_default=True, help="How strictly what is asked is followed.")
 @click.option("--potential", type=click.Choice(SHIPPED), help="Relax all crystals with it, and rank by energy.")
+@click.option("--relax/--no-relax", default=True, show_default=True,
+              help="Without: the energies of crystals as drawn, weighed with how often each came up.")  # fmt: skip
 @click.option("--models", default="wide", show_default=True, metavar="SET", help="A pretrained set.")
 @click.option("--code", default="icsg3d@localhost", show_default=True, type=CodeLabel(), help="Code of icsg3d.")
 @click.option("--options", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -36,7 +38,7 @@ SHOWN = 10
 @click.option("--submit", is_flag=True, help="Hand it to the daemon and return at once.")
 @needs_profile
 def cmd_predict(composition: str, models: str, code: str, file: Path | None, submit: bool, potential: str | None,
-                **asked: Any) -> None:  # fmt: skip
+                relax: bool, **asked: Any) -> None:  # fmt: skip
     """Predict the crystal structures of FORMULA, such as CaTiO3 or C8: sampled, grouped where equal, and ranked.
 
     Ranked by how many samples came to a crystal; with --potential by energy. Each distinct crystal is a node.
@@ -50,7 +52,7 @@ def cmd_predict(composition: str, models: str, code: str, file: Path | None, sub
     with in_one_sentence():
         settings = {"composition": composition, **{key: value for key, value in asked.items() if value is not None}}
         if potential is not None:
-            settings["potential"] = {"name": potential}
+            settings |= {"potential": {"name": potential}, "relax": relax}
         loaded = orm.load_code(code)
         nodes = pretrained_models(models)
         builder: Any = PredictCalculation.get_builder()

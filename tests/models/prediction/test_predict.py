@@ -14,7 +14,7 @@ from pymatgen.core import Structure
 import icsg3d_models
 from icsg3d_models.crystals.batch import Crystals
 from icsg3d_models.crystals.crystal_file import read_crystal_file, write_crystal_file
-from icsg3d_models.prediction.predict import Drawn, ranked, relaxed, run
+from icsg3d_models.prediction.predict import WORTH, Drawn, as_drawn, ranked, relaxed, run
 from icsg3d_models.results import Report
 from icsg3d_models.settings import PredictSettings
 
@@ -108,9 +108,26 @@ def test_a_potential_relaxes_and_ranks(tmp_path: Path) -> None:
     assert energy[1] < energy[0] - 0.1
     assert sum(reasons.values()) == 1
     assert [index for index, _ in ranked(Drawn(after, np.ones(2), energy))] == [1, 0]
+    alike, own, there = as_drawn(chosen, made, tmp_path, reasons)
+    assert (alike.ids, there) == (("s000000", "s000002"), [0, 2])
+    assert own[0] > own[1]  # as they are: stretched alike, fcc is lower
+    assert energy[0] < own[0]
     alone = made.take([1])
     write_crystal_file(tmp_path / "crystals.h5", alone)
     (tmp_path / "relax.jsonl").unlink()
     nothing, _, _ = relaxed(chosen, alone, tmp_path, reasons)
     assert len(nothing) == 0
     assert any("not relaxed" in reason for reason in reasons)
+
+
+def test_energies_as_drawn_are_weighed_with_how_often_a_crystal_comes_up() -> None:
+    """Three of one crystal against one of another: worth ln 3 of a tenth of an eV/atom."""
+    cells = [3.0 * np.eye(3)] * 3 + [np.diag([2.5, 3.0, 4.0])]
+    made = Crystals.from_arrays(
+        cells, [np.zeros((1, 3))] * 4, [np.array([29])] * 4, [f"s{i:06d}" for i in range(4)]
+    )  # fmt: skip
+    worth = WORTH * np.log(3)
+    for gap, first in ((1.1 * worth, 3), (0.9 * worth, 0)):
+        drawn = Drawn(made, np.ones(4), np.array([0.0, 0.0, 0.0, -gap]))
+        assert ranked(drawn, relaxed=False)[0] == (first, 1 if first else 3)
+        assert ranked(drawn)[0][0] == 3
