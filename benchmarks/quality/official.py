@@ -43,6 +43,8 @@ SHIPPED = {"perov5": "perov5", "carbon24": "wide", "mp20": "wide", "mpts52": "wi
 PREDICTS = {**SHIPPED, "perov5": "general"}
 """The prior of `perov5` knows elements, but no compositions."""
 RECIPES = {"perov5": "perov5", "carbon24": "general", "mp20": "general", "mpts52": "general"}
+ASKED: dict[str, dict[str, Any]] = {"carbon24": {"elements": ["C"]}}
+"""Of a shipped set that makes more than the crystals of the data."""
 K = 20
 Figures = dict[str, Any]
 
@@ -124,7 +126,7 @@ def generation(folder: Path, models: Path, test: Path, training: Path | None, op
     """Draw new crystals, score them against the test file, and count their space groups."""
     there = folder / "generation"
     there.mkdir(exist_ok=True)
-    done = stages(there, models, options.seed, mode="prior", n_samples=options.samples)
+    done = stages(there, models, options.seed, mode="prior", n_samples=options.samples, **options.asked)
     chosen = {"mode": "generation", "reference": str(test.resolve()), "part": "all", "cutoffs": cutoffs}
     if training is not None:
         chosen["training"] = str(training.resolve())
@@ -230,6 +232,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     models = fitted(options) if options.fit else options.models or PRETRAINED / SHIPPED[options.data]
     shipped = not options.fit and options.models is None
+    options.asked = ASKED.get(options.data, {}) if shipped else {}
     predicting = options.predict_models or (PRETRAINED / PREDICTS[options.data] if shipped else models)
     conditions = read_header(predicting / "prior.safetensors", "prior").config["conditions"]
     if "composition" not in {condition["name"] for condition in conditions}:

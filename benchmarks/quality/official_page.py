@@ -36,6 +36,7 @@ def page(
     """Return the page."""
     made, seen = figures["generation"], figures["prediction"]
     count = len(test.crystals)
+    asked = "".join(f", asked for {name} {' '.join(map(str, value))}" for name, value in options.asked.items())
     lines = [
         f"# {options.data}: official tables",
         "",
@@ -56,7 +57,7 @@ def page(
         "",
         *table(GENERATION, made, published["generation"], None, ceilings=True),
         "",
-        f"{options.samples} samples, none left out; {100 * made['symmetric']:.1f} % have a space group other than P1 "
+        f"{options.samples} samples{asked}, none left out; {100 * made['symmetric']:.1f} % have a space group other than P1 "
         f"within 0.1 Å. Sampling, segmentation and rebuilding took {made['wall_seconds']:.0f} s ({made['device']}): "
         f"{made['a_second']:.1f} crystals a second.",
         "",
