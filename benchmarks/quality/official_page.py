@@ -58,8 +58,8 @@ def page(
         *table(GENERATION, made, published["generation"], None, ceilings=True),
         "",
         f"{options.samples} samples{asked}, none left out; {100 * made['symmetric']:.1f} % have a space group other "
-        f"than P1 within 0.1 Å. Sampling, segmentation and rebuilding took {made['wall_seconds']:.0f} s ({made['device']}): "
-        f"{made['a_second']:.1f} crystals a second.",
+        f"than P1 within 0.1 Å. Sampling, segmentation and rebuilding took {made['wall_seconds']:.0f} s "
+        f"({made['device']}): {made['a_second']:.1f} crystals a second.",
         "",
         "## Structure prediction",
         "",
