@@ -30,6 +30,7 @@ from icsg3d_models.crystals.cells import reduced_crystals
 from icsg3d_models.data.datasets import Dataset, read_dataset
 from icsg3d_models.evaluation.metrics.prediction import distances_of, match_rate_of
 from icsg3d_models.networks.model_file import file_hash
+from icsg3d_models.networks.symmetric import Symmetric
 from icsg3d_models.prediction.predict import Drawn, drawn_of, ranked
 from icsg3d_models.results import Report, versions
 from icsg3d_models.settings import PredictSettings
@@ -57,17 +58,17 @@ def formula_in(true: Crystals, index: int) -> str:
 
 def figures(options: argparse.Namespace, true: Crystals) -> dict[str, np.ndarray]:
     """Return the distances of all samples from the crystals, (B, K), and of those that are chosen, (B, 1)."""
-    found = {"all": np.full((len(true), K), np.nan)}
+    found = {"all": np.full((len(true), options.k), np.nan)}
     found |= {name: np.full((len(true), 1), np.nan) for name in ("most", "energy")}
     for index in range(len(true)):
-        drawn, places = samples_of(options, formula_in(true, index), K)
-        found["all"][index] = distances_of(drawn.crystals, places, K, true, index)
+        drawn, places = samples_of(options, formula_in(true, index), options.k)
+        found["all"][index] = distances_of(drawn.crystals, places, options.k, true, index)
         if len(places):
             unknown = replace(drawn, energy=np.full(len(places), np.nan))
             for name, of in (("most", unknown), ("energy", drawn)):
                 found[name][index] = found["all"][index, places[ranked(of, relaxed=False)[0][0]]]
         if (index + 1) % 10 == 0:
-            print(f"{index + 1} of {len(true)}: {match_rate_of(found['all'][: index + 1], K)}", flush=True)
+            print(f"{index + 1} of {len(true)}: {match_rate_of(found['all'][: index + 1], options.k)}", flush=True)
     return found
 
 
@@ -103,10 +104,14 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--potential", help="rank by its energies too, such as chgnet")
     parser.add_argument("--singles", type=int, default=0, help="more crystals, of one sample each (%(default)s)")
+    parser.add_argument("--k", type=int, default=K, help="samples of a composition (%(default)s)")
+    parser.add_argument("--not-shown", action="store_true", help="do not show the prior where operations stand")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True, help="folder of the page and of intermediate files")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
+    if options.not_shown:
+        Symmetric.shown = lambda *_: None  # type: ignore[method-assign]
     dataset: Dataset = read_dataset(options.dataset)
     part = dataset.part(options.part)
     true = reduced_crystals(dataset.crystals.take(part[: options.crystals]))
@@ -115,11 +120,13 @@ def main() -> None:
     seconds = time.process_time() - start
     rows = {
         "first sample": match_rate_of(found["all"], 1),
-        f"the most frequent of {K}": match_rate_of(found["most"], 1),
+        f"the most frequent of {options.k}": match_rate_of(found["most"], 1),
     }
     if options.potential is not None:
-        rows[f"the first of {K} by this and the energies of {options.potential}"] = match_rate_of(found["energy"], 1)
-    rows[f"best of {K}"] = match_rate_of(found["all"], K)
+        rows[f"the first of {options.k} by this and the energies of {options.potential}"] = match_rate_of(
+            found["energy"], 1
+        )
+    rows[f"best of {options.k}"] = match_rate_of(found["all"], options.k)
     if options.singles:
         more = reduced_crystals(dataset.crystals.take(part[options.crystals : options.crystals + options.singles]))
         first = np.concatenate([found["all"][:, :1], singles(options, more)])
@@ -130,8 +137,8 @@ def main() -> None:
         f"# Crystal structure prediction, `{options.models.name}`",
         "",
         f"Written by `benchmarks/quality/prediction.py` with the models `{options.models.name}`: the composition of "
-        f"{len(true)} crystals of the {options.part} part of {dataset.name} ({len(part)} crystals), {K} samples each, "
-        f"guidance {options.guidance:g}.",
+        f"{len(true)} crystals of the {options.part} part of {dataset.name} ({len(part)} crystals), {options.k} "
+        f"samples each, guidance {options.guidance:g}{', operations not shown' if options.not_shown else ''}.",
         "",
         "| | match, % | RMSE |",
         "|---|---|---|",
@@ -139,11 +146,11 @@ def main() -> None:
         "",
         f"Published, on the official test part of {options.beside} by models trained on its training part:",
         "",
-        f"| | first sample, match % | RMSE | best of {K}, match % |",
+        f"| | first sample, match % | RMSE | best of {options.k}, match % |",
         "|---|---|---|---|",
         *published_rows(options.beside),
         "",
-        f"{seconds / (K * len(true)) * 1000:.0f} ms of processor time a sample, matching included.",
+        f"{seconds / (options.k * len(true)) * 1000:.0f} ms of processor time a sample, matching included.",
         "",
         f"- models: {hashes}; seed {options.seed}; dataset `{dataset.content_hash()[:16]}`",
         f"- {platform.machine()}, {json.dumps(versions())}",
