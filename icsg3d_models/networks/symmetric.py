@@ -37,6 +37,7 @@ WIDEST = 4.0  # standard deviations of a lattice number
 FREE = (np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)))
 
 
+AT_ONCE = 32  # crystals whose operations are looked at: 48 of them at thousands of points are large
 TRIES = 3  # examples that a sample is drawn like, one after the other, until its atoms fit
 NEXT_TRY = 2**33  # from the seed of one to that of the next
 
@@ -128,7 +129,13 @@ class Symmetric:
 
         :param cell: (B, 3, 3) Å.
         """
-        return self.prior.symmetry_shown(self.operations.take(samples), self.known[samples], cell, grid)
+        found = []
+        for some, own in zip(samples.split(AT_ONCE), cell.split(AT_ONCE), strict=True):
+            shown = self.prior.symmetry_shown(self.operations.take(some), self.known[some], own, grid)
+            if shown is None:
+                return None
+            found.append(shown)
+        return torch.cat(found)
 
     @torch.no_grad()
     def cells(self, samples: Tensor, conditions: Tensor, steps: int = 20) -> Tensor:
