@@ -3,8 +3,8 @@
     python benchmarks/quality/wide_prior.py --dataset FOLDER/dataset.h5 --seconds 505 \\
         --vae icsg3d_models/pretrained/wide/vae.safetensors --output results/wide_prior
 
-A step of so small a network is two thousand short kernels: launched one by one they take 60 ms on an H100, of which the
-GPU computes 17. Crystals on one grid make batches of one size, so that a step can be captured once a grid and replayed.
+A step of so small a network is two thousand short kernels, and launching them one by one takes longer than they do.
+Crystals on one grid make batches of one size, so that a step can be captured once a grid and replayed.
 The latents of every crystal are encoded once, about each atom that may be its origin and inverted. How many steps fit
 into the time is measured first; the learning rate is a cosine over them. What comes is a model file with its card.
 """

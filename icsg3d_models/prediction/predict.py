@@ -180,7 +180,7 @@ def as_drawn(
         atoms = atoms_of(made, index)
         energy, reason = single_energy(atoms, potential)
         if energy is None or not np.isfinite(energy):
-            reasons[reason.removesuffix(": no spread") or f"{potential.name} gives it no energy"] += 1
+            reasons[reason or f"{potential.name} gives it no energy that is finite"] += 1
         else:
             energies[index] = energy / len(atoms)
     kept = np.flatnonzero(np.isfinite(energies))

@@ -41,7 +41,7 @@ def relax_one(
     entry: dict[str, Any] = {}
     if second is not None:
         entry["second_energy"], problem = single_energy(relaxed, second)
-        reasons += [problem] if problem else []
+        reasons += [f"{problem}: no spread"] if problem else []
     row["reason"] = "; ".join(reasons)
     return {
         "row": finite(row), **finite(entry), "cell": relaxed.cell.array.tolist(),
@@ -111,16 +111,16 @@ def measured(generated: Atoms, outcome: Outcome, tolerance: float, reasons: list
     }  # fmt: skip
 
 
-def single_energy(relaxed: Atoms, potential: Loaded) -> tuple[float | None, str]:
-    """Return the energy in eV of a relaxed crystal by another potential, or None and why there is none."""
-    if potential.unknown(relaxed.numbers):
-        return None, f"{potential.name} was not made for one of its elements: no spread"
-    atoms = relaxed.copy()
+def single_energy(crystal: Atoms, potential: Loaded) -> tuple[float | None, str]:
+    """Return the energy in eV of a crystal as it is by a potential, or None and why there is none."""
+    if potential.unknown(crystal.numbers):
+        return None, f"{potential.name} was not made for one of its elements"
+    atoms = crystal.copy()
     atoms.calc = potential.calculator
     try:
         return float(atoms.get_potential_energy()), ""
     except (RuntimeError, ValueError, NotImplementedError) as exception:
-        return None, f"{potential.name}: {' '.join(str(exception).split())[:120]}: no spread"
+        return None, f"{potential.name}: {' '.join(str(exception).split())[:120]}"
 
 
 def finite(row: dict[str, Any]) -> dict[str, Any]:
